@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# page2cache: `make help` lists the targets.
+
+VERSION := 0.1.0
+
+prefix  ?= /usr/local
+bindir  ?= $(prefix)/bin
+mandir  ?= $(prefix)/share/man
+compdir ?= $(prefix)/share/bash-completion/completions
+
+O       ?= build
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+BTF     ?= /sys/kernel/btf/vmlinux
+ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/' -e 's/ppc64le/powerpc/')
+
+PKGS     := libbpf libelf zlib smartcols json-c
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Wno-missing-field-initializers
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
+	$(WARNINGS) $(WERROR) -pthread -Ibpf -Itools/lib -I$(O) \
+	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf -I$(O)
+
+TOOLS := cachemiss pcforce
+BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
+SKELS := $(BPFS:%=$(O)/%.skel.h)
+LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*.c))
+PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(wildcard tests/progs/*.c))
+UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
+MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+MAKEFLAGS += --no-print-directory
+endif
+
+.PHONY: all man tests deps demo test check bench fuzz install uninstall clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(TOOLS:%=$(O)/%) man
+
+man: $(MAN)
+
+tests: $(PROGS) $(UNITS)
+
+help:
+	@echo 'all         the programs and man pages, in $(O)/'
+	@echo 'install     into $$(DESTDIR)$(prefix); uninstall takes it back'
+	@echo 'deps        the Debian packages that are missing (as root)'
+	@echo 'demo        measure, force and compare on real files'
+	@echo 'test        unit and host tests; check: style and static analysis'
+	@echo 'bench       speed, as ratios to the device; fuzz: the list parser'
+	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
+
+# The kernel's own types come from the running kernel; CO-RE adapts them to others.
+$(O)/vmlinux.h: $(BTF)
+	@mkdir -p $(@D)
+	$(say) BTF $@
+	$(Q)$(BPFTOOL) btf dump file $< format c >$@
+
+$(O)/%.bpf.o: bpf/%.bpf.c $(O)/vmlinux.h Makefile
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)llvm-strip -g $@
+
+$(O)/%.skel.h: $(O)/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+$(O)/lib/%.o: tools/lib/%.c Makefile | $(SKELS)
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/%.o: tools/%.c Makefile | $(SKELS)
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(TOOLS:%=$(O)/%): $(O)/%: $(O)/%.o $(O)/libpage2cache.a
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(O)/libpage2cache.a: $(LIB)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/tests/%: tests/progs/%.c Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -luring -pthread -o $@
+
+$(O)/unit/%: tests/unit/%.c $(O)/libpage2cache.a Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< $(O)/libpage2cache.a -lcmocka $(LIBS) -o $@
+
+$(O)/man/%: man/%.scd
+	@mkdir -p $(@D)
+	$(say) MAN $@
+	$(Q)scdoc <$< >$@
+
+deps:
+	$(Q)scripts/setup
+
+demo:
+	$(Q)scripts/demo
+
+test:
+	$(Q)scripts/test
+
+bench: all tests
+	$(Q)scripts/bench
+
+check:
+	$(Q)scripts/check
+
+# A bounded run of the offsets parser under libFuzzer; FUZZ_SECONDS to change.
+FUZZ_SECONDS ?= 30
+fuzz: $(O)/fuzz/offsets
+	@mkdir -p $(O)/fuzz/corpus
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
+
+$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/offsets.c tools/lib/util.c Makefile
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(compdir)
+	install -m 755 $(TOOLS:%=$(O)/%) $(DESTDIR)$(bindir)
+	install -m 644 $(filter %.8,$(MAN)) $(DESTDIR)$(mandir)/man8
+	install -m 644 $(filter %.5,$(MAN)) $(DESTDIR)$(mandir)/man5
+	for t in $(TOOLS); do install -m 644 scripts/completion/$$t $(DESTDIR)$(compdir) || exit 1; done
+
+uninstall:
+	rm -f $(TOOLS:%=$(DESTDIR)$(bindir)/%) $(TOOLS:%=$(DESTDIR)$(compdir)/%)
+	rm -f $(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man8/%,$(filter %.8,$(MAN)))
+	rm -f $(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man5/%,$(filter %.5,$(MAN)))
+
+clean:
+	rm -rf $(O)
+
+-include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d $(O)/unit/*.d)

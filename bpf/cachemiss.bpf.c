@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* cachemiss: counts, miss latencies and, for a list, each page's first access. */
+#include "lookup.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile bool record_pages = false;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct file_latency);
+} latency SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} ring SEC(".maps");
+
+struct chunk_key {
+	__u64 chunk; /* page index / 64 */
+	__u64 slot;
+};
+
+struct chunk_pages {
+	__u64 fresh;  /* entered the page cache since the recording began */
+	__u64 listed; /* handed over in a page_record */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 22);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct chunk_key);
+	__type(value, struct chunk_pages);
+} chunks SEC(".maps");
+
+#define MAX_CHUNKS 64 /* of 64 pages, of one lookup: 16 MiB */
+
+static __always_inline struct chunk_pages *chunk_get(__u32 slot, __u64 chunk)
+{
+	struct chunk_key key = { .chunk = chunk, .slot = slot };
+	struct chunk_pages *c = bpf_map_lookup_elem(&chunks, &key), none = {};
+
+	if (c)
+		return c;
+	bpf_map_update_elem(&chunks, &key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&chunks, &key);
+}
+
+/* The bits of pages first..last that lie in a chunk. */
+static __always_inline __u64 chunk_mask(__u64 chunk, __u64 first, __u64 last)
+{
+	__u64 mask = ~0ULL;
+
+	if (chunk == first / 64)
+		mask &= ~0ULL << (first % 64);
+	if (chunk == last / 64)
+		mask &= ~0ULL >> (63 - last % 64);
+	return mask;
+}
+
+static __always_inline void send_run(__u32 slot, struct chunk_pages *c, __u64 index, __u32 nr,
+				     __u64 mask)
+{
+	struct page_record *r;
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		/* The page's next access tries again. */
+		count(slot, COUNT_LOST, 1);
+		return;
+	}
+	r->index = index;
+	r->nr_pages = nr;
+	r->slot = slot;
+	__sync_fetch_and_or(&c->listed, mask);
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 20))
+		flags = BPF_RB_FORCE_WAKEUP;
+	bpf_ringbuf_submit(r, flags);
+}
+
+/* BPF has no instruction for it. */
+static __always_inline __u32 popcount(__u64 x)
+{
+	x -= x >> 1 & 0x5555555555555555ULL;
+	x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return x * 0x0101010101010101ULL >> 56;
+}
+
+/* List those pages of a chunk that are new, run by run. */
+static __always_inline void list_chunk(__u32 slot, __u64 chunk, __u64 mask, bool absent)
+{
+	struct chunk_pages *c = chunk_get(slot, chunk);
+	__u64 todo;
+	int i;
+
+	if (!c) {
+		count(slot, COUNT_LOST, 1);
+		return;
+	}
+	todo = mask & ~c->listed;
+	if (!absent)
+		todo &= c->fresh;
+	for (i = 0; i < 32 && todo; i++) {
+		__u64 low = todo & -todo, rest = ~todo & ~(low - 1), end = rest & -rest;
+		__u64 run = (end ? end - 1 : ~0ULL) & ~(low - 1);
+		send_run(slot, c, chunk * 64 + popcount(low - 1), popcount(run), run);
+		todo &= ~run;
+	}
+}
+
+struct list_walk {
+	__u64 first;
+	__u64 last;
+	__u32 slot;
+};
+
+static long list_step(__u32 i, void *data)
+{
+	struct list_walk *w = data;
+	__u64 chunk = w->first / 64 + i;
+
+	if (chunk > w->last / 64)
+		return 1;
+	list_chunk(w->slot, chunk, chunk_mask(chunk, w->first, w->last), false);
+	return 0;
+}
+
+static __always_inline void list_pages(__u32 slot, __u64 first, __u64 last)
+{
+	struct list_walk walk = { .first = first, .last = last, .slot = slot };
+
+	if (record_pages && slot != SLOT_OTHERS)
+		bpf_loop(MAX_CHUNKS, list_step, &walk, 0);
+}
+
+static long fresh_step(__u32 i, void *data)
+{
+	struct list_walk *w = data;
+	__u64 chunk = w->first / 64 + i;
+	struct chunk_pages *c;
+
+	if (chunk > w->last / 64)
+		return 1;
+	c = chunk_get(w->slot, chunk);
+	if (c)
+		__sync_fetch_and_or(&c->fresh, chunk_mask(chunk, w->first, w->last));
+	else
+		count(w->slot, COUNT_LOST, 1);
+	return 0;
+}
+
+static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index)
+{
+	/* Listed here, not at the end: the lookup may fail, and order is order of access. */
+	if (record_pages && slot != SLOT_OTHERS)
+		list_chunk(slot, index / 64, 1ULL << (index % 64), true);
+}
+
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+{
+	list_pages(slot, index, last);
+}
+
+static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+{
+	if (how == HOW_HIT)
+		list_pages(slot, index, index);
+}
+
+/* Mapped pages are used without any further event: they count as accessed. */
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last)
+{
+	list_pages(slot, first, last);
+}
+
+static __always_inline __u32 log2_u64(__u64 v)
+{
+	__u32 r = 0;
+
+	if (v >> 32) {
+		v >>= 32;
+		r = 32;
+	}
+	if (v >> 16) {
+		v >>= 16;
+		r += 16;
+	}
+	if (v >> 8) {
+		v >>= 8;
+		r += 8;
+	}
+	if (v >> 4) {
+		v >>= 4;
+		r += 4;
+	}
+	if (v >> 2) {
+		v >>= 2;
+		r += 2;
+	}
+	return r + (v >> 1);
+}
+
+static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
+{
+	struct file_latency *l = bpf_map_lookup_elem(&latency, &slot);
+	__u32 log, at = ns, i;
+	__u64 old;
+
+	if (!l)
+		return;
+	if (ns >> LAT_SUB_BITS) {
+		log = log2_u64(ns);
+		at = ((log - LAT_SUB_BITS + 1) << LAT_SUB_BITS) +
+		     ((ns >> (log - LAT_SUB_BITS)) & ((1 << LAT_SUB_BITS) - 1));
+	}
+	if (at >= LAT_SLOTS)
+		at = LAT_SLOTS - 1;
+	__sync_fetch_and_add(&l->slots[at], 1);
+	for (i = 0; i < 4; i++) {
+		old = l->max_ns;
+		if (old >= ns || __sync_val_compare_and_swap(&l->max_ns, old, ns) == old)
+			break;
+	}
+}
+
+static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
+{
+	struct list_walk walk = { .first = index, .last = index + nr - 1, .slot = slot };
+
+	if (record_pages && slot != SLOT_OTHERS)
+		bpf_loop(MAX_CHUNKS, fresh_step, &walk, 0);
+}
+
+static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
+{
+}

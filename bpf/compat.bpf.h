@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where kernels differ, and how CO-RE tells them apart. */
+#ifndef PAGE2CACHE_COMPAT_BPF_H
+#define PAGE2CACHE_COMPAT_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+/* Task flags, include/linux/sched.h: macros, so not in BTF. */
+#define PF_KTHREAD	 0x00200000
+#define PF_MEMALLOC_NOIO 0x00080000
+#define CLONE_THREAD	 0x00010000
+
+/* Before Linux 6.6 (commit ebc1baf5c9b46) a folio's order had a field of its own. */
+struct folio___6_5 {
+	unsigned char _folio_order;
+} __attribute__((preserve_access_index));
+
+struct folio___6_6 {
+	unsigned long _flags_1;
+} __attribute__((preserve_access_index));
+
+/*
+ * The pages of a folio. folio.flags became a struct of one word in 6.18
+ * (commit 53fbef56e07d), so it is read by its offset, whatever its type.
+ */
+static __always_inline __u32 folio_pages(struct folio *folio)
+{
+	unsigned long flags = 0, order = 0;
+
+	bpf_probe_read_kernel(&flags, sizeof(flags),
+			      (void *)folio + bpf_core_field_offset(struct folio, flags));
+	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_head))))
+		return 1;
+	if (bpf_core_field_exists(((struct folio___6_5 *)0)->_folio_order))
+		order = BPF_CORE_READ((struct folio___6_5 *)folio, _folio_order);
+	else
+		order = BPF_CORE_READ((struct folio___6_6 *)folio, _flags_1) & 0xff;
+	return 1U << (order & 31);
+}
+
+/* lib/xarray.c: entries are tagged in their low two bits. */
+#define XA_CHUNK_SHIFT 6
+#define XA_CHUNK_SIZE  (1UL << XA_CHUNK_SHIFT)
+#define XA_MAX_LEVELS  11
+
+static __always_inline bool xa_entry_is_node(unsigned long entry)
+{
+	return (entry & 3) == 2 && entry > 4096;
+}
+
+/*
+ * Is there a page at INDEX in the page cache of MAPPING? The walk of xa_load(),
+ * under the RCU read lock that a tracepoint program holds. Shadow entries of
+ * evicted pages are values, not pages.
+ */
+static __always_inline bool page_present(struct address_space *mapping, __u64 index)
+{
+	unsigned long entry = (unsigned long)mapping->i_pages.xa_head;
+	int level;
+
+	for (level = 0; level < XA_MAX_LEVELS && xa_entry_is_node(entry); level++) {
+		struct xa_node *node = (struct xa_node *)(entry - 2);
+		__u8 shift = BPF_CORE_READ(node, shift);
+		unsigned long offset = index >> (shift & 63);
+
+		if (level == 0 && offset >= XA_CHUNK_SIZE)
+			return false;
+		offset &= XA_CHUNK_SIZE - 1;
+		bpf_probe_read_kernel(&entry, sizeof(entry), &node->slots[offset]);
+		if ((entry & 3) == 2 && entry < (XA_CHUNK_SIZE << 2)) {
+			/* A sibling: the folio's entry is in the slot it names. */
+			offset = entry >> 2;
+			bpf_probe_read_kernel(&entry, sizeof(entry),
+					      &node->slots[offset & (XA_CHUNK_SIZE - 1)]);
+		}
+		if (!shift)
+			break;
+	}
+	if (level == 0 && index)
+		return false;
+	return entry && (entry & 3) == 0;
+}
+
+/*
+ * Does the task run inside a system call, rather than in an exception that it
+ * raised in user mode? Those carry no system call number.
+ */
+static __always_inline bool in_syscall(void)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+	return (long)regs->orig_ax >= 0;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->syscallno >= 0;
+#else
+	return false;
+#endif
+}
+
+#endif

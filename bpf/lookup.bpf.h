@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Turns the kernel's events into read lookups and mmap accesses: hit, miss or
+ * late. What these words mean is in cachemiss(8), COUNTS.
+ *
+ * The program that includes this defines, before it does:
+ *
+ *   on_miss(slot, inode, index)            the page is absent, no I/O has begun
+ *   on_lookup(slot, index, last, how)      a read lookup of index..last is over
+ *   on_fault(slot, index, how)             a fault came to filemap_fault()
+ *   on_around(slot, first, last)           fault-around mapped pages of a range
+ *   on_data(slot, index, ns)               a missed page arrived after ns
+ *   on_insert(slot, index, nr), on_remove(slot, index, nr)
+ */
+#ifndef PAGE2CACHE_LOOKUP_BPF_H
+#define PAGE2CACHE_LOOKUP_BPF_H
+
+#include "target.bpf.h"
+
+const volatile struct text_range ranges[MAX_RANGES];
+const volatile __u32 nr_ranges = 0; /* 0: the kernel's addresses are not known */
+
+__s64 sleepers = 0; /* tasks marked as having slept inside a lookup */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct file_counts);
+} counts SEC(".maps");
+
+/* Where a task is in its page fault. */
+enum fault_phase {
+	FAULT_NONE,
+	FAULT_AROUND, /* fault-around mapped something, perhaps the page itself */
+	FAULT_HIT,
+	FAULT_MISS,
+};
+
+enum fault_origin {
+	ORIGIN_UNKNOWN, /* the task is new here: take it for a fault of its own */
+	ORIGIN_USER,
+	ORIGIN_KERNEL,
+	ORIGIN_TAKEN, /* the fault that began has its access already */
+};
+
+struct task_state {
+	__u64 inode; /* of the fault */
+	__u64 index;
+	__u64 ts; /* of the miss; 0: its latency is taken */
+	__u32 slot;
+	__u32 open; /* read lookups of this task that missed and are not closed */
+	__u8 phase;
+	__u8 origin;
+	__u8 slept;	/* for I/O, inside a read lookup */
+	__u8 readahead; /* the fault's own synchronous readahead was seen */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} states SEC(".maps");
+
+struct miss_key {
+	__u64 inode;
+	__u64 index;
+	__u64 tid;
+};
+
+struct miss {
+	__u64 ts;
+	__u64 nonblock;
+};
+
+/* LRU: a lookup that failed is never closed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct miss_key);
+	__type(value, struct miss);
+} misses SEC(".maps");
+
+enum how {
+	HOW_HIT,
+	HOW_LATE,
+	HOW_MISS,
+};
+
+static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index);
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how);
+static __always_inline void on_fault(__u32 slot, __u64 index, enum how how);
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last);
+static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
+static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
+static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
+
+/* Tracepoint programs run with preemption off: a per-CPU slot has one writer. */
+static __always_inline void count(__u32 slot, enum count what, __u64 by)
+{
+	struct file_counts *c = bpf_map_lookup_elem(&counts, &slot);
+
+	if (c)
+		c->count[what] += by;
+}
+
+static __always_inline struct task_state *state_get(void)
+{
+	return bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+static __always_inline struct task_state *state_if_any(void)
+{
+	return bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0, 0);
+}
+
+static __always_inline bool take_slept(struct task_state *st)
+{
+	if (!st || !st->slept)
+		return false;
+	st->slept = 0;
+	__sync_fetch_and_add(&sleepers, -1);
+	return true;
+}
+
+/* A task's sleep in a lookup of a file that is not watched is no late hit of ours. */
+static __always_inline void forget_sleep(void)
+{
+	if (sleepers > 0)
+		take_slept(state_if_any());
+}
+
+/* Read lookups. */
+
+SEC("tp_btf/mm_filemap_get_pages")
+int BPF_PROG(lookup_end, struct address_space *mapping, unsigned long index, unsigned long last)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode);
+	struct miss_key key = {};
+	struct task_state *st;
+	struct miss *miss;
+	bool slept;
+
+	if (slot < 0) {
+		forget_sleep();
+		return 0;
+	}
+	st = state_get();
+	slept = take_slept(st);
+	if (!st || st->open) {
+		key.inode = (__u64)inode;
+		key.index = index;
+		key.tid = (__u32)bpf_get_current_pid_tgid();
+		miss = bpf_map_lookup_elem(&misses, &key);
+		if (miss) {
+			on_data(slot, index, bpf_ktime_get_ns() - miss->ts);
+			bpf_map_delete_elem(&misses, &key);
+			if (st && st->open)
+				st->open--;
+			on_lookup(slot, index, last, HOW_MISS);
+			return 0;
+		}
+	}
+	count(slot, COUNT_READ_HITS, 1);
+	if (slept)
+		count(slot, COUNT_READ_LATE, 1);
+	on_lookup(slot, index, last, slept ? HOW_LATE : HOW_HIT);
+	return 0;
+}
+
+/*
+ * Is a synchronous readahead part of a read lookup? Its state is then that of
+ * an open file on the same pages. ext4's readdir and btrfs send pass others.
+ */
+static __always_inline bool reads_file(struct inode *inode, struct file_ra_state *ra)
+{
+	struct file *file = (void *)ra - bpf_core_field_offset(struct file, f_ra);
+	const char khugepaged[] = "khugepaged";
+	char comm[sizeof(khugepaged)];
+	int i;
+
+	if (BPF_CORE_READ(file, f_mapping) != inode->i_mapping)
+		return false;
+	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
+		return true;
+	/* Kernel threads do read files (loop devices, nfsd); this one collapses them. */
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (i = 0; i < (int)sizeof(khugepaged) - 1; i++)
+		if (comm[i] != khugepaged[i])
+			return true;
+	return false;
+}
+
+SEC("tp_btf/page_cache_sync_ra")
+int BPF_PROG(lookup_miss, struct inode *inode, unsigned long index, struct file_ra_state *ra,
+	     unsigned long req_pages)
+{
+	int slot = access_slot(inode);
+	struct miss_key key = {};
+	struct miss miss = {};
+	struct task_state *st;
+	struct miss *before;
+
+	if (slot < 0 || !reads_file(inode, ra))
+		return 0;
+	st = state_get();
+	if (st && st->phase == FAULT_MISS && !st->readahead && st->inode == (__u64)inode &&
+	    st->index == index) {
+		/* MADV_SEQUENTIAL: the fault that just missed reads its page like this. */
+		st->readahead = 1;
+		return 0;
+	}
+	key.inode = (__u64)inode;
+	key.index = index;
+	key.tid = (__u32)bpf_get_current_pid_tgid();
+	before = bpf_map_lookup_elem(&misses, &key);
+	/*
+	 * A blocking lookup that comes here twice lost its page while it waited
+	 * and is still the same one; a non-blocking one has failed in between.
+	 */
+	if (before && !before->nonblock)
+		return 0;
+	if (!before && st)
+		st->open++;
+	miss.ts = bpf_ktime_get_ns();
+	miss.nonblock = !!(bpf_get_current_task_btf()->flags & PF_MEMALLOC_NOIO);
+	bpf_map_update_elem(&misses, &key, &miss, BPF_ANY);
+	count(slot, COUNT_READ_MISSES, 1);
+	on_miss(slot, inode, index);
+	return 0;
+}
+
+/* Page faults. */
+
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(fault_user)
+{
+	struct task_state *st = state_if_any();
+
+	if (st)
+		st->origin = ORIGIN_USER;
+	return 0;
+}
+
+SEC("tp_btf/page_fault_kernel")
+int BPF_PROG(fault_kernel)
+{
+	struct task_state *st = state_if_any();
+
+	if (st)
+		st->origin = ORIGIN_KERNEL;
+	return 0;
+}
+
+/*
+ * Is this the first visit of a page fault? Later ones are retries, or the
+ * kernel faulting pages in on somebody's behalf (KVM, MADV_POPULATE, O_DIRECT
+ * buffers), which raises no exception. The latter can also come after an
+ * exception that had nothing to do with a watched file: then the task is in a
+ * system call by now.
+ */
+static __always_inline bool take_fault(struct task_state *st)
+{
+	__u8 origin;
+
+	if (!st)
+		return true;
+	origin = st->origin;
+	st->origin = ORIGIN_TAKEN;
+	return origin == ORIGIN_UNKNOWN || origin == ORIGIN_KERNEL ||
+	       (origin == ORIGIN_USER && !in_syscall());
+}
+
+static __always_inline void fault_data(struct task_state *st)
+{
+	if (st->phase != FAULT_MISS || !st->ts)
+		return;
+	on_data(st->slot, st->index, bpf_ktime_get_ns() - st->ts);
+	st->ts = 0;
+}
+
+SEC("tp_btf/mm_filemap_fault")
+int BPF_PROG(fault_visit, struct address_space *mapping, unsigned long index)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode);
+	struct task_state *st;
+	bool first, present;
+
+	if (slot < 0)
+		return 0;
+	st = state_get();
+	first = take_fault(st);
+	if (st && !first && st->inode == (__u64)inode) {
+		if (st->phase == FAULT_AROUND) {
+			count(slot, COUNT_AROUND_REDONE, 1);
+			first = true;
+		} else if (st->phase != FAULT_NONE && st->index == index) {
+			fault_data(st);
+			return 0;
+		}
+	}
+	present = page_present(mapping, index);
+	if (!present)
+		count(slot, COUNT_MMAP_MISSES, 1);
+	else if (first)
+		count(slot, COUNT_MMAP_HITS, 1);
+	else
+		return 0;
+	if (st) {
+		st->phase = present ? FAULT_HIT : FAULT_MISS;
+		st->inode = (__u64)inode;
+		st->index = index;
+		st->slot = slot;
+		st->ts = present ? 0 : bpf_ktime_get_ns();
+		st->readahead = 0;
+	}
+	if (!present)
+		on_miss(slot, inode, index);
+	on_fault(slot, index, present ? HOW_HIT : HOW_MISS);
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_map_pages")
+int BPF_PROG(fault_around, struct address_space *mapping, unsigned long first, unsigned long last)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode);
+	struct task_state *st;
+
+	if (slot < 0)
+		return 0;
+	st = state_get();
+	if (take_fault(st)) {
+		count(slot, COUNT_AROUND, 1);
+		if (st) {
+			st->phase = FAULT_AROUND;
+			st->inode = (__u64)inode;
+		}
+	} else if (st) {
+		fault_data(st);
+	}
+	on_around(slot, first, last);
+	return 0;
+}
+
+/* Late hits: sleeps for I/O inside a lookup whose page was there, not yet read. */
+
+static __always_inline int where_asleep(void *ctx)
+{
+	__u64 stack[28];
+	long bytes = bpf_get_stack(ctx, stack, sizeof(stack), 0);
+	__u32 i, r;
+
+	for (i = 0; i < sizeof(stack) / sizeof(stack[0]); i++) {
+		if ((long)(i * sizeof(stack[0])) >= bytes)
+			break;
+		for (r = 0; r < MAX_RANGES; r++) {
+			if (r >= nr_ranges)
+				break;
+			if (stack[i] >= ranges[r].start && stack[i] < ranges[r].end)
+				return ranges[r].where;
+		}
+	}
+	return -1;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
+{
+	struct task_state *st;
+	int where;
+
+	if (!BPF_CORE_READ_BITFIELD(prev, in_iowait) || !task_counted())
+		return 0;
+	where = where_asleep(ctx);
+	if (where == WHERE_READ) {
+		st = state_get();
+		if (st && !st->slept) {
+			st->slept = 1;
+			__sync_fetch_and_add(&sleepers, 1);
+		}
+	} else if (where == WHERE_FAULT) {
+		st = state_if_any();
+		/* One sleep is enough: ts marks a hit that is late already. */
+		if (st && st->phase == FAULT_HIT && !st->ts) {
+			st->ts = 1;
+			count(st->slot, COUNT_MMAP_LATE, 1);
+			on_fault(st->slot, st->index, HOW_LATE);
+		}
+	}
+	return 0;
+}
+
+/* Pages that enter and leave the cache, whoever moves them. */
+
+SEC("tp_btf/mm_filemap_add_to_page_cache")
+int BPF_PROG(page_insert, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	int slot = file_slot(inode, auto_files && task_counted());
+	__u32 nr;
+
+	if (slot < 0)
+		return 0;
+	nr = folio_pages(folio);
+	count(slot, COUNT_INSERTED, nr);
+	on_insert(slot, folio->index, nr);
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_delete_from_page_cache")
+int BPF_PROG(page_remove, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	int slot = file_slot(inode, false);
+	__u32 nr;
+
+	if (slot < 0)
+		return 0;
+	nr = folio_pages(folio);
+	count(slot, COUNT_REMOVED, nr);
+	on_remove(slot, folio->index, nr);
+	return 0;
+}
+
+#endif

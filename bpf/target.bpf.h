@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which files and which tasks are watched.
+ *
+ * A file is its inode (struct file_key), never a name. Each has a slot: the
+ * user side hands slots out for files it names; where it names none, each file
+ * gets one at its first access (auto_files).
+ */
+#ifndef PAGE2CACHE_TARGET_BPF_H
+#define PAGE2CACHE_TARGET_BPF_H
+
+#include "compat.bpf.h"
+#include "record.h"
+
+const volatile bool auto_files = false;
+const volatile bool filter_tree = false;   /* tasks in counted_tasks only */
+const volatile bool filter_cgroup = false; /* tasks below the cgroup only */
+const volatile __u32 filter_tgid = 0;	   /* this process only */
+const volatile __u32 self_tgid = 0;	   /* the tool itself, never counted */
+const volatile __u64 pidns_dev = 0;	   /* of the tool, 0: the first one */
+const volatile __u64 pidns_ino = 0;
+const volatile __u32 max_slots = 1;
+
+__u64 watch_bits[WATCH_BITS / 64];
+__u32 nr_slots = 0;	/* in use, SLOT_OTHERS included: the user side sets 1 */
+__u64 tasks_lost = 0;	/* descendants that could not be remembered */
+__u32 command_tid = 0;	/* COMMAND's first task; the user side counts it from its exec on */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct file_key);
+	__type(value, __u32);
+} files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct file_name);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} counted_tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} cgroup SEC(".maps");
+
+/* The process as the tool's own PID namespace numbers it; 0: not in there. */
+static __always_inline __u32 current_tgid(void)
+{
+	struct bpf_pidns_info ns = {};
+
+	if (!pidns_ino)
+		return bpf_get_current_pid_tgid() >> 32;
+	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ns, sizeof(ns)))
+		return 0;
+	return ns.tgid;
+}
+
+static __always_inline bool task_counted(void)
+{
+	if (filter_tree) {
+		__u32 tid = bpf_get_current_pid_tgid();
+
+		if (!bpf_map_lookup_elem(&counted_tasks, &tid))
+			return false;
+	} else {
+		__u32 tgid = current_tgid();
+
+		if (filter_tgid ? tgid != filter_tgid : tgid == self_tgid)
+			return false;
+	}
+	return !filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1;
+}
+
+/* A name for the file, any of its links: from the leaf up, as far as it fits. */
+static __always_inline void read_name(struct file_name *name, struct inode *inode)
+{
+	struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
+	struct dentry *dentry, *parent;
+	__u32 used = 0;
+	int level;
+
+	name->bytes = 0;
+	if (!alias)
+		return;
+	dentry = (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
+	for (level = 0; level < NAME_LEVELS; level++) {
+		const unsigned char *text;
+		__u32 len;
+
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry) {
+			name->bytes = used;
+			return;
+		}
+		text = BPF_CORE_READ(dentry, d_name.name);
+		len = BPF_CORE_READ(dentry, d_name.len) & 0xff;
+		if (used > NAME_BYTES - 257)
+			return;
+		bpf_probe_read_kernel(&name->names[used], len, text);
+		used += len;
+		if (used > NAME_BYTES - 1)
+			return;
+		name->names[used++] = 0;
+		dentry = parent;
+	}
+}
+
+static __always_inline int new_slot(struct inode *inode, const struct file_key *key)
+{
+	const struct address_space_operations *ops = inode->i_mapping->a_ops;
+	struct file_name *name;
+	__u32 slot, *raced;
+
+	/* Only regular files whose pages come from somewhere: not tmpfs. */
+	if ((inode->i_mode & 0xf000) != 0x8000 || (!ops->readahead && !ops->read_folio))
+		return -1;
+	if (nr_slots >= max_slots)
+		return SLOT_OTHERS;
+	slot = __sync_fetch_and_add(&nr_slots, 1);
+	if (slot >= max_slots) {
+		__sync_fetch_and_sub(&nr_slots, 1);
+		return SLOT_OTHERS;
+	}
+	name = bpf_map_lookup_elem(&names, &slot);
+	if (!name)
+		return SLOT_OTHERS;
+	name->key = *key;
+	read_name(name, inode);
+	if (bpf_map_update_elem(&files, key, &slot, BPF_NOEXIST)) {
+		/* Another CPU was faster: its slot counts, this one stays empty. */
+		raced = bpf_map_lookup_elem(&files, key);
+		return raced ? *raced : SLOT_OTHERS;
+	}
+	return slot;
+}
+
+/*
+ * The slot of a file whose pages change, -1 if it is not watched. A new file
+ * is taken up only if the current task is one that counts.
+ */
+static __always_inline int file_slot(struct inode *inode, bool counted)
+{
+	unsigned long ino = inode->i_ino;
+	struct file_key key;
+	__u32 *slot;
+
+	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
+		return -1;
+	key.ino = ino;
+	key.dev = inode->i_sb->s_dev;
+	key.gen = inode->i_generation;
+	slot = bpf_map_lookup_elem(&files, &key);
+	if (slot)
+		return *slot;
+	if (!auto_files || !counted)
+		return -1;
+	return new_slot(inode, &key);
+}
+
+/* The slot of a file that the current task accesses, -1 if that is not watched. */
+static __always_inline int access_slot(struct inode *inode)
+{
+	unsigned long ino = inode->i_ino;
+
+	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
+		return -1;
+	if (!task_counted())
+		return -1;
+	return file_slot(inode, true);
+}
+
+/* COMMAND's descendants, threads and io_uring workers included. */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid, one = 1;
+
+	if (!command_tid && !(clone_flags & CLONE_THREAD) && current_tgid() == self_tgid)
+		command_tid = child;
+	if (!bpf_map_lookup_elem(&counted_tasks, &tid))
+		return 0;
+	if (bpf_map_update_elem(&counted_tasks, &child, &one, BPF_ANY))
+		__sync_fetch_and_add(&tasks_lost, 1);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(task_exit, struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	bpf_map_delete_elem(&counted_tasks, &tid);
+	return 0;
+}
+
+#endif

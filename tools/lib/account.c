@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "account.h"
+
+void account_add(struct file_counts *to, const struct file_counts *what)
+{
+	int i;
+
+	for (i = 0; i < NR_COUNTS; i++)
+		to->count[i] += what->count[i];
+}
+
+void account_sum(const struct file_counts *per_cpu, unsigned int nr_cpus, struct file_counts *sum)
+{
+	unsigned int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for (cpu = 0; cpu < nr_cpus; cpu++)
+		account_add(sum, &per_cpu[cpu]);
+}
+
+void account_derive(const struct file_counts *c, bool late_known, const struct account *before,
+		    struct account *a)
+{
+	const __u64 *n = c->count;
+	uint64_t around = 0;
+
+	memset(a, 0, sizeof(*a));
+	/* Read while it changes: the taking back can be seen before the count. */
+	if (n[COUNT_AROUND] > n[COUNT_AROUND_REDONE])
+		around = n[COUNT_AROUND] - n[COUNT_AROUND_REDONE];
+	if (before && around < before->mmap_fault_around)
+		around = before->mmap_fault_around;
+	a->read_hits = n[COUNT_READ_HITS];
+	a->read_misses = n[COUNT_READ_MISSES];
+	a->read_accesses = a->read_hits + a->read_misses;
+	a->read_late = n[COUNT_READ_LATE];
+	a->mmap_fault_around = around;
+	a->mmap_misses = n[COUNT_MMAP_MISSES];
+	a->mmap_accesses = n[COUNT_MMAP_HITS] + n[COUNT_MMAP_MISSES] + around;
+	a->accesses = a->read_accesses + a->mmap_accesses;
+	a->misses = a->read_misses + a->mmap_misses;
+	a->hits = a->accesses - a->misses;
+	a->late = a->read_late + n[COUNT_MMAP_LATE];
+	a->late_known = late_known;
+	a->inserted_pages = n[COUNT_INSERTED];
+	a->removed_pages = n[COUNT_REMOVED];
+	a->lost_events = n[COUNT_LOST];
+}
+
+void account_since(const struct account *a, const struct account *b, struct account *d)
+{
+#define SINCE(field) d->field = b->field - a->field
+	SINCE(accesses);
+	SINCE(hits);
+	SINCE(misses);
+	SINCE(late);
+	SINCE(read_accesses);
+	SINCE(read_hits);
+	SINCE(read_misses);
+	SINCE(read_late);
+	SINCE(mmap_accesses);
+	SINCE(mmap_misses);
+	SINCE(mmap_fault_around);
+	SINCE(inserted_pages);
+	SINCE(removed_pages);
+	SINCE(lost_events);
+#undef SINCE
+	d->late_known = b->late_known;
+}
+
+double account_hit_ratio(const struct account *a)
+{
+	return a->accesses ? (double)a->hits / a->accesses : -1;
+}
+
+double latency_slot_ns(unsigned int slot)
+{
+	unsigned int log;
+	double step, base;
+
+	if (slot < 1 << LAT_SUB_BITS)
+		return slot;
+	log = (slot >> LAT_SUB_BITS) - 1;
+	step = (double)(1ULL << log);
+	base = (double)((1ULL << LAT_SUB_BITS) + (slot & ((1 << LAT_SUB_BITS) - 1))) * step;
+	return base + step / 2;
+}
+
+void account_percentiles(const struct file_latency *l, struct percentiles *p)
+{
+	uint64_t seen = 0;
+	unsigned int i;
+
+	memset(p, 0, sizeof(*p));
+	for (i = 0; i < LAT_SLOTS; i++)
+		p->samples += l->slots[i];
+	if (!p->samples)
+		return;
+	p->max = l->max_ns / 1e3;
+	for (i = 0; i < LAT_SLOTS; i++) {
+		double us = latency_slot_ns(i) / 1e3;
+
+		if (!l->slots[i])
+			continue;
+		seen += l->slots[i];
+		/* The middle of the last slot can lie above its largest sample. */
+		if (us > p->max)
+			us = p->max;
+		if (!p->p50 && seen * 100 >= p->samples * 50)
+			p->p50 = us;
+		if (!p->p90 && seen * 100 >= p->samples * 90)
+			p->p90 = us;
+		if (!p->p99 && seen * 100 >= p->samples * 99)
+			p->p99 = us;
+	}
+}

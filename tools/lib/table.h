@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tables for people, by libsmartcols. */
+#ifndef PAGE2CACHE_TABLE_H
+#define PAGE2CACHE_TABLE_H
+
+#include <stdio.h>
+
+#include "util.h"
+
+struct libscols_table;
+
+/* Columns are right-aligned numbers but for the one called FILE. */
+struct libscols_table *table_new(const char *const *columns, size_t n, FILE *f);
+/* One cell a column, each a printf format with its argument. */
+void table_row(struct libscols_table *t, char *const *cells, size_t n);
+/* Print and free. */
+void table_print(struct libscols_table *t);
+
+/* Cells: to be freed by table_row(). "-" stands for what is not known. */
+char *cell_u64(uint64_t v);
+char *cell_known(bool known, uint64_t v);
+char *cell_percent(double ratio);
+char *cell_us(bool known, double us);
+char *cell_text(const char *s);
+
+#endif

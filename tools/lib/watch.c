@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "watch.h"
+
+/* The first PID namespace has a fixed inode number (include/linux/proc_ns.h). */
+#define PROC_PID_INIT_INO 0xEFFFFFFCU
+
+int watch_config(const struct watch_options *opt, struct watch_config *cfg)
+{
+	struct stat ns;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->max_slots = 1 + (opt->auto_files ? WATCH_AUTO_FILES : opt->nr_files);
+	if (stat("/proc/self/ns/pid", &ns))
+		return -errno;
+	if (ns.st_ino != PROC_PID_INIT_INO) {
+		cfg->pidns_dev = ns.st_dev;
+		cfg->pidns_ino = ns.st_ino;
+	}
+	cfg->nr_ranges = kallsyms_ranges(cfg->ranges);
+	if (!cfg->nr_ranges)
+		say_verbose("late hit: the kernel's addresses are hidden "
+			    "(kernel.kptr_restrict), they cannot be told");
+	return 0;
+}
+
+static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : 0;
+}
+
+int watch_size(struct watch *w, struct bpf_object *obj, const struct watch_config *cfg,
+	       const struct watch_options *opt)
+{
+	int err = 0;
+
+	memset(w, 0, sizeof(*w));
+	w->obj = obj;
+	w->max_slots = cfg->max_slots;
+	w->late_known = cfg->nr_ranges > 0;
+	w->nr_cpus = libbpf_num_possible_cpus();
+	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
+	err = size_map(obj, "files", cfg->max_slots);
+	err = err ? err : size_map(obj, "counts", cfg->max_slots);
+	err = err ? err : size_map(obj, "latency", cfg->max_slots);
+	return err ? err : size_map(obj, "names", opt->auto_files ? cfg->max_slots : 1);
+}
+
+int cgroup_open(const char *dir, char **why)
+{
+	struct statfs fs;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstatfs(fd, &fs)) {
+		*why = xasprintf("%s: %s", dir, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -ENOENT;
+	}
+	if (fs.f_type != CGROUP2_SUPER_MAGIC) {
+		*why = xasprintf("%s: is not a cgroup v2 directory", dir);
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+int watch_cgroup(struct watch *w, const char *dir, char **why)
+{
+	uint32_t zero = 0;
+	int err, fd = cgroup_open(dir, why);
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "cgroup"), &zero, &fd, 0);
+	close(fd);
+	if (err)
+		*why = xasprintf("%s: %s", dir, strerror(-err));
+	return err;
+}
+
+int watch_file(struct watch *w, struct target *t)
+{
+	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
+	uint32_t slot = *w->nr_slots;
+	int err;
+
+	/* The same file under two names is one file. */
+	if (!bpf_map_lookup_elem(fd, &t->key, &t->slot))
+		return 0;
+	err = bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
+	if (err)
+		return err;
+	t->slot = slot;
+	++*w->nr_slots;
+	w->watch_bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
+	return 0;
+}
+
+int watch_command(struct watch *w)
+{
+	uint32_t one = 1;
+
+	if (!*w->command_tid)
+		return -ESRCH;
+	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
+				   w->command_tid, &one, BPF_ANY);
+}
+
+int watch_counts(struct watch *w, uint32_t slot, struct file_counts *sum)
+{
+	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counts"), &slot,
+				      w->per_cpu);
+
+	if (err)
+		return err;
+	account_sum(w->per_cpu, w->nr_cpus, sum);
+	return 0;
+}
+
+void watch_free(struct watch *w)
+{
+	free(w->per_cpu);
+	w->per_cpu = NULL;
+}

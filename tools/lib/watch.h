@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user side of bpf/target.bpf.h and bpf/lookup.bpf.h: files, tasks, counters. */
+#ifndef PAGE2CACHE_WATCH_H
+#define PAGE2CACHE_WATCH_H
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "account.h"
+#include "command.h"
+#include "kallsyms.h"
+#include "target.h"
+
+struct watch_options {
+	bool auto_files;	/* every file that is accessed, not named ones */
+	bool tree;		/* COMMAND and its descendants only */
+	pid_t pid;		/* 0: any */
+	const char *cgroup_dir; /* NULL: any */
+	uint32_t nr_files;	/* named ones */
+};
+
+struct watch {
+	struct bpf_object *obj;
+	__u64 *watch_bits;
+	__u32 *nr_slots;
+	__u64 *tasks_lost;
+	__u32 *command_tid;
+	unsigned int nr_cpus;
+	uint32_t max_slots;
+	bool late_known;
+	struct file_counts *per_cpu; /* of one slot, while it is read */
+};
+
+/* Maps and memory are bounded: this many files without names, the rest is counted as one. */
+#define WATCH_AUTO_FILES 8192
+
+struct watch_config {
+	uint32_t max_slots;
+	uint64_t pidns_dev, pidns_ino;
+	unsigned int nr_ranges;
+	struct text_range ranges[MAX_RANGES];
+};
+
+/* What the read-only data of the BPF side has to say. Returns 0 or -errno. */
+int watch_config(const struct watch_options *opt, struct watch_config *cfg);
+
+/*
+ * The same variables lie in each program's skeleton, at places of its own: hence
+ * a macro. Between open and load.
+ */
+#define WATCH_CONFIGURE(skel, opt, cfg)                                       \
+	do {                                                                  \
+		(skel)->rodata->auto_files = (opt)->auto_files;               \
+		(skel)->rodata->filter_tree = (opt)->tree;                    \
+		(skel)->rodata->filter_cgroup = (opt)->cgroup_dir != NULL;    \
+		(skel)->rodata->filter_tgid = (opt)->pid;                     \
+		(skel)->rodata->self_tgid = getpid();                         \
+		(skel)->rodata->pidns_dev = (cfg)->pidns_dev;                 \
+		(skel)->rodata->pidns_ino = (cfg)->pidns_ino;                 \
+		(skel)->rodata->max_slots = (cfg)->max_slots;                 \
+		(skel)->rodata->nr_ranges = (cfg)->nr_ranges;                 \
+		memcpy((void *)(skel)->rodata->ranges, (cfg)->ranges,         \
+		       sizeof((cfg)->ranges));                                \
+	} while (0)
+
+#define WATCH_BIND(w, skel)                                     \
+	do {                                                    \
+		(w)->watch_bits = (skel)->bss->watch_bits;      \
+		(w)->nr_slots = &(skel)->bss->nr_slots;         \
+		*(w)->nr_slots = SLOT_OTHERS + 1;               \
+		(w)->tasks_lost = &(skel)->bss->tasks_lost;     \
+		(w)->command_tid = &(skel)->bss->command_tid;   \
+	} while (0)
+
+/* Sizes the maps, between open and load. Returns 0 or -errno. */
+int watch_size(struct watch *w, struct bpf_object *obj, const struct watch_config *cfg,
+	       const struct watch_options *opt);
+
+/* After load: the cgroup. Returns 0 or -errno with *why. */
+int watch_cgroup(struct watch *w, const char *dir, char **why);
+/* Watch a resolved target; its slot is set. Returns 0 or -errno. */
+int watch_file(struct watch *w, struct target *t);
+/* Count COMMAND's first task, which waits, from now on. Returns 0 or -errno. */
+int watch_command(struct watch *w);
+
+/* Counters of one slot. Returns 0 or -errno. */
+int watch_counts(struct watch *w, uint32_t slot, struct file_counts *sum);
+
+void watch_free(struct watch *w);
+
+/* A cgroup v2 directory? Returns an O_RDONLY descriptor, or -errno with *why. */
+int cgroup_open(const char *dir, char **why);
+
+#endif
