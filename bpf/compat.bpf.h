@@ -61,6 +61,9 @@ static __always_inline bool page_present(struct address_space *mapping, __u64 in
 	unsigned long entry = (unsigned long)mapping->i_pages.xa_head;
 	int level;
 
+	/* A tree of one entry holds index 0 only. */
+	if (index && !xa_entry_is_node(entry))
+		return false;
 	for (level = 0; level < XA_MAX_LEVELS && xa_entry_is_node(entry); level++) {
 		struct xa_node *node = (struct xa_node *)(entry - 2);
 		__u8 shift = BPF_CORE_READ(node, shift);
@@ -79,8 +82,6 @@ static __always_inline bool page_present(struct address_space *mapping, __u64 in
 		if (!shift)
 			break;
 	}
-	if (level == 0 && index)
-		return false;
 	return entry && (entry & 3) == 0;
 }
 

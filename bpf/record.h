@@ -88,6 +88,17 @@ struct force_record {
 	__u32 pad;
 };
 
+/* What pcforce keeps for each tracked file. */
+struct force_file {
+	__u32 first_word; /* of its bits in the bitmaps */
+	__u32 pad;
+	__u64 bits; /* 0: the file is not tracked */
+	__u64 lookups; /* that met forced pages */
+	__u64 late;    /* of them: late hits */
+	__u64 unused_removed;
+	__u64 polluted; /* misses on pages that forcing pushed out */
+};
+
 /* Address ranges of kernel functions, for "where does this task sleep". */
 enum where {
 	WHERE_READAHEAD, /* submits I/O of its own: not late */

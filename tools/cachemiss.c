@@ -309,10 +309,11 @@ static enum status attach(const struct watch_options *w)
 
 /* The run. */
 
-static void on_events(void *ctx)
+static bool on_events(void *ctx)
 {
 	if (cm.ring)
 		ring_buffer__consume(cm.ring);
+	return true;
 }
 
 static void on_interval(void *ctx)

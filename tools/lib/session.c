@@ -77,8 +77,8 @@ int session_run(struct session *s)
 			err = -errno;
 			break;
 		}
-		if (s->on_events)
-			s->on_events(s->ctx);
+		if (s->on_events && !s->on_events(s->ctx))
+			break;
 		if (n > 0 && p[0].revents && read(p[0].fd, &info, sizeof(info)) == sizeof(info)) {
 			s->signal = info.ssi_signo;
 			break;

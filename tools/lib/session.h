@@ -12,7 +12,7 @@ struct session {
 	struct command *command; /* NULL: none */
 	int event_fd;		 /* polled for input, -1: none */
 	uint64_t poll_us;	 /* on_events at least this often, 0: not */
-	void (*on_events)(void *ctx);
+	bool (*on_events)(void *ctx); /* false ends the run */
 	void (*on_interval)(void *ctx);
 	void *ctx;
 	int signal; /* that ended it, 0: none */

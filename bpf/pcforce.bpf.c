@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* pcforce: fires the trigger, and sees what becomes of the forced pages. */
+#include "lookup.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile bool fire_on_hits = false; /* trigger `access`, not only `miss` */
+
+/* Set and cleared by the user side, too. */
+__u32 armed = 0;
+__u32 await_first = 0; /* the next access to get its data is reported */
+__u32 await_tid = 0;   /* of this task only, 0: of any */
+__u32 forcing = 0;     /* removals now are forcing's doing */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} ring SEC(".maps");
+
+/* A bit for each page of each tracked file: word first_word + index / 64. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct force_file);
+} force_files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps");
+
+static __always_inline void tell(__u32 slot, __u64 index, enum force_event event)
+{
+	struct force_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r)
+		return;
+	r->ts_ns = bpf_ktime_get_ns();
+	r->index = index;
+	r->slot = slot;
+	r->event = event;
+	r->pid = bpf_get_current_pid_tgid() >> 32;
+	r->pad = 0;
+	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void fire(__u32 slot, __u64 index)
+{
+	if (!armed || !__sync_val_compare_and_swap(&armed, 1, 0))
+		return;
+	await_tid = bpf_get_current_pid_tgid();
+	await_first = 1;
+	tell(slot, index, FORCE_FIRED);
+}
+
+static __always_inline void first_data(__u32 slot, __u64 index)
+{
+	if (!await_first || (await_tid && await_tid != (__u32)bpf_get_current_pid_tgid()))
+		return;
+	if (__sync_val_compare_and_swap(&await_first, 1, 0))
+		tell(slot, index, FORCE_FIRST_DATA);
+}
+
+/* The word of a page's bits, 0 if it is not tracked. */
+static __always_inline bool find_word(const struct force_file *f, __u64 index, __u32 *word)
+{
+	if (index >= f->bits)
+		return false;
+	*word = f->first_word + index / 64;
+	return true;
+}
+
+static __always_inline __u64 bits_of(void *map, __u32 word)
+{
+	__u64 *v = bpf_map_lookup_elem(map, &word);
+
+	return v ? *v : 0;
+}
+
+static __always_inline void set_bits(void *map, __u32 word, __u64 bits)
+{
+	__u64 *v = bpf_map_lookup_elem(map, &word);
+
+	if (v && (*v & bits) != bits)
+		__sync_fetch_and_or(v, bits);
+}
+
+struct page_walk {
+	__u64 first;
+	__u64 last;
+	__u32 slot;
+	__u32 met; /* forced pages among them */
+};
+
+/* Of pages first..last those that lie in the same word as the I-th of them. */
+static __always_inline __u64 walk_mask(const struct page_walk *w, __u32 i)
+{
+	__u64 chunk = w->first / 64 + i, mask = ~0ULL;
+
+	if (chunk == w->first / 64)
+		mask &= ~0ULL << (w->first % 64);
+	if (chunk == w->last / 64)
+		mask &= ~0ULL >> (63 - w->last % 64);
+	return mask;
+}
+
+#define MAX_WORDS 64 /* of one lookup or folio: 4096 pages */
+
+static long use_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	__u64 bits;
+	__u32 word;
+
+	if (!f || w->first / 64 + i > w->last / 64 ||
+	    !find_word(f, (w->first / 64 + i) * 64, &word))
+		return 1;
+	bits = bits_of(&forced, word) & walk_mask(w, i);
+	if (bits) {
+		w->met = 1;
+		set_bits(&used, word, bits);
+	}
+	return 0;
+}
+
+/* A lookup, or mapped pages: which of them were forced? */
+static __always_inline bool use_pages(__u32 slot, __u64 first, __u64 last)
+{
+	struct page_walk w = { .first = first, .last = last, .slot = slot };
+
+	if (last - first < 64 && first / 64 == last / 64)
+		use_step(0, &w);
+	else
+		bpf_loop(MAX_WORDS, use_step, &w, 0);
+	return w.met;
+}
+
+static __always_inline void note_lookup(__u32 slot, bool late)
+{
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+
+	if (!f)
+		return;
+	__sync_fetch_and_add(&f->lookups, 1);
+	if (late)
+		__sync_fetch_and_add(&f->late, 1);
+}
+
+static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index)
+{
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+	__u32 word;
+
+	fire(slot, index);
+	if (f && find_word(f, index, &word) && bits_of(&removed, word) >> (index % 64) & 1)
+		__sync_fetch_and_add(&f->polluted, 1);
+}
+
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+{
+	if (how != HOW_MISS && fire_on_hits)
+		fire(slot, index);
+	first_data(slot, index);
+	if (use_pages(slot, index, last))
+		note_lookup(slot, how == HOW_LATE);
+}
+
+static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+{
+	struct force_file *f;
+
+	if (how == HOW_LATE) {
+		/* The hit itself was noted before it slept. */
+		f = bpf_map_lookup_elem(&force_files, &slot);
+		if (f && use_pages(slot, index, index))
+			__sync_fetch_and_add(&f->late, 1);
+		return;
+	}
+	if (how == HOW_HIT && fire_on_hits)
+		fire(slot, index);
+	if (how == HOW_HIT)
+		first_data(slot, index);
+	if (use_pages(slot, index, index))
+		note_lookup(slot, false);
+}
+
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last)
+{
+	if (fire_on_hits)
+		fire(slot, first);
+	first_data(slot, first);
+	if (use_pages(slot, first, last))
+		note_lookup(slot, false);
+}
+
+static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
+{
+	first_data(slot, index);
+}
+
+static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
+{
+}
+
+static long remove_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	__u64 mask, ours, unused, x;
+	__u32 word;
+
+	if (!f || w->first / 64 + i > w->last / 64 ||
+	    !find_word(f, (w->first / 64 + i) * 64, &word))
+		return 1;
+	mask = walk_mask(w, i);
+	ours = bits_of(&forced, word) & mask;
+	if (forcing)
+		set_bits(&removed, word, mask & ~ours);
+	unused = ours & ~bits_of(&used, word);
+	for (x = 0; unused && x < 64; x++) {
+		unused &= unused - 1;
+		__sync_fetch_and_add(&f->unused_removed, 1);
+	}
+	return 0;
+}
+
+static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
+{
+	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+
+	bpf_loop(MAX_WORDS, remove_step, &w, 0);
+}

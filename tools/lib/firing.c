@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "firing.h"
+#include "record.h"
+
+/*
+ * The triggering reader's own page goes first: some schedulers would have it
+ * wait for a whole sweep of forced ones (40 ms measured with mq-deadline). A
+ * page that takes longer than this comes from a disk that is busy anyway.
+ */
+#define FIRST_DATA_NS 2000000
+
+/* Opens that are held at once; further ones are let go. */
+#define MAX_HELD 256
+
+const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
+
+int firing_event(void *ctx, void *data, size_t size)
+{
+	const struct force_record *r = data;
+	struct firing *f = ctx;
+
+	if (r->event == FORCE_FIRED)
+		f->asked_ns = r->ts_ns;
+	else if (r->event == FORCE_FIRST_DATA && !f->first_ns)
+		f->first_ns = r->ts_ns;
+	return 0;
+}
+
+static void wake(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		say_verbose("eventfd: %s", strerror(errno));
+}
+
+static void drain(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		say_verbose("eventfd: %s", strerror(errno));
+}
+
+/* Waiting needs priority, so that a busy machine does not delay it by a tick. */
+static void set_priority(bool high)
+{
+	struct sched_param p = { .sched_priority = high ? 1 : 0 };
+
+	/* Not permitted: a later start, nothing worse. */
+	pthread_setschedparam(pthread_self(), high ? SCHED_FIFO : SCHED_OTHER, &p);
+}
+
+static void await_first_data(struct firing *f)
+{
+	uint64_t end = f->fired_ns + FIRST_DATA_NS, now;
+	struct pollfd p = { .events = POLLIN };
+	struct timespec left = { 0 };
+
+	if (!f->tracker->ring || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN)
+		return;
+	p.fd = ring_buffer__epoll_fd(f->tracker->ring);
+	while (!f->first_ns && (now = now_ns()) < end) {
+		left.tv_nsec = end - now;
+		if (ppoll(&p, 1, &left, NULL) > 0)
+			ring_buffer__consume(f->tracker->ring);
+	}
+}
+
+static void force_now(struct firing *f, uint64_t asked_ns)
+{
+	if (f->fired_ns && f->on_again)
+		f->on_again(f->ctx);
+	f->first_ns = 0;
+	f->done_ns = 0;
+	f->fired_ns = asked_ns;
+	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW)
+		tracker_await_first(f->tracker);
+	if (f->tracker->ring)
+		ring_buffer__consume(f->tracker->ring);
+	await_first_data(f);
+	tracker_forcing(f->tracker, true);
+	force_run(f->force);
+	tracker_forcing(f->tracker, false);
+	f->done_ns = now_ns();
+}
+
+void firing_now(struct firing *f)
+{
+	force_now(f, now_ns());
+}
+
+/* Opens since: one that counts fires, or arms for its first access. */
+static void take_opens(struct firing *f)
+{
+	uint64_t now = now_ns();
+	bool counts = false;
+	pid_t pid;
+
+	while (opens_next(f->opens_fd, &pid, NULL))
+		counts |= tracker_counts_pid(f->tracker, pid);
+	if (!counts || (f->once && f->fired_ns))
+		return;
+	/*
+	 * A firing that finds all in place still looks at every page. Not more
+	 * than half of the time is spent so, however often a file is opened.
+	 */
+	if (f->done_ns && now - f->done_ns < f->done_ns - f->fired_ns)
+		return;
+	if (f->trigger == TRIGGER_OPEN)
+		f->asked_ns = now;
+	else if (f->fired_ns)
+		tracker_arm(f->tracker);
+}
+
+static void *fire_loop(void *ctx)
+{
+	struct firing *f = ctx;
+	struct pollfd p[3] = {
+		{ .fd = f->wake_fd, .events = POLLIN },
+		{ .fd = f->opens_fd, .events = POLLIN },
+		{ .fd = f->tracker->ring ? ring_buffer__epoll_fd(f->tracker->ring) : -1,
+		  .events = POLLIN },
+	};
+	uint64_t asked;
+
+	set_priority(true);
+	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
+		asked = __atomic_exchange_n(&f->asked_ns, 0, __ATOMIC_SEQ_CST);
+		if (asked && !(f->once && f->fired_ns)) {
+			set_priority(false);
+			force_now(f, asked);
+			set_priority(true);
+			if (f->once)
+				wake(f->done_fd);
+		}
+		if (poll(p, 3, f->asked_ns ? 0 : -1) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents)
+			drain(f->wake_fd);
+		if (p[1].revents)
+			take_opens(f);
+		if (p[2].revents)
+			ring_buffer__consume(f->tracker->ring);
+	}
+	return NULL;
+}
+
+/* --hold: who opens a file of the list waits until it is forced, or for so long. */
+
+struct held {
+	int event;
+	uint64_t until_ns;
+};
+
+static void let_go(struct firing *f, struct held *held, size_t *n, bool all)
+{
+	uint64_t now = now_ns();
+	size_t i = 0;
+
+	all |= f->done_ns && f->done_ns >= f->fired_ns;
+	while (i < *n) {
+		if (!all && now < held[i].until_ns) {
+			i++;
+			continue;
+		}
+		opens_allow(f->hold_fd, held[i].event);
+		held[i] = held[--*n];
+	}
+}
+
+static void *hold_loop(void *ctx)
+{
+	struct pollfd p;
+	struct firing *f = ctx;
+	struct held held[MAX_HELD];
+	size_t n = 0;
+	bool fired = false;
+	pid_t pid;
+	int event;
+
+	p = (struct pollfd){ .fd = f->hold_fd, .events = POLLIN };
+	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
+		/* A millisecond of delay at the end is nothing to a held open. */
+		if (poll(&p, 1, n ? 1 : 100) < 0 && errno != EINTR)
+			break;
+		while (opens_next(f->hold_fd, &pid, &event)) {
+			if (n == MAX_HELD || !tracker_counts_pid(f->tracker, pid) ||
+			    (fired && f->done_ns)) {
+				opens_allow(f->hold_fd, event);
+				continue;
+			}
+			held[n++] = (struct held){ event, now_ns() + f->hold_ns };
+			if (!fired) {
+				__atomic_store_n(&f->asked_ns, now_ns(), __ATOMIC_SEQ_CST);
+				wake(f->wake_fd);
+				fired = true;
+			}
+		}
+		let_go(f, held, &n, false);
+	}
+	let_go(f, held, &n, true);
+	return NULL;
+}
+
+static int start_thread(pthread_t *thread, void *(*run)(void *), struct firing *f, bool *running)
+{
+	int err = pthread_create(thread, NULL, run, f);
+
+	*running = !err;
+	return -err;
+}
+
+int firing_start(struct firing *f, char **why)
+{
+	int err = 0;
+
+	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->hold_fd = -1;
+	f->opens_fd = -1;
+	if (f->tracker->skel)
+		f->opens_fd = opens_watch(f->force->list, false);
+	if (f->opens_fd < 0 && f->trigger == TRIGGER_OPEN) {
+		*why = xasprintf("opens cannot be watched: fanotify: %s", strerror(-f->opens_fd));
+		return f->opens_fd;
+	}
+	if (f->tracker->skel && f->opens_fd < 0)
+		say_verbose("no re-arming: fanotify: %s", strerror(-f->opens_fd));
+	if (f->hold_ns) {
+		f->hold_fd = opens_watch(f->force->list, true);
+		if (f->hold_fd < 0) {
+			*why = xasprintf("--hold: fanotify: %s", strerror(-f->hold_fd));
+			return f->hold_fd;
+		}
+		err = start_thread(&f->hold_thread, hold_loop, f, &f->holding);
+	}
+	if (f->trigger == TRIGGER_NOW)
+		f->asked_ns = now_ns();
+	else if (f->trigger != TRIGGER_OPEN)
+		tracker_arm(f->tracker);
+	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
+	if (err)
+		*why = xasprintf("starting a thread: %s", strerror(-err));
+	return err;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd > 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void firing_stop(struct firing *f)
+{
+	f->force->stop = true;
+	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);
+	if (f->wake_fd > 0)
+		wake(f->wake_fd);
+	if (f->running)
+		pthread_join(f->thread, NULL);
+	if (f->holding)
+		pthread_join(f->hold_thread, NULL);
+	f->running = f->holding = false;
+	if (f->tracker->ring)
+		ring_buffer__consume(f->tracker->ring);
+	close_fd(&f->hold_fd);
+	close_fd(&f->opens_fd);
+	close_fd(&f->wake_fd);
+	close_fd(&f->done_fd);
+}

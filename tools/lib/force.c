@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "force.h"
+#include "residency.h"
+#include "submit.h"
+
+/* What a thread takes at once: 64 MiB. */
+#define UNIT_PAGES   (1ULL << 14)
+#define VERIFY_PAGES 4096
+
+unsigned int force_default_jobs(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
+}
+
+/* Reading in more than memory holds would only push out what came before. */
+static uint64_t available_bytes(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kb = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "MemAvailable: %llu", &kb) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return kb ? kb * 1024 / 10 * 9 : UINT64_MAX / 2;
+}
+
+/* Before a run: nothing is done, so all that is listed is skipped. */
+static void start_counts(struct force *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++) {
+		const struct list_file *lf = &f->list->files[i];
+
+		f->counts[i] = (struct force_counts){
+			.requested = lf->listed_pages + lf->past_eof,
+			.past_eof = lf->past_eof,
+			.skipped = lf->listed_pages,
+		};
+	}
+}
+
+int force_init(struct force *f, const struct list *l, const struct force_options *opt)
+{
+	size_t i, n = l->nr_files;
+	int err = 0;
+
+	memset(f, 0, sizeof(*f));
+	f->list = l;
+	f->opt = *opt;
+	f->counts = xcalloc(n, sizeof(*f->counts));
+	f->absent = xcalloc(n, sizeof(*f->absent));
+	f->chunk_pages = xcalloc(n, sizeof(*f->chunk_pages));
+	f->window_pages = xcalloc(n, sizeof(*f->window_pages));
+	pthread_mutex_init(&f->lock, NULL);
+	for (i = 0; i < n && !err; i++) {
+		if (l->files[i].state != LIST_READY)
+			continue;
+		err = bitmap_init(&f->absent[i], l->files[i].nr_pages);
+		submit_limits(l->files[i].target.fd, &f->window_pages[i], &f->chunk_pages[i]);
+		/* Exactly what is asked for, nothing around it. */
+		posix_fadvise(l->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
+	}
+	start_counts(f);
+	return err;
+}
+
+void force_free(struct force *f)
+{
+	size_t i;
+
+	for (i = 0; f->list && i < f->list->nr_files; i++)
+		bitmap_free(&f->absent[i]);
+	free(f->absent);
+	free(f->counts);
+	free(f->chunk_pages);
+	free(f->window_pages);
+	memset(f, 0, sizeof(*f));
+}
+
+static void add(uint64_t *to, uint64_t n)
+{
+	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
+}
+
+/* How many of nr pages the budget allows. */
+static uint64_t take_budget(struct force *f, uint64_t nr)
+{
+	int64_t left = __atomic_fetch_sub(&f->budget, nr, __ATOMIC_RELAXED);
+
+	if (left >= (int64_t)nr)
+		return nr;
+	return left > 0 ? left : 0;
+}
+
+/* A piece of a listed run that is being looked at. */
+struct piece {
+	struct force *f;
+	uint32_t file;
+	uint64_t run_end;
+};
+
+static void mark_absent(struct bitmap *b, uint64_t index, uint64_t nr)
+{
+	for (; nr; nr--, index++)
+		__atomic_fetch_or(&b->words[index / 64], 1ULL << (index % 64), __ATOMIC_RELAXED);
+}
+
+static int submit_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
+{
+	struct piece *p = ctx;
+	struct force *f = p->f;
+	struct force_counts *c = &f->counts[p->file];
+	const struct list_file *lf = &f->list->files[p->file];
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, f->chunk_pages[p->file],
+				  f->window_pages[p->file] };
+	uint64_t allowed;
+
+	if (cached) {
+		add(&c->resident, nr);
+		return 0;
+	}
+	allowed = f->stop || f->opt.dry_run ? 0 : take_budget(f, nr);
+	add(&c->skipped, nr - allowed);
+	if (!allowed)
+		return 0;
+	mark_absent(&f->absent[p->file], index, allowed);
+	add(&c->submitted, allowed);
+	if (f->opt.submitting)
+		f->opt.submitting(f->opt.ctx, p->file, index, allowed);
+	submit_pages(&sf, index, allowed, p->run_end < index + allowed ? index + allowed :
+									   p->run_end,
+		     &f->stop);
+	return 0;
+}
+
+/* The next unit of the window, for whichever thread asks. */
+static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
+{
+	bool got = false;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->run < f->plan->nr_runs) {
+		const struct extent *run = &f->plan->runs[f->run];
+		uint64_t left = run->nr_pages - f->done;
+
+		*unit = *run;
+		unit->index += f->done;
+		unit->nr_pages = left < UNIT_PAGES ? left : UNIT_PAGES;
+		*run_end = run->index + run->nr_pages;
+		f->done += unit->nr_pages;
+		if (f->done == run->nr_pages) {
+			f->run++;
+			f->done = 0;
+		}
+		got = true;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return got;
+}
+
+static void *submit_units(void *ctx)
+{
+	struct piece p = { .f = ctx };
+	struct force *f = ctx;
+	struct extent unit;
+
+	while (take_unit(f, &unit, &p.run_end)) {
+		p.file = unit.file;
+		if (residency_runs(f->list->files[unit.file].target.fd, unit.index, unit.nr_pages,
+				   submit_run, &p))
+			add(&f->counts[unit.file].failed, unit.nr_pages);
+	}
+	return NULL;
+}
+
+static void submit_window(struct force *f, const struct plan *p)
+{
+	pthread_t threads[64];
+	unsigned int i, n = 0, want = f->opt.jobs - 1;
+
+	f->plan = p;
+	f->run = 0;
+	f->done = 0;
+	while (n < want && n < ARRAY_SIZE(threads) && n + 1 < p->nr_runs &&
+	       !pthread_create(&threads[n], NULL, submit_units, f))
+		n++;
+	submit_units(f);
+	for (i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* A page that is not up to date yet: wait for it, reading it if need be. */
+static void settle_page(struct force *f, uint32_t file, uint64_t index)
+{
+	struct force_counts *c = &f->counts[file];
+	char byte;
+	ssize_t n;
+
+	if (f->stop) {
+		c->skipped++;
+		return;
+	}
+	n = pread(f->list->files[file].target.fd, &byte, 1, index * page_size());
+	if (n == 1)
+		c->read++;
+	else if (n == 0)
+		c->past_eof++; /* truncated meanwhile */
+	else
+		c->failed++;
+}
+
+static void verify_run(struct force *f, struct residency_map *m, const struct extent *run)
+{
+	const struct bitmap *absent = &f->absent[run->file];
+	unsigned char vec[VERIFY_PAGES];
+	uint64_t at, n, i;
+
+	if (m->fd != f->list->files[run->file].target.fd) {
+		residency_unmap(m);
+		m->fd = f->list->files[run->file].target.fd;
+	}
+	for (at = 0; at < run->nr_pages; at += n) {
+		n = run->nr_pages - at < VERIFY_PAGES ? run->nr_pages - at : VERIFY_PAGES;
+		if (residency_uptodate(m, run->index + at, n, vec))
+			memset(vec, 0, n);
+		for (i = 0; i < n; i++) {
+			if (!bitmap_test(absent, run->index + at + i))
+				continue;
+			if (vec[i] & 1)
+				f->counts[run->file].read++;
+			else
+				settle_page(f, run->file, run->index + at + i);
+		}
+	}
+}
+
+int force_run(struct force *f)
+{
+	uint64_t bytes = f->opt.max_bytes ? f->opt.max_bytes : available_bytes();
+	struct residency_map m = { .fd = -1 };
+	struct plan p;
+	size_t i;
+
+	start_counts(f);
+	for (i = 0; i < f->list->nr_files; i++) {
+		if (f->list->files[i].state != LIST_READY)
+			continue;
+		f->counts[i].skipped = 0;
+		madvise(f->absent[i].words, (f->absent[i].bits / 64 + 1) * sizeof(uint64_t),
+			MADV_DONTNEED);
+	}
+	f->budget = bytes / page_size() > INT64_MAX / 2 ? INT64_MAX / 2 : bytes / page_size();
+	plan_init(&p, f->list);
+	while (plan_next(&p))
+		submit_window(f, &p);
+	plan_free(&p);
+	if (f->opt.dry_run)
+		return 0;
+	plan_init(&p, f->list);
+	while (plan_next(&p)) {
+		for (i = 0; i < p.nr_runs; i++)
+			verify_run(f, &m, &p.runs[i]);
+	}
+	plan_free(&p);
+	residency_unmap(&m);
+	return 0;
+}

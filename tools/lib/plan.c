@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan.h"
+
+static int by_place(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+void plan_init(struct plan *p, const struct list *l)
+{
+	memset(p, 0, sizeof(*p));
+	p->list = l;
+}
+
+/* Extents that a window of at least one holds. */
+static size_t window_extents(const struct plan *p)
+{
+	uint64_t pages = 0, limit = p->next ? PLAN_WINDOW_PAGES : PLAN_HEAD_PAGES;
+	size_t i;
+
+	for (i = p->next; i < p->list->nr_extents; i++) {
+		pages += p->list->extents[i].nr_pages;
+		if (pages > limit && i > p->next)
+			break;
+	}
+	return i - p->next;
+}
+
+static void merge(struct plan *p)
+{
+	size_t i, out = 0;
+
+	for (i = 1; i < p->nr_runs; i++) {
+		struct extent *last = &p->runs[out], *run = &p->runs[i];
+
+		if (run->file == last->file && last->index + last->nr_pages == run->index &&
+		    last->nr_pages <= UINT32_MAX - run->nr_pages)
+			last->nr_pages += run->nr_pages;
+		else
+			p->runs[++out] = *run;
+	}
+	p->nr_runs = out + 1;
+}
+
+bool plan_next(struct plan *p)
+{
+	size_t n = window_extents(p);
+
+	if (!n)
+		return false;
+	if (n > p->room) {
+		p->room = n;
+		p->runs = xrealloc(p->runs, n, sizeof(*p->runs));
+	}
+	memcpy(p->runs, p->list->extents + p->next, n * sizeof(*p->runs));
+	p->nr_runs = n;
+	p->next += n;
+	qsort(p->runs, n, sizeof(*p->runs), by_place);
+	merge(p);
+	return true;
+}
+
+void plan_free(struct plan *p)
+{
+	free(p->runs);
+	memset(p, 0, sizeof(*p));
+}

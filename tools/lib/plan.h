@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In which order a list is read in. The listed order is the reader's; the
+ * device likes the file's, and merged. So: windows of the listed order, each
+ * sorted by file and index and merged.
+ */
+#ifndef PAGE2CACHE_PLAN_H
+#define PAGE2CACHE_PLAN_H
+
+#include "list.h"
+
+/*
+ * The first window is small: what the reader wants first is not to wait for a
+ * sweep through all. The others hold a GiB of 4 KiB pages, so that a file in
+ * random order becomes a sequential one.
+ */
+#define PLAN_HEAD_PAGES	  256
+#define PLAN_WINDOW_PAGES (1ULL << 18)
+
+struct plan {
+	const struct list *list;
+	size_t next;	      /* extent that no window has had yet */
+	struct extent *runs;  /* of the current window */
+	size_t nr_runs, room;
+};
+
+void plan_init(struct plan *p, const struct list *l);
+/* The next window in p->runs; false when there is none. */
+bool plan_next(struct plan *p);
+void plan_free(struct plan *p);
+
+#endif

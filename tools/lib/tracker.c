@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "record.h"
+#include "pcforce.skel.h"
+#include "tracker.h"
+
+/* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
+#define MAX_WORDS (1ULL << 25)
+
+struct hook tracker_hooks[] = {
+	{ "read_lookup", false, { { "tp_btf/mm_filemap_get_pages", "lookup_end" } } },
+	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } },
+	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } },
+	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } },
+	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } },
+	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } },
+	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } },
+	{ "removal", false, { { "tp_btf/mm_filemap_delete_from_page_cache", "page_remove" } } },
+	{ "task_start", true, { { "tp_btf/task_newtask", "task_new" } } },
+	{ "task_exit", true, { { "tp_btf/sched_process_exit", "task_exit" } } },
+};
+const size_t tracker_nr_hooks = ARRAY_SIZE(tracker_hooks);
+
+/* Hooks that this run does not need cost the system nothing. */
+static void drop_hooks(bool tree, bool late_known)
+{
+	size_t i;
+
+	for (i = 0; i < tracker_nr_hooks; i++) {
+		struct hook *h = &tracker_hooks[i];
+
+		if ((!strcmp(h->event, "late_hit") && !late_known) ||
+		    (!strncmp(h->event, "task_", 5) && !tree))
+			h->chosen = NULL;
+	}
+}
+
+/* Where each file's bits begin. Returns the words needed, 0 if they are too many. */
+static uint64_t lay_out(struct tracker *t)
+{
+	uint64_t words = 0;
+	size_t i;
+
+	t->first_word = xcalloc(t->list->nr_files, sizeof(*t->first_word));
+	for (i = 0; i < t->list->nr_files; i++) {
+		t->first_word[i] = words;
+		if (t->list->files[i].state == LIST_READY)
+			words += t->list->files[i].nr_pages / 64 + 1;
+		if (words > MAX_WORDS)
+			return 0;
+	}
+	return words;
+}
+
+static void size_bitmaps(struct tracker *t, uint32_t nr_slots)
+{
+	struct bpf_map *maps[] = { t->skel->maps.forced, t->skel->maps.used,
+				   t->skel->maps.removed };
+	size_t i;
+
+	bpf_map__set_max_entries(t->skel->maps.force_files, nr_slots);
+	for (i = 0; i < ARRAY_SIZE(maps); i++)
+		bpf_map__set_max_entries(maps[i], t->words ? t->words : 1);
+}
+
+static uint64_t *map_bitmap(struct tracker *t, struct bpf_map *map)
+{
+	void *at = mmap(NULL, t->words * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void unmap_bitmap(struct tracker *t, uint64_t *at)
+{
+	if (at)
+		munmap(at, t->words * sizeof(uint64_t));
+}
+
+static int track_files(struct tracker *t)
+{
+	int fd = bpf_map__fd(t->skel->maps.force_files);
+	size_t i;
+	int err;
+
+	for (i = 0; i < t->list->nr_files; i++) {
+		struct list_file *lf = &t->list->files[i];
+		struct force_file f = { .first_word = t->first_word[i] };
+
+		if (lf->state != LIST_READY)
+			continue;
+		f.bits = t->words ? lf->nr_pages : 0;
+		err = watch_file(&t->watch, &lf->target);
+		err = err ? err : bpf_map_update_elem(fd, &lf->target.slot, &f, BPF_ANY);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int resolve(struct tracker *t, char **why)
+{
+	struct target **ready = xcalloc(t->list->nr_files, sizeof(*ready));
+	size_t i, n = 0;
+	int err;
+
+	for (i = 0; i < t->list->nr_files; i++) {
+		if (t->list->files[i].state == LIST_READY)
+			ready[n++] = &t->list->files[i].target;
+	}
+	err = targets_resolve(ready, n, why);
+	free(ready);
+	return err;
+}
+
+static enum status load(struct tracker *t, const struct watch_options *opt, bool fire_on_hits,
+			char **why)
+{
+	struct watch_config cfg;
+	int err;
+
+	hooks_quiet_libbpf();
+	if (hooks_plan(tracker_hooks, tracker_nr_hooks, why))
+		return STATUS_UNSUPPORTED;
+	err = watch_config(opt, &cfg);
+	if (err) {
+		*why = hooks_load_error(err);
+		return STATUS_FAILED;
+	}
+	drop_hooks(opt->tree, cfg.nr_ranges);
+	t->skel = pcforce_bpf__open();
+	if (!t->skel) {
+		*why = hooks_load_error(-errno);
+		return STATUS_UNSUPPORTED;
+	}
+	WATCH_CONFIGURE(t->skel, opt, &cfg);
+	t->skel->rodata->fire_on_hits = fire_on_hits;
+	t->words = lay_out(t);
+	size_bitmaps(t, cfg.max_slots);
+	hooks_select(tracker_hooks, tracker_nr_hooks, t->skel->obj);
+	err = watch_size(&t->watch, t->skel->obj, &cfg, opt);
+	err = err ? err : pcforce_bpf__load(t->skel);
+	if (err) {
+		*why = hooks_load_error(err);
+		return STATUS_UNSUPPORTED;
+	}
+	WATCH_BIND(&t->watch, t->skel);
+	return STATUS_DONE;
+}
+
+enum status tracker_open(struct tracker *t, const struct list *l, const struct watch_options *opt,
+			 bool fire_on_hits, ring_buffer_sample_fn on_event, void *ctx, char **why)
+{
+	enum status status;
+	int err;
+
+	memset(t, 0, sizeof(*t));
+	t->list = l;
+	status = load(t, opt, fire_on_hits, why);
+	if (status)
+		return status;
+	err = resolve(t, why);
+	if (err)
+		return err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED;
+	if (opt->cgroup_dir && watch_cgroup(&t->watch, opt->cgroup_dir, why))
+		return STATUS_BAD_INPUT;
+	if (t->words) {
+		t->forced = map_bitmap(t, t->skel->maps.forced);
+		t->used = map_bitmap(t, t->skel->maps.used);
+		t->removed = map_bitmap(t, t->skel->maps.removed);
+	}
+	err = track_files(t);
+	if (!err) {
+		t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_event, ctx, NULL);
+		err = t->ring ? 0 : -errno;
+	}
+	if (err) {
+		*why = xasprintf("watching the files: %s", strerror(-err));
+		return STATUS_FAILED;
+	}
+	if (hooks_attach(tracker_hooks, tracker_nr_hooks, t->skel->obj, why))
+		return STATUS_UNSUPPORTED;
+	return STATUS_DONE;
+}
+
+void tracker_detach(struct tracker *t)
+{
+	hooks_detach(tracker_hooks, tracker_nr_hooks);
+}
+
+void tracker_close(struct tracker *t)
+{
+	tracker_detach(t);
+	unmap_bitmap(t, t->forced);
+	unmap_bitmap(t, t->used);
+	unmap_bitmap(t, t->removed);
+	ring_buffer__free(t->ring);
+	pcforce_bpf__destroy(t->skel);
+	watch_free(&t->watch);
+	free(t->first_word);
+	memset(t, 0, sizeof(*t));
+}
+
+void tracker_arm(struct tracker *t)
+{
+	if (t->skel)
+		__atomic_store_n(&t->skel->bss->armed, 1, __ATOMIC_SEQ_CST);
+}
+
+void tracker_forcing(struct tracker *t, bool on)
+{
+	if (t->skel)
+		__atomic_store_n(&t->skel->bss->forcing, on, __ATOMIC_SEQ_CST);
+}
+
+void tracker_await_first(struct tracker *t)
+{
+	if (!t->skel)
+		return;
+	__atomic_store_n(&t->skel->bss->await_tid, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&t->skel->bss->await_first, 1, __ATOMIC_SEQ_CST);
+}
+
+void tracker_mark(struct tracker *t, uint32_t file, uint64_t index, uint64_t nr)
+{
+	uint64_t *words;
+
+	if (!t->forced)
+		return;
+	words = t->forced + t->first_word[file];
+	for (; nr; nr--, index++)
+		__atomic_fetch_or(&words[index / 64], 1ULL << (index % 64), __ATOMIC_RELAXED);
+}
+
+bool tracker_counts_pid(const struct tracker *t, pid_t pid)
+{
+	uint32_t tid = pid, one;
+
+	if (pid == getpid())
+		return false;
+	/* In a PID namespace of ours the numbers are not those that BPF sees. */
+	if (!t->skel || !t->skel->rodata->filter_tree || t->skel->rodata->pidns_ino)
+		return true;
+	return !bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.counted_tasks), &tid, &one);
+}
+
+void tracker_read(struct tracker *t, uint32_t file, const struct bitmap *absent,
+		  struct tracked *out)
+{
+	const struct list_file *lf = &t->list->files[file];
+	struct file_counts c;
+	struct force_file f;
+	uint64_t i;
+
+	memset(out, 0, sizeof(*out));
+	if (!t->used || lf->state != LIST_READY ||
+	    bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.force_files), &lf->target.slot, &f) ||
+	    watch_counts(&t->watch, lf->target.slot, &c))
+		return;
+	out->known = true;
+	out->late_known = t->watch.late_known;
+	for (i = 0; i < lf->nr_pages / 64 + 1; i++)
+		out->used += __builtin_popcountll(t->used[t->first_word[file] + i] &
+						  absent->words[i]);
+	out->lookups = f.lookups;
+	out->late = f.late;
+	out->unused_removed = f.unused_removed;
+	out->polluted = f.polluted;
+	out->misses = c.count[COUNT_READ_MISSES] + c.count[COUNT_MMAP_MISSES];
+}
+
+void tracker_reset(struct tracker *t)
+{
+	struct file_counts *none;
+	size_t i;
+
+	if (!t->used)
+		return;
+	memset(t->forced, 0, t->words * sizeof(uint64_t));
+	memset(t->used, 0, t->words * sizeof(uint64_t));
+	memset(t->removed, 0, t->words * sizeof(uint64_t));
+	none = xcalloc(t->watch.nr_cpus, sizeof(*none));
+	for (i = 0; i < t->list->nr_files; i++) {
+		struct list_file *lf = &t->list->files[i];
+		struct force_file f = { .first_word = t->first_word[i], .bits = lf->nr_pages };
+
+		if (lf->state != LIST_READY)
+			continue;
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.force_files), &lf->target.slot, &f,
+				    BPF_ANY);
+		bpf_map_update_elem(bpf_map__fd(t->skel->maps.counts), &lf->target.slot, none,
+				    BPF_ANY);
+	}
+	free(none);
+}

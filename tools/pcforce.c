@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* pcforce: put the pages of a list into the page cache before they are missed. */
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "receipt.h"
+#include "session.h"
+
+static struct options {
+	const char **files;
+	size_t nr_files;
+	const char *list;
+	enum engine engine;
+	int trigger; /* enum trigger, -1: the default */
+	bool now, check, dry_run, once, json, stale_ok, strict, exit_command;
+	uint64_t duration_us;
+	uint64_t jobs;
+	uint64_t max_bytes;
+	uint64_t hold_ms;
+	const char *out;
+	char **command;
+} opt = { .engine = ENGINE_AUTO, .trigger = -1 };
+
+static struct pcforce {
+	struct list list;
+	struct force force;
+	struct tracker tracker;
+	struct firing firing;
+	struct command command;
+	struct output out;
+	struct receipt receipt;
+} pf;
+
+enum {
+	OPT_NOW = 256,
+	OPT_CHECK,
+	OPT_DRY_RUN,
+	OPT_ONCE,
+	OPT_JOBS,
+	OPT_MAX_BYTES,
+	OPT_HOLD,
+	OPT_STALE_OK,
+	OPT_STRICT,
+	OPT_EXIT_COMMAND,
+};
+
+const char *argp_program_version = "pcforce (page2cache) " VERSION;
+static const char doc[] =
+	"Put exactly the pages of a list into the page cache, when their first reader comes.\v"
+	"TRIGGER is access (the default: the first access to any file of the list), miss (the\n"
+	"first that misses), open, or now. After it fired it is armed again by the next open.\n"
+	"\n"
+	"EXAMPLES:\n"
+	"    pcforce -o app.offsets -- ./app       force as ./app starts\n"
+	"    pcforce -f data -o data.offsets       force whenever data is opened and read\n"
+	"    pcforce --now -f data                 read a whole file in, at once\n"
+	"    pcforce --now -o app.offsets          a list, at once\n"
+	"    pcforce --dry-run -o app.offsets      what would be read?\n"
+	"    pcforce --check                       what does this kernel allow?\n"
+	"\n"
+	"Status: 0 done, 1 failed, 2 bad usage or input, 3 this kernel cannot do it,\n"
+	"4 not all requested pages became resident, or files of the list were gone or stale.";
+
+static const struct argp_option argp_options[] = {
+	{ "file", 'f', "FILE", 0, "The file to force (repeatable with --now)", 0 },
+	{ "offsets", 'o', "OFFSETS", 0, "The list of pages, - for standard input", 0 },
+	{ "engine", 'e', "ENGINE", 0, "auto, helper, kfunc or user", 0 },
+	{ "trigger", 't', "TRIGGER", 0, "access, miss, open or now", 0 },
+	{ "now", OPT_NOW, NULL, 0, "Force at once; without a list, whole files", 0 },
+	{ "check", OPT_CHECK, NULL, 0, "Show what this kernel allows, and why not", 0 },
+	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Look at the list and the cache, read nothing", 0 },
+	{ "once", OPT_ONCE, NULL, 0, "Fire once; without COMMAND, then end", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
+	{ "jobs", OPT_JOBS, "N", 0, "Submitting threads (1 to 64)", 0 },
+	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0, "Read no more than this (K, M, G, T)", 0 },
+	{ "hold", OPT_HOLD, "MS", 0, "Let who opens wait for the forcing, at most so long", 0 },
+	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
+	{ "strict", OPT_STRICT, NULL, 0, "A newer modification time is a change, too", 0 },
+	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
+	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
+	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
+	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+/* The index of a name in a table of them, -1 if it has none. */
+static int name_index(const char *const *names, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!strcmp(names[i], name))
+			return i;
+	}
+	return -1;
+}
+
+static void parse_engine(const char *arg, struct argp_state *state)
+{
+	int e = name_index(engine_names, NR_ENGINES, arg);
+
+	if (e < 0 && strcmp(arg, "auto"))
+		argp_error(state, "-e takes auto, helper, kfunc or user, not '%s'", arg);
+	opt.engine = e < 0 ? ENGINE_AUTO : (enum engine)e;
+}
+
+static void check_usage(struct argp_state *state)
+{
+	if (state->quoted && !opt.command)
+		argp_error(state, "COMMAND is missing after --");
+	if (opt.check) {
+		if (opt.list || opt.nr_files || opt.command || opt.now || opt.dry_run)
+			argp_error(state, "--check takes -j and -O only");
+		return;
+	}
+	if (opt.now && (opt.command || opt.trigger >= 0 || opt.hold_ms))
+		argp_error(state, "--now takes no COMMAND, trigger or --hold");
+	if (!opt.list && !opt.now)
+		argp_error(state, "-o OFFSETS, --now or --check is missing");
+	if (!opt.list && !opt.nr_files)
+		argp_error(state, "--now takes -f FILE or -o OFFSETS");
+	if (opt.list && opt.nr_files > 1)
+		argp_error(state, "a list takes one -f at most");
+	if (opt.exit_command && !opt.command)
+		argp_error(state, "--exit-command goes with COMMAND");
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'f':
+		opt.files = xrealloc(opt.files, opt.nr_files + 1, sizeof(*opt.files));
+		opt.files[opt.nr_files++] = arg;
+		break;
+	case 'o':
+		opt.list = arg;
+		break;
+	case 'e':
+		parse_engine(arg, state);
+		break;
+	case 't':
+		opt.trigger = name_index(trigger_names, NR_TRIGGERS, arg);
+		if (opt.trigger < 0)
+			argp_error(state, "-t takes access, miss, open or now, not '%s'", arg);
+		break;
+	case 'd':
+		if (parse_seconds(arg, &opt.duration_us))
+			argp_error(state, "-d takes seconds, not '%s'", arg);
+		break;
+	case 'j':
+		opt.json = true;
+		break;
+	case 'O':
+		opt.out = arg;
+		break;
+	case 'v':
+		verbose = true;
+		break;
+	case OPT_NOW:
+		opt.now = true;
+		break;
+	case OPT_CHECK:
+		opt.check = true;
+		break;
+	case OPT_DRY_RUN:
+		opt.dry_run = true;
+		break;
+	case OPT_ONCE:
+		opt.once = true;
+		break;
+	case OPT_JOBS:
+		if (parse_u64(arg, &opt.jobs) || !opt.jobs || opt.jobs > 64)
+			argp_error(state, "--jobs takes 1 to 64, not '%s'", arg);
+		break;
+	case OPT_MAX_BYTES:
+		if (parse_size(arg, &opt.max_bytes) || !opt.max_bytes)
+			argp_error(state, "--max-bytes takes a size such as 512M, not '%s'", arg);
+		break;
+	case OPT_HOLD:
+		if (parse_u64(arg, &opt.hold_ms) || !opt.hold_ms || opt.hold_ms > 60000)
+			argp_error(state, "--hold takes 1 to 60000 milliseconds, not '%s'", arg);
+		break;
+	case OPT_STALE_OK:
+		opt.stale_ok = true;
+		break;
+	case OPT_STRICT:
+		opt.strict = true;
+		break;
+	case OPT_EXIT_COMMAND:
+		opt.exit_command = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (!state->quoted || state->next <= state->quoted)
+			argp_error(state, "'%s' is one argument too many (COMMAND follows --)",
+				   arg);
+		opt.command = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_END:
+		check_usage(state);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = argp_options,
+	.parser = parse_option,
+	.args_doc = "[-- COMMAND...]",
+	.doc = doc,
+};
+
+static enum status fail_with(char *why, enum status status)
+{
+	say("%s", why);
+	free(why);
+	return status;
+}
+
+/* A list can name more files than a shell's soft limit lets a process open. */
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static enum status load_list(void)
+{
+	struct list_options lo = {
+		.only_file = opt.nr_files ? opt.files[0] : NULL,
+		.stale_ok = opt.stale_ok,
+		.strict = opt.strict,
+	};
+	size_t i, ready = 0;
+	char *why = NULL;
+	int err;
+
+	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why) :
+			 list_whole_files(&pf.list, opt.files, opt.nr_files, &why);
+	if (err)
+		return fail_with(why, STATUS_BAD_INPUT);
+	for (i = 0; i < pf.list.nr_files; i++) {
+		if (pf.list.files[i].why)
+			say("%s", pf.list.files[i].why);
+		ready += pf.list.files[i].state == LIST_READY;
+	}
+	return pf.list.nr_files && !ready ? STATUS_BAD_INPUT : STATUS_DONE;
+}
+
+static enum status choose_engine(void)
+{
+	int e;
+	char *why = NULL;
+
+	if (opt.engine != ENGINE_AUTO) {
+		if (!engine_available(opt.engine, &why))
+			return fail_with(xasprintf("engine %s: %s", engine_names[opt.engine], why),
+					 STATUS_UNSUPPORTED);
+	} else {
+		for (e = 0; e < NR_ENGINES; e++) {
+			if (engine_available(e, &why))
+				break;
+			say_verbose("engine %s: %s", engine_names[e], why);
+			free(why);
+			why = NULL;
+		}
+		opt.engine = e;
+	}
+	say_verbose("engine: %s", engine_names[opt.engine]);
+	return STATUS_DONE;
+}
+
+static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
+{
+	tracker_mark(&pf.tracker, file, index, nr);
+}
+
+static void on_again(void *ctx)
+{
+	receipt_print(&pf.receipt);
+	tracker_reset(&pf.tracker);
+}
+
+static enum status prepare(void)
+{
+	struct force_options fo = {
+		.jobs = opt.jobs ? opt.jobs : force_default_jobs(),
+		.max_bytes = opt.max_bytes,
+		.dry_run = opt.dry_run,
+		.submitting = mark_submitting,
+	};
+
+	if (force_init(&pf.force, &pf.list, &fo))
+		return fail_with(xstrdup("out of memory"), STATUS_FAILED);
+	pf.firing = (struct firing){
+		.trigger = opt.now		? TRIGGER_NOW :
+			   opt.trigger < 0	? TRIGGER_ACCESS :
+						  (enum trigger)opt.trigger,
+		.once = opt.once || opt.now,
+		.hold_ns = opt.hold_ms * 1000000,
+		.force = &pf.force,
+		.tracker = &pf.tracker,
+		.on_again = on_again,
+	};
+	pf.receipt = (struct receipt){ engine_names[opt.engine], &pf.firing, &pf.out };
+	return STATUS_DONE;
+}
+
+static enum status watch(void)
+{
+	struct watch_options w = { .tree = opt.command != NULL, .nr_files = pf.list.nr_files };
+	char *why = NULL;
+	enum status status;
+
+	if (opt.command && command_find(&pf.command, opt.command, &why))
+		return fail_with(why, STATUS_BAD_INPUT);
+	status = tracker_open(&pf.tracker, &pf.list, &w, pf.firing.trigger == TRIGGER_ACCESS,
+			      firing_event, &pf.firing, &why);
+	return status ? fail_with(why, status) : STATUS_DONE;
+}
+
+static bool on_events(void *ctx)
+{
+	return opt.command || !opt.once || !pf.firing.done_ns;
+}
+
+/* Armed before COMMAND is let go, and not a moment before it exists. */
+static enum status start(void)
+{
+	char *why = NULL;
+	int err = 0;
+
+	if (opt.command)
+		err = command_fork(&pf.command);
+	if (!err && opt.command)
+		err = watch_command(&pf.tracker.watch);
+	if (err)
+		return fail_with(xasprintf("%s: %s", opt.command[0], strerror(-err)),
+				 STATUS_FAILED);
+	if (firing_start(&pf.firing, &why))
+		return fail_with(why, STATUS_UNSUPPORTED);
+	if (!opt.command)
+		return STATUS_DONE;
+	err = command_go(&pf.command);
+	if (err)
+		return fail_with(xasprintf("%s: %s", opt.command[0], strerror(-err)),
+				 STATUS_BAD_INPUT);
+	return STATUS_DONE;
+}
+
+static enum status run(void)
+{
+	struct session s = {
+		.duration_us = opt.duration_us,
+		.command = opt.command ? &pf.command : NULL,
+		.on_events = on_events,
+	};
+	enum status status, receipts;
+	int err;
+
+	opt.once |= opt.now;
+	if (!opt.now) {
+		status = watch();
+		if (status)
+			return status;
+	}
+	if (opt.json) {
+		struct json_object *meta = record_meta("pcforce", tracker_hooks, tracker_nr_hooks);
+
+		record_text(meta, "engine", engine_names[opt.engine]);
+		output_record(&pf.out, meta);
+	}
+	status = start();
+	s.event_fd = pf.firing.done_fd;
+	if (!status) {
+		err = session_run(&s);
+		if (err)
+			status = fail_with(xasprintf("waiting: %s", strerror(-err)),
+					   STATUS_FAILED);
+	}
+	firing_stop(&pf.firing);
+	tracker_detach(&pf.tracker);
+	if (status)
+		return status;
+	if (s.signal == SIGTERM)
+		command_stop(&pf.command, SIGTERM);
+	if (opt.command)
+		output_new_line(&pf.out);
+	receipts = receipt_print(&pf.receipt);
+	if (opt.json && opt.command)
+		output_record(&pf.out, record_command(&pf.command));
+	if (!pf.firing.fired_ns && pf.list.nr_extents)
+		say("the trigger did not fire: none of the list's files was %s",
+		    pf.firing.trigger == TRIGGER_OPEN ? "opened" : "accessed");
+	return s.signal ? STATUS_DONE : receipts;
+}
+
+static enum status dry_run(void)
+{
+	if (opt.json)
+		output_record(&pf.out, record_meta("pcforce", NULL, 0));
+	force_run(&pf.force);
+	receipt_print(&pf.receipt);
+	return STATUS_DONE;
+}
+
+static enum status force_main(void)
+{
+	enum status status;
+
+	raise_file_limit();
+	status = load_list();
+	status = status ? status : choose_engine();
+	status = status ? status : prepare();
+	if (status)
+		return status;
+	return opt.dry_run ? dry_run() : run();
+}
+
+int main(int argc, char **argv)
+{
+	enum status status;
+	int err;
+
+	program_name = "pcforce";
+	argp_err_exit_status = STATUS_BAD_INPUT;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
+	session_block_signals();
+	err = output_open(&pf.out, opt.out, opt.json);
+	if (err)
+		return fail_with(xasprintf("%s: %s", opt.out, strerror(-err)), STATUS_BAD_INPUT);
+	status = opt.check ? check_print(&pf.out) : force_main();
+	if (output_close(&pf.out) && !status)
+		status = STATUS_FAILED;
+	tracker_close(&pf.tracker);
+	command_free(&pf.command);
+	force_free(&pf.force);
+	list_free(&pf.list);
+	if (!status && opt.exit_command && pf.command.ended)
+		return command_exit_status(&pf.command);
+	return status;
+}
