@@ -12,6 +12,14 @@
 #define PF_KTHREAD	 0x00200000
 #define PF_MEMALLOC_NOIO 0x00080000
 #define CLONE_THREAD	 0x00010000
+/* arch/x86/include/asm/trap_pf.h: the page was present. */
+#define X86_PF_PROT 1
+
+/* The first of an enum without a name, include/linux/mm_types_task.h. */
+#define MM_FILEPAGES 0
+
+#define PAGE_SHIFT	12
+#define PMD_FOLIO_PAGES 512
 
 /* Before Linux 6.6 (commit ebc1baf5c9b46) a folio's order had a field of its own. */
 struct folio___6_5 {
@@ -52,25 +60,25 @@ static __always_inline bool xa_entry_is_node(unsigned long entry)
 }
 
 /*
- * Is there a page at INDEX in the page cache of MAPPING? The walk of xa_load(),
- * under the RCU read lock that a tracepoint program holds. Shadow entries of
- * evicted pages are values, not pages.
+ * The folio at INDEX in the page cache of MAPPING, NULL if there is none. The
+ * walk of xa_load(), under the RCU read lock that a tracepoint program holds.
+ * Shadow entries of evicted pages are values, not folios.
  */
-static __always_inline bool page_present(struct address_space *mapping, __u64 index)
+static __always_inline struct folio *page_folio_at(struct address_space *mapping, __u64 index)
 {
-	unsigned long entry = (unsigned long)mapping->i_pages.xa_head;
+	unsigned long entry = (unsigned long)BPF_CORE_READ(mapping, i_pages.xa_head);
 	int level;
 
 	/* A tree of one entry holds index 0 only. */
 	if (index && !xa_entry_is_node(entry))
-		return false;
+		return NULL;
 	for (level = 0; level < XA_MAX_LEVELS && xa_entry_is_node(entry); level++) {
 		struct xa_node *node = (struct xa_node *)(entry - 2);
 		__u8 shift = BPF_CORE_READ(node, shift);
 		unsigned long offset = index >> (shift & 63);
 
 		if (level == 0 && offset >= XA_CHUNK_SIZE)
-			return false;
+			return NULL;
 		offset &= XA_CHUNK_SIZE - 1;
 		bpf_probe_read_kernel(&entry, sizeof(entry), &node->slots[offset]);
 		if ((entry & 3) == 2 && entry < (XA_CHUNK_SIZE << 2)) {
@@ -82,7 +90,7 @@ static __always_inline bool page_present(struct address_space *mapping, __u64 in
 		if (!shift)
 			break;
 	}
-	return entry && (entry & 3) == 0;
+	return entry & 3 ? NULL : (struct folio *)entry;
 }
 
 /*

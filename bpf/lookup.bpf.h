@@ -20,7 +20,13 @@
 const volatile struct text_range ranges[MAX_RANGES];
 const volatile __u32 nr_ranges = 0; /* 0: the kernel's addresses are not known */
 
-__s64 sleepers = 0; /* tasks marked as having slept inside a lookup */
+/*
+ * Tasks marked as having slept inside a lookup, and read lookups that missed
+ * and are not closed. While both are zero, which they mostly are on the hit
+ * path, no task's state has to be looked at.
+ */
+__s64 sleepers = 0;
+__s64 open_misses = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -48,6 +54,7 @@ struct task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
 	__u64 ts; /* of the miss; 0: its latency is taken */
+	__u64 address; /* that the latest exception was about */
 	__u32 slot;
 	__u32 open; /* read lookups of this task that missed and are not closed */
 	__u8 phase;
@@ -148,9 +155,9 @@ int BPF_PROG(lookup_end, struct address_space *mapping, unsigned long index, uns
 		forget_sleep();
 		return 0;
 	}
-	st = state_get();
+	st = sleepers > 0 || open_misses > 0 ? state_get() : NULL;
 	slept = take_slept(st);
-	if (!st || st->open) {
+	if (open_misses > 0 && (!st || st->open)) {
 		key.inode = (__u64)inode;
 		key.index = index;
 		key.tid = (__u32)bpf_get_current_pid_tgid();
@@ -158,6 +165,7 @@ int BPF_PROG(lookup_end, struct address_space *mapping, unsigned long index, uns
 		if (miss) {
 			on_data(slot, index, bpf_ktime_get_ns() - miss->ts);
 			bpf_map_delete_elem(&misses, &key);
+			__sync_fetch_and_add(&open_misses, -1);
 			if (st && st->open)
 				st->open--;
 			on_lookup(slot, index, last, HOW_MISS);
@@ -223,6 +231,8 @@ int BPF_PROG(lookup_miss, struct inode *inode, unsigned long index, struct file_
 	 */
 	if (before && !before->nonblock)
 		return 0;
+	if (!before)
+		__sync_fetch_and_add(&open_misses, 1);
 	if (!before && st)
 		st->open++;
 	miss.ts = bpf_ktime_get_ns();
@@ -235,23 +245,31 @@ int BPF_PROG(lookup_miss, struct inode *inode, unsigned long index, struct file_
 
 /* Page faults. */
 
-SEC("tp_btf/page_fault_user")
-int BPF_PROG(fault_user)
+/* An exception for a page that is there (a write to a read-only one) looks nothing up. */
+static __always_inline void begin_fault(__u64 address, __u64 error_code, enum fault_origin origin)
 {
-	struct task_state *st = state_if_any();
+	struct task_state *st;
 
-	if (st)
-		st->origin = ORIGIN_USER;
+	if (!task_counted())
+		return;
+	st = state_get();
+	if (!st)
+		return;
+	st->address = address;
+	st->origin = error_code & X86_PF_PROT ? ORIGIN_TAKEN : origin;
+}
+
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(fault_user, unsigned long address, struct pt_regs *regs, unsigned long error_code)
+{
+	begin_fault(address, error_code, ORIGIN_USER);
 	return 0;
 }
 
 SEC("tp_btf/page_fault_kernel")
-int BPF_PROG(fault_kernel)
+int BPF_PROG(fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long error_code)
 {
-	struct task_state *st = state_if_any();
-
-	if (st)
-		st->origin = ORIGIN_KERNEL;
+	begin_fault(address, error_code, ORIGIN_KERNEL);
 	return 0;
 }
 
@@ -272,6 +290,15 @@ static __always_inline bool take_fault(struct task_state *st)
 	st->origin = ORIGIN_TAKEN;
 	return origin == ORIGIN_UNKNOWN || origin == ORIGIN_KERNEL ||
 	       (origin == ORIGIN_USER && !in_syscall());
+}
+
+static __always_inline void take_around(struct task_state *st, struct inode *inode, __u32 slot)
+{
+	count(slot, COUNT_AROUND, 1);
+	if (!st)
+		return;
+	st->phase = FAULT_AROUND;
+	st->inode = (__u64)inode;
 }
 
 static __always_inline void fault_data(struct task_state *st)
@@ -303,7 +330,7 @@ int BPF_PROG(fault_visit, struct address_space *mapping, unsigned long index)
 			return 0;
 		}
 	}
-	present = page_present(mapping, index);
+	present = page_folio_at(mapping, index) != NULL;
 	if (!present)
 		count(slot, COUNT_MMAP_MISSES, 1);
 	else if (first)
@@ -334,16 +361,57 @@ int BPF_PROG(fault_around, struct address_space *mapping, unsigned long first, u
 	if (slot < 0)
 		return 0;
 	st = state_get();
-	if (take_fault(st)) {
-		count(slot, COUNT_AROUND, 1);
-		if (st) {
-			st->phase = FAULT_AROUND;
-			st->inode = (__u64)inode;
-		}
-	} else if (st) {
+	if (take_fault(st))
+		take_around(st, inode, slot);
+	else if (st)
 		fault_data(st);
-	}
 	on_around(slot, first, last);
+	return 0;
+}
+
+/*
+ * Fault-around that maps a whole PMD-sized folio leaves filemap_map_pages()
+ * before its tracepoint. All that shows is that the process got more file
+ * pages while a fault of its own had no access yet; of which file, its
+ * address tells. The ordinary kind of fault-around comes by here as well.
+ */
+static long fault_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
+{
+	struct task_state *st = state_if_any();
+	struct file *file = vma->vm_file;
+	struct address_space *mapping;
+	__u64 index, first;
+	struct folio *folio;
+	int slot;
+
+	if (!st || !file)
+		return 0;
+	mapping = file->f_mapping;
+	slot = file_slot(mapping->host, true);
+	if (slot < 0)
+		return 0;
+	take_fault(st);
+	take_around(st, mapping->host, slot);
+	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
+	first = index & ~(PMD_FOLIO_PAGES - 1ULL);
+	folio = page_folio_at(mapping, index);
+	if (folio && folio_pages(folio) == PMD_FOLIO_PAGES && first >= vma->vm_pgoff &&
+	    (vma->vm_start >> PAGE_SHIFT) % PMD_FOLIO_PAGES == vma->vm_pgoff % PMD_FOLIO_PAGES)
+		on_around(slot, first, first + PMD_FOLIO_PAGES - 1);
+	return 0;
+}
+
+SEC("tp_btf/rss_stat")
+int BPF_PROG(fault_mapped, struct mm_struct *mm, int member)
+{
+	struct task_state *st;
+
+	if (member != MM_FILEPAGES)
+		return 0;
+	st = state_if_any();
+	if (!st || !(st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall())))
+		return 0;
+	bpf_find_vma(bpf_get_current_task_btf(), st->address, fault_vma, NULL, 0);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ const volatile __u64 pidns_ino = 0;
 const volatile __u32 max_slots = 1;
 
 __u64 watch_bits[WATCH_BITS / 64];
+struct file_key first_file = {}; /* the first named one: most often the only one */
 __u32 nr_slots = 0;	/* in use, SLOT_OTHERS included: the user side sets 1 */
 __u64 tasks_lost = 0;	/* descendants that could not be remembered */
 __u32 command_tid = 0;	/* COMMAND's first task; the user side counts it from its exec on */
@@ -161,6 +162,8 @@ static __always_inline int file_slot(struct inode *inode, bool counted)
 	key.ino = ino;
 	key.dev = inode->i_sb->s_dev;
 	key.gen = inode->i_generation;
+	if (ino == first_file.ino && key.dev == first_file.dev && key.gen == first_file.gen)
+		return SLOT_OTHERS + 1;
 	slot = bpf_map_lookup_elem(&files, &key);
 	if (slot)
 		return *slot;

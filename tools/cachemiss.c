@@ -25,6 +25,7 @@ static struct hook hooks[] = {
 	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } },
 	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } },
 	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } },
+	{ "mmap_huge", false, { { "tp_btf/rss_stat", "fault_mapped" } } },
 	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } },
 	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } },
 	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } },

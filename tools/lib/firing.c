@@ -28,10 +28,12 @@ int firing_event(void *ctx, void *data, size_t size)
 	const struct force_record *r = data;
 	struct firing *f = ctx;
 
-	if (r->event == FORCE_FIRED)
+	if (r->event == FORCE_FIRED) {
 		f->asked_ns = r->ts_ns;
-	else if (r->event == FORCE_FIRST_DATA && !f->first_ns)
+		f->first_ns = 0;
+	} else if (r->event == FORCE_FIRST_DATA && !f->first_ns) {
 		f->first_ns = r->ts_ns;
+	}
 	return 0;
 }
 
@@ -80,11 +82,12 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 {
 	if (f->fired_ns && f->on_again)
 		f->on_again(f->ctx);
-	f->first_ns = 0;
 	f->done_ns = 0;
 	f->fired_ns = asked_ns;
-	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW)
+	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW) {
+		f->first_ns = 0;
 		tracker_await_first(f->tracker);
+	}
 	if (f->tracker->ring)
 		ring_buffer__consume(f->tracker->ring);
 	await_first_data(f);

@@ -7,6 +7,18 @@
 
 #include "table.h"
 
+static bool is_text(const char *column)
+{
+	static const char *const text[] = { "FILE", "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(text); i++) {
+		if (!strcmp(column, text[i]))
+			return true;
+	}
+	return false;
+}
+
 struct libscols_table *table_new(const char *const *columns, size_t n, FILE *f)
 {
 	struct libscols_table *t;
@@ -19,8 +31,7 @@ struct libscols_table *table_new(const char *const *columns, size_t n, FILE *f)
 		exit(STATUS_FAILED);
 	}
 	for (i = 0; i < n; i++)
-		scols_table_new_column(t, columns[i], 0,
-				       strcmp(columns[i], "FILE") ? SCOLS_FL_RIGHT : 0);
+		scols_table_new_column(t, columns[i], 0, is_text(columns[i]) ? 0 : SCOLS_FL_RIGHT);
 	scols_table_set_stream(t, f);
 	/* A table in a file or pipe is as wide as it is. */
 	scols_table_enable_nowrap(t, 1);

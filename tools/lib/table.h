@@ -9,14 +9,14 @@
 
 struct libscols_table;
 
-/* Columns are right-aligned numbers but for the one called FILE. */
+/* Columns are right-aligned numbers but for those with names of texts, as FILE. */
 struct libscols_table *table_new(const char *const *columns, size_t n, FILE *f);
-/* One cell a column, each a printf format with its argument. */
+/* One cell a column; takes them. */
 void table_row(struct libscols_table *t, char *const *cells, size_t n);
 /* Print and free. */
 void table_print(struct libscols_table *t);
 
-/* Cells: to be freed by table_row(). "-" stands for what is not known. */
+/* Cells, to be handed to table_row(). "-" stands for what is not known. */
 char *cell_u64(uint64_t v);
 char *cell_known(bool known, uint64_t v);
 char *cell_percent(double ratio);

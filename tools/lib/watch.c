@@ -103,6 +103,8 @@ int watch_file(struct watch *w, struct target *t)
 		return err;
 	t->slot = slot;
 	++*w->nr_slots;
+	if (slot == SLOT_OTHERS + 1)
+		*w->first_file = t->key;
 	w->watch_bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
 	return 0;
 }

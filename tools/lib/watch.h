@@ -25,6 +25,7 @@ struct watch_options {
 struct watch {
 	struct bpf_object *obj;
 	__u64 *watch_bits;
+	struct file_key *first_file;
 	__u32 *nr_slots;
 	__u64 *tasks_lost;
 	__u32 *command_tid;
@@ -69,6 +70,7 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
 #define WATCH_BIND(w, skel)                                     \
 	do {                                                    \
 		(w)->watch_bits = (skel)->bss->watch_bits;      \
+		(w)->first_file = &(skel)->bss->first_file;     \
 		(w)->nr_slots = &(skel)->bss->nr_slots;         \
 		*(w)->nr_slots = SLOT_OTHERS + 1;               \
 		(w)->tasks_lost = &(skel)->bss->tasks_lost;     \
