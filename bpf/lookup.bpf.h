@@ -53,7 +53,7 @@ enum fault_origin {
 struct task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
-	__u64 ts; /* of the miss; 0: its latency is taken */
+	__u64 ts;      /* of the miss; 0: its latency is taken */
 	__u64 address; /* that the latest exception was about */
 	__u32 slot;
 	__u32 open; /* read lookups of this task that missed and are not closed */

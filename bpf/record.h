@@ -28,10 +28,10 @@ enum count {
 	COUNT_READ_HITS,
 	COUNT_READ_MISSES,
 	COUNT_READ_LATE,
-	COUNT_MMAP_HITS,     /* resolved by filemap_fault(), page present */
-	COUNT_MMAP_MISSES,   /* page absent at the first filemap_fault() */
+	COUNT_MMAP_HITS,   /* resolved by filemap_fault(), page present */
+	COUNT_MMAP_MISSES, /* page absent at the first filemap_fault() */
 	COUNT_MMAP_LATE,
-	COUNT_AROUND,        /* faults that fault-around served first ... */
+	COUNT_AROUND,	     /* faults that fault-around served first ... */
 	COUNT_AROUND_REDONE, /* ... and that came to filemap_fault() all the same */
 	COUNT_INSERTED,
 	COUNT_REMOVED,
@@ -92,7 +92,7 @@ struct force_record {
 struct force_file {
 	__u32 first_word; /* of its bits in the bitmaps */
 	__u32 pad;
-	__u64 bits; /* 0: the file is not tracked */
+	__u64 bits;    /* 0: the file is not tracked */
 	__u64 lookups; /* that met forced pages */
 	__u64 late;    /* of them: late hits */
 	__u64 unused_removed;

@@ -23,9 +23,9 @@ const volatile __u32 max_slots = 1;
 
 __u64 watch_bits[WATCH_BITS / 64];
 struct file_key first_file = {}; /* the first named one: most often the only one */
-__u32 nr_slots = 0;	/* in use, SLOT_OTHERS included: the user side sets 1 */
-__u64 tasks_lost = 0;	/* descendants that could not be remembered */
-__u32 command_tid = 0;	/* COMMAND's first task; the user side counts it from its exec on */
+__u32 nr_slots = 0;		 /* in use, SLOT_OTHERS included: the user side sets 1 */
+__u64 tasks_lost = 0;		 /* descendants that could not be remembered */
+__u32 command_tid = 0; /* COMMAND's first task; the user side counts it from its exec on */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

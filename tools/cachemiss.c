@@ -66,7 +66,10 @@ static struct cachemiss {
 
 /* Options. */
 
-enum { OPT_RESIDENT = 256, OPT_EXIT_COMMAND };
+enum {
+	OPT_RESIDENT = 256,
+	OPT_EXIT_COMMAND
+};
 
 const char *argp_program_version = "cachemiss (page2cache) " VERSION;
 static const char doc[] =
@@ -143,8 +146,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			state->next = state->argc;
 		} else if (state->arg_num == 0) {
 			if (parse_seconds(arg, &opt.interval_us))
-				argp_error(state, "INTERVAL is in seconds, not '%s' "
-					   "(COMMAND follows --)", arg);
+				argp_error(state,
+					   "INTERVAL is in seconds, not '%s' "
+					   "(COMMAND follows --)",
+					   arg);
 		} else if (state->arg_num == 1) {
 			if (parse_u64(arg, &opt.count) || !opt.count)
 				argp_error(state, "COUNT is a number above 0, not '%s'", arg);
@@ -386,8 +391,8 @@ static enum status watch_main(void)
 	if (opt.command && command_find(&cm.command, opt.command, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
 	if (opt.pid && kill(opt.pid, 0) && errno == ESRCH)
-		return fail_with(xasprintf("-p %llu: no such process",
-					   (unsigned long long)opt.pid), STATUS_BAD_INPUT);
+		return fail_with(xasprintf("-p %llu: no such process", (unsigned long long)opt.pid),
+				 STATUS_BAD_INPUT);
 	if (opt.cgroup_dir) {
 		int fd = cgroup_open(opt.cgroup_dir, &why);
 
@@ -445,8 +450,8 @@ int main(int argc, char **argv)
 	}
 	if (!status)
 		status = opt.resident ? report_resident(cm.targets, opt.nr_files, &cm.out,
-							opt.list ? &cm.recorder : NULL) :
-					watch_main();
+							opt.list ? &cm.recorder : NULL)
+				      : watch_main();
 	if (cm.out.f && output_close(&cm.out) && !status)
 		status = STATUS_FAILED;
 	recorder_free(&cm.recorder);

@@ -247,8 +247,8 @@ static enum status load_list(void)
 	char *why = NULL;
 	int err;
 
-	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why) :
-			 list_whole_files(&pf.list, opt.files, opt.nr_files, &why);
+	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why)
+		       : list_whole_files(&pf.list, opt.files, opt.nr_files, &why);
 	if (err)
 		return fail_with(why, STATUS_BAD_INPUT);
 	for (i = 0; i < pf.list.nr_files; i++) {
@@ -305,9 +305,9 @@ static enum status prepare(void)
 	if (force_init(&pf.force, &pf.list, &fo))
 		return fail_with(xstrdup("out of memory"), STATUS_FAILED);
 	pf.firing = (struct firing){
-		.trigger = opt.now		? TRIGGER_NOW :
-			   opt.trigger < 0	? TRIGGER_ACCESS :
-						  (enum trigger)opt.trigger,
+		.trigger = opt.now	     ? TRIGGER_NOW
+			   : opt.trigger < 0 ? TRIGGER_ACCESS
+					     : (enum trigger)opt.trigger,
 		.once = opt.once || opt.now,
 		.hold_ns = opt.hold_ms * 1000000,
 		.force = &pf.force,
@@ -387,8 +387,7 @@ static enum status run(void)
 	if (!status) {
 		err = session_run(&s);
 		if (err)
-			status = fail_with(xasprintf("waiting: %s", strerror(-err)),
-					   STATUS_FAILED);
+			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	}
 	firing_stop(&pf.firing);
 	tracker_detach(&pf.tracker);

@@ -28,10 +28,11 @@ bool engine_available(enum engine e, char **why)
 	switch (e) {
 	case ENGINE_HELPER:
 		/* This version of the program does not drive it even where it is there. */
-		*why = xstrdup(kernel_has("bpf_force_page2cache") ?
-				       "this version of pcforce does not use the kernel's helper" :
-				       "this kernel has no helper bpf_force_page2cache(): a kernel "
-				       "patch brings it");
+		*why = xstrdup(
+			kernel_has("bpf_force_page2cache")
+				? "this version of pcforce does not use the kernel's helper"
+				: "this kernel has no helper bpf_force_page2cache(): a kernel "
+				  "patch brings it");
 		return false;
 	case ENGINE_KFUNC:
 		*why = xstrdup("no kernel module with the forcing kfunc is loaded");
@@ -58,8 +59,8 @@ static bool trigger_loads(char **why)
 	hooks_select(tracker_hooks, tracker_nr_hooks, skel->obj);
 	err = pcforce_bpf__load(skel);
 	if (!err)
-		err = hooks_attach(tracker_hooks, tracker_nr_hooks, skel->obj, why) ? -EOPNOTSUPP :
-										      0;
+		err = hooks_attach(tracker_hooks, tracker_nr_hooks, skel->obj, why) ? -EOPNOTSUPP
+										    : 0;
 	else
 		*why = hooks_load_error(err);
 	hooks_detach(tracker_hooks, tracker_nr_hooks);
@@ -112,9 +113,10 @@ enum status check_print(struct output *out)
 		const struct hook *h = &tracker_hooks[i];
 
 		line(out, t, "event", h->event, h->chosen ? h->chosen->hook : NULL,
-		     loads && h->chosen, loads && h->chosen ? NULL :
-					 h->chosen	    ? why :
-							      "this kernel has none of its hooks");
+		     loads && h->chosen,
+		     loads && h->chosen ? NULL
+		     : h->chosen	? why
+					: "this kernel has none of its hooks");
 	}
 	if (t) {
 		table_print(t);

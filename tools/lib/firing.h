@@ -34,8 +34,8 @@ struct firing {
 	uint64_t done_ns;  /* all verified, 0: not yet */
 	bool finished;	   /* with --once: nothing more will happen */
 
-	int done_fd; /* eventfd, readable when a firing with --once is over */
-	int wake_fd; /* eventfd: look at `stop` and `asked_ns` */
+	int done_fd;	   /* eventfd, readable when a firing with --once is over */
+	int wake_fd;	   /* eventfd: look at `stop` and `asked_ns` */
 	uint64_t asked_ns; /* somebody else than BPF asks to fire */
 	bool stop;
 	int opens_fd; /* FAN_OPEN: fires, or re-arms */

@@ -141,9 +141,8 @@ static int submit_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
 	add(&c->submitted, allowed);
 	if (f->opt.submitting)
 		f->opt.submitting(f->opt.ctx, p->file, index, allowed);
-	submit_pages(&sf, index, allowed, p->run_end < index + allowed ? index + allowed :
-									   p->run_end,
-		     &f->stop);
+	submit_pages(&sf, index, allowed,
+		     p->run_end < index + allowed ? index + allowed : p->run_end, &f->stop);
 	return 0;
 }
 

@@ -14,9 +14,9 @@
 /* Pages; requested = resident + read + failed + past_eof + skipped. */
 struct force_counts {
 	uint64_t requested;
-	uint64_t resident;  /* before: not read again */
-	uint64_t read;	    /* absent before, up to date after */
-	uint64_t failed;    /* reading returned an error */
+	uint64_t resident; /* before: not read again */
+	uint64_t read;	   /* absent before, up to date after */
+	uint64_t failed;   /* reading returned an error */
 	uint64_t past_eof;
 	uint64_t skipped;   /* over the byte limit, out of time, or the file is not ready */
 	uint64_t submitted; /* asked the kernel for */

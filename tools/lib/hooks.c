@@ -123,17 +123,17 @@ struct json_object *hooks_json(const struct hook *hooks, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		json_object_object_add(o, hooks[i].event,
-				       hooks[i].chosen ?
-					       json_object_new_string(hooks[i].chosen->hook) :
-					       NULL);
+		json_object_object_add(
+			o, hooks[i].event,
+			hooks[i].chosen ? json_object_new_string(hooks[i].chosen->hook) : NULL);
 	return o;
 }
 
 char *hooks_load_error(int err)
 {
 	if ((err == -EPERM || err == -EACCES) && geteuid())
-		return xstrdup("BPF is not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
+		return xstrdup(
+			"BPF is not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
 	if (err == -EPERM || err == -EACCES)
 		return xstrdup("this kernel refuses the BPF programs, though for root "
 			       "(lockdown in confidentiality mode? a container without CAP_BPF "

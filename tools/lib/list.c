@@ -16,11 +16,11 @@
 struct loader {
 	struct list *list;
 	const struct list_options *opt;
-	size_t current;	  /* file that extents belong to; NO_FILE: they are left out */
-	size_t sections;  /* seen */
-	bool matched;	  /* one of them was -f's */
-	bool mismatched;  /* -f: a section of another file was left out */
-	size_t only;	  /* -f's file */
+	size_t current;	 /* file that extents belong to; NO_FILE: they are left out */
+	size_t sections; /* seen */
+	bool matched;	 /* one of them was -f's */
+	bool mismatched; /* -f: a section of another file was left out */
+	size_t only;	 /* -f's file */
 };
 
 static size_t add_file(struct list *l, const char *path)
@@ -75,8 +75,7 @@ static void check_stale(struct loader *ld, struct list_file *f, const struct off
 			make_stale(f, "it was replaced by another file");
 		else if (s->has & OFFSETS_SIZE && id->size < s->id.size)
 			make_stale(f, "it has shrunk");
-		else if (ld->opt->strict && s->has & OFFSETS_MTIME &&
-			 id->mtime_ns > s->id.mtime_ns)
+		else if (ld->opt->strict && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
 			make_stale(f, "it was written to");
 	}
 	if (f->state == LIST_READY && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
@@ -202,8 +201,8 @@ static const char *on_extent(void *ctx, uint64_t index, uint64_t nr)
 		append_new(ld->list, ld->current, index, index + (nr - past) - 1);
 	} else if (f->state != LIST_READY) {
 		/* Nothing is known of its size; what was asked for is skipped. */
-		f->listed_pages += nr < MAX_PAST_EOF - f->listed_pages ?
-					   nr : MAX_PAST_EOF - f->listed_pages;
+		f->listed_pages +=
+			nr < MAX_PAST_EOF - f->listed_pages ? nr : MAX_PAST_EOF - f->listed_pages;
 		return NULL;
 	}
 	f->past_eof += past < MAX_PAST_EOF - f->past_eof ? past : MAX_PAST_EOF - f->past_eof;

@@ -23,11 +23,11 @@ enum list_state {
 struct list_file {
 	struct target target; /* path is set in every state */
 	enum list_state state;
-	char *why;		/* it is not ready */
-	uint64_t nr_pages;	/* of the file when the list was loaded */
-	uint64_t listed_pages;	/* within the file, each once */
-	uint64_t past_eof;	/* listed pages behind the end of the file */
-	uint64_t misses;	/* when it was recorded */
+	char *why;	       /* it is not ready */
+	uint64_t nr_pages;     /* of the file when the list was loaded */
+	uint64_t listed_pages; /* within the file, each once */
+	uint64_t past_eof;     /* listed pages behind the end of the file */
+	uint64_t misses;       /* when it was recorded */
 	bool misses_known;
 	struct bitmap listed;
 };

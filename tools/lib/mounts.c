@@ -110,8 +110,8 @@ char *mounts_path(const struct mounts *m, const struct file_name *name)
 		if (m->list[i].dev != name->key.dev)
 			continue;
 		path = join(&m->list[i], in_fs);
-		if (path && (lstat(path, &st) || !S_ISREG(st.st_mode) ||
-			     st.st_ino != name->key.ino)) {
+		if (path &&
+		    (lstat(path, &st) || !S_ISREG(st.st_mode) || st.st_ino != name->key.ino)) {
 			free(path);
 			path = NULL;
 		}

@@ -295,8 +295,9 @@ void offsets_write_section(FILE *f, const struct offsets_section *sec)
 		else
 			fputc(*c, f);
 	}
-	fprintf(f, " fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64
-		   " mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64 "\n",
+	fprintf(f,
+		" fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64
+		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64 "\n",
 		sec->id.fsid, sec->id.ino, sec->id.gen, sec->id.size, sec->id.mtime_ns,
 		sec->page_size, sec->misses);
 }

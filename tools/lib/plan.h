@@ -19,8 +19,8 @@
 
 struct plan {
 	const struct list *list;
-	size_t next;	      /* extent that no window has had yet */
-	struct extent *runs;  /* of the current window */
+	size_t next;	     /* extent that no window has had yet */
+	struct extent *runs; /* of the current window */
 	size_t nr_runs, room;
 };
 

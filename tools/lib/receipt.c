@@ -114,9 +114,10 @@ static void print_row(struct libscols_table *t, const struct receipt *r, const s
 
 enum status receipt_print(const struct receipt *r)
 {
-	static const char *const columns[] = { "REQUESTED", "RESIDENT", "READ",	  "FAILED", "PAST_EOF",
-					       "SKIPPED",   "MS",	"FIRST_MS", "USED",   "ACC%",
-					       "COV%",	    "LATE%",	"POLL%",  "FILE" };
+	static const char *const columns[] = { "REQUESTED", "RESIDENT", "READ", "FAILED",
+					       "PAST_EOF",  "SKIPPED",	"MS",	"FIRST_MS",
+					       "USED",	    "ACC%",	"COV%", "LATE%",
+					       "POLL%",	    "FILE" };
 	const struct list *list = r->firing->force->list;
 	struct libscols_table *t = NULL;
 	enum status status = STATUS_DONE;

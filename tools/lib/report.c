@@ -188,16 +188,16 @@ static char *file_cell(const struct report_file *f)
 		return xstrdup(f->path);
 	if (f->slot == SLOT_OTHERS)
 		return xstrdup("(files beyond the table's size)");
-	return xasprintf("(dev %u:%u, inode %llu)", f->key.dev >> 20,
-			 f->key.dev & ((1U << 20) - 1), (unsigned long long)f->key.ino);
+	return xasprintf("(dev %u:%u, inode %llu)", f->key.dev >> 20, f->key.dev & ((1U << 20) - 1),
+			 (unsigned long long)f->key.ino);
 }
 
 static void print_table(const struct report *r, struct output *out)
 {
-	static const char *const columns[] = { "ACCESSES", "HITS", "MISSES", "LATE",   "HIT%",
-					       "READS",	   "MISS", "MMAPS",  "MISS",   "AROUND",
-					       "INSERTED", "REMOVED", "P50us", "P99us", "MAXus",
-					       "FILE" };
+	static const char *const columns[] = { "ACCESSES", "HITS",   "MISSES",	 "LATE",
+					       "HIT%",	   "READS",  "MISS",	 "MMAPS",
+					       "MISS",	   "AROUND", "INSERTED", "REMOVED",
+					       "P50us",	   "P99us",  "MAXus",	 "FILE" };
 	size_t i, n = r->nr_files;
 	struct libscols_table *t;
 
@@ -250,7 +250,8 @@ enum status report_files(struct report *r, struct output *out, const struct comm
 		print_table(r, out);
 	if (lost)
 		say("%" PRIu64 " events of the list were lost: pages are missing in it, "
-		    "the counts are exact", lost);
+		    "the counts are exact",
+		    lost);
 	for (i = 0; i < r->nr_files; i++)
 		free(r->files[i].path);
 	free(r->files);

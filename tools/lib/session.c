@@ -93,7 +93,8 @@ int session_run(struct session *s)
 			s->on_interval(s->ctx);
 			done++;
 			/* Never in a burst: ticks that were slept through are gone. */
-			tick += s->interval_us * 1000 * (1 + (now - tick) / (s->interval_us * 1000));
+			tick += s->interval_us * 1000 *
+				(1 + (now - tick) / (s->interval_us * 1000));
 		}
 	}
 	close(p[0].fd);

@@ -6,12 +6,12 @@
 #include "command.h"
 
 struct session {
-	uint64_t duration_us; /* 0: no limit */
-	uint64_t interval_us; /* 0: none */
-	uint64_t count;	      /* of intervals, 0: no limit */
-	struct command *command; /* NULL: none */
-	int event_fd;		 /* polled for input, -1: none */
-	uint64_t poll_us;	 /* on_events at least this often, 0: not */
+	uint64_t duration_us;	      /* 0: no limit */
+	uint64_t interval_us;	      /* 0: none */
+	uint64_t count;		      /* of intervals, 0: no limit */
+	struct command *command;      /* NULL: none */
+	int event_fd;		      /* polled for input, -1: none */
+	uint64_t poll_us;	      /* on_events at least this often, 0: not */
 	bool (*on_events)(void *ctx); /* false ends the run */
 	void (*on_interval)(void *ctx);
 	void *ctx;

@@ -42,8 +42,8 @@ void submit_limits(int fd, uint64_t *window_pages, uint64_t *chunk_pages)
 	FILE *f = NULL;
 
 	if (!fstat(fd, &st)) {
-		snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
-			 major(st.st_dev), minor(st.st_dev));
+		snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
+			 minor(st.st_dev));
 		f = fopen(path, "re");
 	}
 	if (!f || fscanf(f, "%lu", &kb) != 1)

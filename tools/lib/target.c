@@ -148,10 +148,11 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 			if (i == n)
 				continue;
 			if (r[k].uncached) {
-				*why = xasprintf("%s: %s", targets[i]->path,
-						 r[k].uncached == 2 ?
-							 "is on DAX and bypasses the page cache" :
-							 "its file system has no page cache to fill");
+				*why = xasprintf(
+					"%s: %s", targets[i]->path,
+					r[k].uncached == 2
+						? "is on DAX and bypasses the page cache"
+						: "its file system has no page cache to fill");
 				close(fd);
 				return -EOPNOTSUPP;
 			}
@@ -243,12 +244,13 @@ int targets_resolve(struct target **targets, size_t n, char **why)
 		goto out;
 	}
 	for (i = 0; i < n && !err; i += RESOLVE_BATCH)
-		err = resolve_batch(link, targets + i, n - i < RESOLVE_BATCH ? n - i : RESOLVE_BATCH,
-				    why);
+		err = resolve_batch(link, targets + i,
+				    n - i < RESOLVE_BATCH ? n - i : RESOLVE_BATCH, why);
 out:
 	if (err && !*why)
-		*why = xasprintf("which inode the page cache has for a file: BPF does not answer: %s",
-				 strerror(-err));
+		*why = xasprintf(
+			"which inode the page cache has for a file: BPF does not answer: %s",
+			strerror(-err));
 	bpf_link__destroy(link);
 	identify_bpf__destroy(skel);
 	return err;

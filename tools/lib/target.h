@@ -12,7 +12,7 @@
 struct identity {
 	uint64_t fsid; /* of statfs(2): survives a reboot, unlike a device number */
 	uint64_t ino;
-	uint32_t gen; /* FS_IOC_GETVERSION, 0 where the file system has none */
+	uint32_t gen;  /* FS_IOC_GETVERSION, 0 where the file system has none */
 	uint64_t size; /* bytes */
 	int64_t mtime_ns;
 };

@@ -265,8 +265,8 @@ void tracker_read(struct tracker *t, uint32_t file, const struct bitmap *absent,
 	out->known = true;
 	out->late_known = t->watch.late_known;
 	for (i = 0; i < lf->nr_pages / 64 + 1; i++)
-		out->used += __builtin_popcountll(t->used[t->first_word[file] + i] &
-						  absent->words[i]);
+		out->used +=
+			__builtin_popcountll(t->used[t->first_word[file] + i] & absent->words[i]);
 	out->lookups = f.lookups;
 	out->late = f.late;
 	out->unused_removed = f.unused_removed;

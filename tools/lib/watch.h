@@ -52,29 +52,28 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
  * The same variables lie in each program's skeleton, at places of its own: hence
  * a macro. Between open and load.
  */
-#define WATCH_CONFIGURE(skel, opt, cfg)                                       \
-	do {                                                                  \
-		(skel)->rodata->auto_files = (opt)->auto_files;               \
-		(skel)->rodata->filter_tree = (opt)->tree;                    \
-		(skel)->rodata->filter_cgroup = (opt)->cgroup_dir != NULL;    \
-		(skel)->rodata->filter_tgid = (opt)->pid;                     \
-		(skel)->rodata->self_tgid = getpid();                         \
-		(skel)->rodata->pidns_dev = (cfg)->pidns_dev;                 \
-		(skel)->rodata->pidns_ino = (cfg)->pidns_ino;                 \
-		(skel)->rodata->max_slots = (cfg)->max_slots;                 \
-		(skel)->rodata->nr_ranges = (cfg)->nr_ranges;                 \
-		memcpy((void *)(skel)->rodata->ranges, (cfg)->ranges,         \
-		       sizeof((cfg)->ranges));                                \
+#define WATCH_CONFIGURE(skel, opt, cfg)                                                       \
+	do {                                                                                  \
+		(skel)->rodata->auto_files = (opt)->auto_files;                               \
+		(skel)->rodata->filter_tree = (opt)->tree;                                    \
+		(skel)->rodata->filter_cgroup = (opt)->cgroup_dir != NULL;                    \
+		(skel)->rodata->filter_tgid = (opt)->pid;                                     \
+		(skel)->rodata->self_tgid = getpid();                                         \
+		(skel)->rodata->pidns_dev = (cfg)->pidns_dev;                                 \
+		(skel)->rodata->pidns_ino = (cfg)->pidns_ino;                                 \
+		(skel)->rodata->max_slots = (cfg)->max_slots;                                 \
+		(skel)->rodata->nr_ranges = (cfg)->nr_ranges;                                 \
+		memcpy((void *)(skel)->rodata->ranges, (cfg)->ranges, sizeof((cfg)->ranges)); \
 	} while (0)
 
-#define WATCH_BIND(w, skel)                                     \
-	do {                                                    \
-		(w)->watch_bits = (skel)->bss->watch_bits;      \
-		(w)->first_file = &(skel)->bss->first_file;     \
-		(w)->nr_slots = &(skel)->bss->nr_slots;         \
-		*(w)->nr_slots = SLOT_OTHERS + 1;               \
-		(w)->tasks_lost = &(skel)->bss->tasks_lost;     \
-		(w)->command_tid = &(skel)->bss->command_tid;   \
+#define WATCH_BIND(w, skel)                                   \
+	do {                                                  \
+		(w)->watch_bits = (skel)->bss->watch_bits;    \
+		(w)->first_file = &(skel)->bss->first_file;   \
+		(w)->nr_slots = &(skel)->bss->nr_slots;       \
+		*(w)->nr_slots = SLOT_OTHERS + 1;             \
+		(w)->tasks_lost = &(skel)->bss->tasks_lost;   \
+		(w)->command_tid = &(skel)->bss->command_tid; \
 	} while (0)
 
 /* Sizes the maps, between open and load. Returns 0 or -errno. */
