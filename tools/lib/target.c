@@ -133,16 +133,24 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 {
 	struct vma_record r[64];
 	size_t i, found = 0, have = 0;
-	ssize_t got;
+	uint64_t last = 0;
+	ssize_t got = 0;
 	int fd = bpf_iter_create(bpf_link__fd(link));
 
 	if (fd < 0)
 		return -errno;
-	while ((got = read(fd, (char *)r + have, sizeof(r) - have)) > 0) {
+	/*
+	 * To the last one that is wanted, not to the end: when its output fills a
+	 * buffer, Linux 6.18 shows the last mappings of a single task for ever.
+	 */
+	while (found < n && (got = read(fd, (char *)r + have, sizeof(r) - have)) > 0) {
 		size_t records = (have + got) / sizeof(r[0]);
 		size_t k;
 
 		for (k = 0; k < records; k++) {
+			if (r[k].start <= last)
+				goto out;
+			last = r[k].start;
 			for (i = 0; i < n && (uint64_t)(uintptr_t)maps[i] != r[k].start; i++)
 				;
 			if (i == n)
@@ -162,9 +170,10 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 		have = (have + got) % sizeof(r[0]);
 		memmove(r, &r[records], have);
 	}
-	close(fd);
+out:
 	if (got < 0)
-		return -errno;
+		found = 0;
+	close(fd);
 	return found == n ? 0 : -ENOENT;
 }
 
