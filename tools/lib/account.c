@@ -88,9 +88,25 @@ double latency_slot_ns(unsigned int slot)
 	return base + step / 2;
 }
 
-void account_percentiles(const struct file_latency *l, struct percentiles *p)
+/* The latency below which that share of the samples lies, in microseconds. */
+static double percentile(const struct file_latency *l, uint64_t samples, unsigned int percent)
 {
 	uint64_t seen = 0;
+	unsigned int i;
+
+	for (i = 0; i < LAT_SLOTS - 1; i++) {
+		seen += l->slots[i];
+		if (seen * 100 >= samples * percent)
+			break;
+	}
+	/* The middle of the last slot can lie above its largest sample. */
+	if (latency_slot_ns(i) > l->max_ns)
+		return l->max_ns / 1e3;
+	return latency_slot_ns(i) / 1e3;
+}
+
+void account_percentiles(const struct file_latency *l, struct percentiles *p)
+{
 	unsigned int i;
 
 	memset(p, 0, sizeof(*p));
@@ -98,21 +114,8 @@ void account_percentiles(const struct file_latency *l, struct percentiles *p)
 		p->samples += l->slots[i];
 	if (!p->samples)
 		return;
+	p->p50 = percentile(l, p->samples, 50);
+	p->p90 = percentile(l, p->samples, 90);
+	p->p99 = percentile(l, p->samples, 99);
 	p->max = l->max_ns / 1e3;
-	for (i = 0; i < LAT_SLOTS; i++) {
-		double us = latency_slot_ns(i) / 1e3;
-
-		if (!l->slots[i])
-			continue;
-		seen += l->slots[i];
-		/* The middle of the last slot can lie above its largest sample. */
-		if (us > p->max)
-			us = p->max;
-		if (!p->p50 && seen * 100 >= p->samples * 50)
-			p->p50 = us;
-		if (!p->p90 && seen * 100 >= p->samples * 90)
-			p->p90 = us;
-		if (!p->p99 && seen * 100 >= p->samples * 99)
-			p->p99 = us;
-	}
 }

@@ -21,6 +21,7 @@ struct loader {
 	bool matched;	 /* one of them was -f's */
 	bool mismatched; /* -f: a section of another file was left out */
 	size_t only;	 /* -f's file */
+	char *only_real; /* its absolute path */
 };
 
 static size_t add_file(struct list *l, const char *path)
@@ -105,7 +106,8 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 		return "the list was recorded with another page size";
 	if (ld->opt->only_file) {
 		struct list_file *f = &l->files[ld->only];
-		bool by_name = !strcmp(s->file, f->target.path);
+		bool by_name = !strcmp(s->file, f->target.path) ||
+			       (ld->only_real && !strcmp(s->file, ld->only_real));
 		bool by_identity = s->has & OFFSETS_INO && same_file(s, &f->target.id);
 
 		/* With --stale-ok a list of one file serves for any other. */
@@ -246,17 +248,20 @@ int list_load(struct list *l, const char *path, const struct list_options *opt, 
 			*why = xstrdup(l->files[ld.only].why);
 			return -EINVAL;
 		}
+		ld.only_real = realpath(opt->only_file, NULL);
 	}
 	if (strcmp(path, "-")) {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (fd < 0) {
 			*why = xasprintf("%s: %s", path, strerror(errno));
+			free(ld.only_real);
 			return -EINVAL;
 		}
 	}
 	offsets_parser_init(&p, &sink);
 	err = parse_stream(&p, fd, name, why);
 	offsets_parser_free(&p);
+	free(ld.only_real);
 	if (fd)
 		close(fd);
 	if (!err && ld.mismatched && !ld.matched) {

@@ -79,6 +79,10 @@ static const char *decode_path(const char *s, const char *end, char **out)
 
 	if (!path)
 		return "out of memory";
+	if (memchr(s, 0, end - s)) {
+		free(path);
+		return "file=: a NUL byte in the path";
+	}
 	for (; s < end; s++) {
 		if (*s != '%') {
 			*to++ = *s;
@@ -119,14 +123,14 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		len = strlen(fields[i].key);
-		if ((size_t)(end - s) > len && !memcmp(s, fields[i].key, len))
+		if ((size_t)(end - s) >= len && !memcmp(s, fields[i].key, len))
 			break;
 	}
 	if (i == ARRAY_SIZE(fields))
 		return NULL; /* a later version's field */
 	s += len;
 	len = end - s;
-	if (len >= sizeof(digits) || !(hex_digit(*s) >= 0 || (*s == '-' && len > 1)))
+	if (!len || len >= sizeof(digits) || !(hex_digit(*s) >= 0 || (*s == '-' && len > 1)))
 		return fields[i].error;
 	memcpy(digits, s, len);
 	digits[len] = 0;
@@ -135,7 +139,7 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 		v = strtoll(digits, &stop, 10);
 	else
 		v = *digits == '-' ? (errno = EINVAL, 0) : strtoull(digits, &stop, fields[i].base);
-	if (errno || *stop)
+	if (errno || stop != digits + len)
 		return fields[i].error;
 	sec->has |= fields[i].field;
 	switch (fields[i].field) {
@@ -234,11 +238,13 @@ void offsets_parser_free(struct offsets_parser *p)
 	p->partial = NULL;
 }
 
+static const char too_long[] = "the line is too long";
+
 static int keep_partial(struct offsets_parser *p, const char *buf, size_t len)
 {
 	if (p->partial_len + len > MAX_LINE) {
 		p->line++;
-		p->error = "the line is too long";
+		p->error = too_long;
 		return -EINVAL;
 	}
 	if (!p->partial)
@@ -264,7 +270,7 @@ int offsets_parser_feed(struct offsets_parser *p, const char *buf, size_t len)
 			p->partial_len = 0;
 		} else {
 			p->line++;
-			p->error = parse_line(p, buf, nl);
+			p->error = nl - buf > MAX_LINE ? too_long : parse_line(p, buf, nl);
 		}
 		if (p->error)
 			return -EINVAL;

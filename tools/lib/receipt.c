@@ -13,7 +13,8 @@ double receipt_accuracy(const struct tracked *t, uint64_t read)
 
 double receipt_coverage(const struct tracked *t, bool recorded_known, uint64_t recorded)
 {
-	if (!t->known || !recorded_known || !recorded)
+	/* What was not accessed at all did not miss, and that says nothing. */
+	if (!t->known || !t->accesses || !recorded_known || !recorded)
 		return -1;
 	/* More misses than were recorded: nothing of them is covered. */
 	return t->misses < recorded ? (double)(recorded - t->misses) / recorded : 0;

@@ -260,6 +260,14 @@ enum status report_files(struct report *r, struct output *out, const struct comm
 	return STATUS_DONE;
 }
 
+/* A list is read in another directory than it was written in. */
+static char *absolute(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real ? real : xstrdup(path);
+}
+
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
 {
 	struct target t;
@@ -278,7 +286,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 			unnamed++;
 			continue;
 		}
-		s->file = xstrdup(f->path);
+		s->file = absolute(f->path);
 		s->id = t.id;
 		s->page_size = page_size();
 		s->misses = f->a.misses;
@@ -360,7 +368,7 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 		struct resident r = { .slot = i, .rec = rec };
 		uint64_t pages = (targets[i].id.size + page_size() - 1) / page_size();
 
-		sections[i].file = targets[i].path;
+		sections[i].file = absolute(targets[i].path);
 		sections[i].id = targets[i].id;
 		sections[i].page_size = page_size();
 		err = residency_runs(targets[i].fd, 0, pages, add_resident, &r);
@@ -381,6 +389,6 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 			status = STATUS_FAILED;
 		}
 	}
-	free(sections);
+	report_sections_free(sections, n);
 	return status;
 }

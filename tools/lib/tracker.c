@@ -272,6 +272,8 @@ void tracker_read(struct tracker *t, uint32_t file, const struct bitmap *absent,
 	out->unused_removed = f.unused_removed;
 	out->polluted = f.polluted;
 	out->misses = c.count[COUNT_READ_MISSES] + c.count[COUNT_MMAP_MISSES];
+	out->accesses = out->misses + c.count[COUNT_READ_HITS] + c.count[COUNT_MMAP_HITS] +
+			c.count[COUNT_AROUND];
 }
 
 void tracker_reset(struct tracker *t)

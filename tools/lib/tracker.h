@@ -23,7 +23,8 @@ struct tracker {
 struct tracked {
 	bool known, late_known;
 	uint64_t used; /* forced pages that were looked up */
-	uint64_t lookups, late, unused_removed, polluted, misses;
+	uint64_t lookups, late, unused_removed, polluted;
+	uint64_t accesses, misses; /* of all of the file's pages */
 };
 
 extern struct hook tracker_hooks[];
