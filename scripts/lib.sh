@@ -1,0 +1,183 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What demo, test and bench share. Source it with `set -eu` on; it changes nothing by itself.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# --- words --------------------------------------------------------------------------------
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+die()
+{
+	say "${0##*/}: $*"
+	exit 1
+}
+
+# progress TEXT...: a line on stderr that overwrites the last one on a terminal, with the time.
+progress()
+{
+	if [ -t 2 ]; then
+		printf '\r\033[K%3ds  %s' "$SECONDS" "$*" >&2
+	else
+		printf '%3ds  %s\n' "$SECONDS" "$*" >&2
+	fi
+}
+
+progress_done()
+{
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+# --- root ---------------------------------------------------------------------------------
+
+# need_root "$@": go on as root, through sudo for anyone else. sudo clears the environment:
+# the variables named in PASS_ENV are handed over.
+need_root()
+{
+	[ "$(id -u)" -ne 0 ] || return 0
+	command -v sudo >/dev/null ||
+		die "needs root (BPF, drop_caches), and there is no sudo here: run it as root"
+	local name env=()
+	for name in ${PASS_ENV:-}; do
+		[ -z "${!name:-}" ] || env+=("$name=${!name}")
+	done
+	exec sudo -- env "${env[@]}" "$root/scripts/${0##*/}" "$@"
+}
+
+# What root makes in the user's own tree is handed back to the user.
+give_back()
+{
+	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$@"
+}
+
+# --- children -----------------------------------------------------------------------------
+
+child=
+
+# run COMMAND...: in the foreground, but so that a signal to this script takes effect at once
+# and ends all that COMMAND has started: it is a session of its own.
+run()
+{
+	local status=0
+	setsid "$@" &
+	child=$!
+	wait "$child" || status=$?
+	child=
+	return "$status"
+}
+
+# For the exit trap. The tools end cleanly on SIGTERM; what is left after a second does not.
+stop_child()
+{
+	[ -n "$child" ] || return 0
+	kill -TERM -- "-$child" 2>/dev/null || kill -TERM "$child" 2>/dev/null || true
+	local i
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 -- "-$child" 2>/dev/null || break
+		sleep 0.1
+	done
+	[ "$i" -lt 10 ] || kill -KILL -- "-$child" 2>/dev/null || true
+	wait "$child" 2>/dev/null || true
+	child=
+}
+
+# on_exit FUNCTION: call it once, however the script ends; $interrupted tells of a signal.
+# shellcheck disable=SC2034 # for the scripts that source this
+interrupted=
+on_exit()
+{
+	# shellcheck disable=SC2064 # the name is meant to be expanded now
+	trap "stop_child; $1" EXIT
+	trap 'interrupted=1; exit 129' HUP
+	trap 'interrupted=1; exit 130' INT
+	trap 'interrupted=1; exit 143' TERM
+}
+
+# --- files and the page cache -------------------------------------------------------------
+
+# refuse_memory_fs DIR: nothing is ever read from a disk there.
+refuse_memory_fs()
+{
+	local type
+	type=$(stat -f -c %T -- "$1") || die "$1: no such folder"
+	case $type in
+	tmpfs | ramfs | hugetlbfs | proc | sysfs | overlayfs-tmpfs)
+		die "$1 is on $type, which is memory; name a folder on a real disk"
+		;;
+	esac
+}
+
+# free_space DIR: bytes that are free there
+free_space()
+{
+	df --output=avail -B1 -- "$1" | tail -n1
+}
+
+# bytes 512M: in bytes
+bytes()
+{
+	numfmt --from=iec -- "${1%[Bb]}" 2>/dev/null || die "not a size: $1"
+}
+
+# resident FILE: its pages in the page cache now
+resident()
+{
+	"$root/build/cachemiss" --resident -f "$1" -j |
+		jq -r 'select(.record == "resident") | .resident'
+}
+
+# evict FILE: write back and drop its pages, and see that they are gone. A page can be held
+# for a moment (a read that is still going on, a per-CPU batch), so it is tried again.
+evict()
+{
+	local left try
+	for try in 1 2 3 4 5; do
+		dd of="$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+		left=$(resident "$1")
+		[ "$left" != 0 ] || return 0
+		sleep "0.$try"
+	done
+	die "$1: $left pages stay in the page cache, somebody is using it"
+}
+
+# load FILE: all of it, by ordinary reading; seen to be there (idle pages may be reclaimed)
+load()
+{
+	local pages size
+	size=$(stat -c %s -- "$1")
+	pages=$(((size + $(getconf PAGESIZE) - 1) / $(getconf PAGESIZE)))
+	for _ in 1 2 3 4 5; do
+		cat -- "$1" >/dev/null
+		[ "$(resident "$1")" != "$pages" ] || return 0
+	done
+	die "$1: does not stay in the page cache; is there enough memory?"
+}
+
+# touch_memory BYTES: in a virtual machine, memory that the host has taken back is slow to
+# touch, which would be counted as a slow disk. So have it given first.
+touch_memory()
+{
+	"$root/build/tests/workload" touch "$1"
+}
+
+# --- figures ------------------------------------------------------------------------------
+
+# median NUMBER...
+median()
+{
+	printf '%s\n' "$@" | sort -g |
+		awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+# device_of PATH: the disk below it, "vda" say; empty if there is none to be found
+device_of()
+{
+	local dev
+	dev=$(findmnt -n -o SOURCE --target "$1" 2>/dev/null) || return 0
+	lsblk -n -s -o NAME,TYPE -r -- "${dev%%\[*}" 2>/dev/null |
+		awk '$2 == "disk" { print $1; exit }'
+}

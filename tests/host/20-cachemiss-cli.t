@@ -1,0 +1,283 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# cachemiss as a command: records, statuses, signals, who is counted, and what
+# happens to the file, the disk or the tool in the middle of a run.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs bpftool bpftool
+needs_built "$CACHEMISS" "$PROGS/access"
+setup_dir
+
+plan $((6 + 9 + 14 + 6 + 10 + 4 + 11 + 4 + 3))
+
+file=$DIR/data
+make_file "$file" 16m
+# A known number of accesses: none of the oracle's questions are any.
+known=("$PROGS/access" --fadvise random -p random -n 300 "$file")
+evict=("$PROGS/access" --evict -n 0 "$file")
+
+# fails STATUS NAME COMMAND...: with that status, and a word about it
+fails()
+{
+	local want=$1 name=$2
+	shift 2
+	timeout -k 5 60 "$@" >"$DIR/stdout" 2>"$DIR/stderr" </dev/null
+	matches "$? $(wc -l <"$DIR/stderr")" "^($want) [1-9]" "$name: status ${want//|/ or }, and says why"
+}
+
+# --- usage and bad input
+
+matches "$("$CACHEMISS" -V) $?" '[0-9]+\.[0-9]+.* 0$' '-V prints the version'
+fails 2 'unknown option' "$CACHEMISS" --no-such-option
+fails 2 'bad duration' "$CACHEMISS" -d 1x -f "$file"
+fails 2 'bad interval' "$CACHEMISS" -f "$file" -1
+fails 2 'bad process' "$CACHEMISS" -p 0x -f "$file"
+fails 2 'no such process' "$CACHEMISS" -p 4194305
+
+mkdir "$DIR/folder"
+mkfifo "$DIR/fifo"
+fails 2 'missing file' "$CACHEMISS" -f "$DIR/missing" -- true
+fails 2 'directory' "$CACHEMISS" -f "$DIR/folder" -- true
+fails 2 'FIFO' "$CACHEMISS" -f "$DIR/fifo" -- true
+fails 2 'device node' "$CACHEMISS" -f /dev/null -- true
+fails '2|3' 'file on procfs' "$CACHEMISS" -f /proc/version -- true
+fails 2 'cgroup that is none' "$CACHEMISS" -c "$DIR/folder" -- true
+fails 2 'COMMAND that is not there' "$CACHEMISS" -w "$DIR/list" -f "$file" -- "$DIR/missing"
+ok 'and no list is begun for it' test ! -e "$DIR/list"
+# Nobody else can read this folder's binary where the source tree is private.
+install -m 755 "$CACHEMISS" "$DIR/cachemiss"
+chmod 755 "$DIR"
+fails '[1-3]' 'not root' setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/cachemiss" -f "$file" -- true
+
+# --- records
+
+"${evict[@]}" >/dev/null
+watched -f "$file" -- "${known[@]}"
+is "$(json "$OUT" .record | paste -sd' ')" '"meta" "file" "command"' 'records: meta first, file, command'
+is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
+	"cachemiss $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
+is "$(record "$OUT" '[has("file", "dev", "ino", "accesses", "hits", "misses", "late", "hit_ratio", "read_accesses",
+	"read_hits", "read_misses", "read_late", "mmap_accesses", "mmap_misses", "mmap_fault_around",
+	"inserted_pages", "removed_pages", "miss_us_p50", "miss_us_p90", "miss_us_p99", "miss_us_max", "lost_events")] | all')" \
+	true 'file: every field of the contract'
+is "$(record "$OUT" '[.ino, .accesses, .misses, .hits, .inserted_pages, .hit_ratio, .lost_events]')" \
+	"[$(stat -c %i "$file"),300,300,0,300,0,0]" 'file: 300 cold reads insert 300 pages' \
+	|| record "$OUT" .
+is "$(record "$OUT" '.miss_us_p50 > 0 and .miss_us_p50 <= .miss_us_p90 and .miss_us_p90 <= .miss_us_p99 and .miss_us_p99 <= .miss_us_max')" \
+	true 'file: latencies of misses in order'
+is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
+watched -f "$file" -- true
+is "$(record "$OUT" '[.accesses, .hit_ratio, .miss_us_p50]')" '[0,null,null]' 'no access: no ratio, no latency, and not 0'
+watched -f "$file" -- bash -c 'exit 7'
+is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of the tool"
+watched --exit-command -f "$file" -- bash -c 'exit 7' 2>/dev/null >/dev/null
+is "$STATUS" 7 '--exit-command passes it on'
+watched -f "$file" -- bash -c 'kill -9 $$'
+is "$STATUS $(json "$OUT" 'select(.record == "command") | .signal')" '0 9' "COMMAND's signal"
+"${evict[@]}" >/dev/null
+"$CACHEMISS" -j -f "$file" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
+is "$(grep -cx 'no newline' "$DIR/stdout") $(grep -vx 'no newline' "$DIR/stdout" | jq -r .record | paste -sd' ')" \
+	'1 meta file command' "after COMMAND's output, data starts on a new line"
+"$CACHEMISS" -f "$file" -- true >"$DIR/stdout" 2>"$DIR/stderr"
+is "$? $(grep -c '{' "$DIR/stdout") $(test -s "$DIR/stdout" && echo table)" '0 0 table' 'without -j, a table'
+watched -d 1 -f "$file"
+is "$STATUS $(record "$OUT" .accesses)" '0 0' '-d ends it'
+watched -f "$file" 1 2
+is "$STATUS $(json "$OUT" .record | paste -sd' ')" '0 "meta" "interval" "interval" "file"' 'INTERVAL COUNT: so many and no more'
+
+# --- intervals and signals
+
+background -f "$file" 1
+"${known[@]}" >/dev/null
+ok 'an interval is flushed while it runs' wait_until 30 grep -q '"interval"' "$BG_OUT"
+stop INT
+is "$STATUS $(record "$BG_OUT" .accesses)" '0 300' 'SIGINT: summary and status 0'
+is "$(jq -s 'map(select(.record == "interval") | .accesses) | add <= 300' "$BG_OUT")" true 'intervals hold no more than there was'
+background -f "$file"
+"${known[@]}" >/dev/null
+stop TERM
+is "$STATUS $(record "$BG_OUT" .accesses)" '0 300' 'SIGTERM: summary and status 0'
+background
+"${known[@]}" >/dev/null
+stop INT
+is "$STATUS $(record "$BG_OUT" "select(.file == \"$file\") | .accesses")" '0 300' 'the whole system: the file is found, by its path'
+watched -- "${known[@]}"
+is "$(record "$OUT" "select(.file == \"$file\") | .accesses")" 300 'COMMAND without a file: all its files, this one exact'
+
+# --- who is counted
+
+"${evict[@]}" >/dev/null
+watched -f "$file" -- bash -c "'$PROGS/access' -n 100 '$file' & '$PROGS/access' -n 50 '$file' & wait"
+is "$(record "$OUT" .accesses)" 150 "COMMAND's descendants"
+reader -n 70 "$file"
+watched -f "$file" -- bash -c "kill -USR1 $READER; while kill -0 $READER; do sleep 0.1; done" 2>/dev/null
+is "$(record "$OUT" .accesses)" 0 'nobody else'
+wait "$READER"
+reader -n 70 "$file"
+watched -a -f "$file" -- bash -c "kill -USR1 $READER; tail --pid=$READER -f /dev/null"
+is "$(record "$OUT" .accesses)" 70 'everybody with -a'
+wait "$READER"
+reader -n 70 "$file"
+background -p "$READER" -f "$file"
+"${known[@]}" >/dev/null
+go
+stop INT
+is "$(record "$BG_OUT" .accesses)" 70 '-p counts one process, also one that runs already'
+cp "$PROGS/access" "$DIR/program"
+"$PROGS/access" --evict -n 0 "$DIR/program" >/dev/null
+watched -f "$DIR/program" -- "$DIR/program" -h
+is "$(record "$OUT" '.read_misses >= 1 and .mmap_accesses >= 1')" true "COMMAND's own start: exec reads the program, cold"
+background -f "$file"
+first=$BG first_out=$BG_OUT
+background -f "$file"
+"${evict[@]}" >/dev/null
+"${known[@]}" >/dev/null
+stop INT
+is "$(record "$BG_OUT" '[.accesses, .misses]')" '[300,300]' 'two at once: the one'
+BG=$first
+stop INT
+is "$(record "$first_out" '[.accesses, .misses]')" '[300,300]' 'two at once: the other'
+ln "$file" "$DIR/link"
+ln -s link "$DIR/symlink"
+watched -f "$DIR/symlink" -- "${known[@]}"
+is "$(record "$OUT" .accesses)" 300 'by a symbolic link to a hard link: the same file'
+mkdir "$DIR/bind"
+if mount --bind "$DIR" "$DIR/bind" 2>/dev/null; then
+	at_exit "umount '$DIR/bind'"
+	watched -f "$DIR/bind/data" -- "${known[@]}"
+	is "$(record "$OUT" .accesses)" 300 'by a bind mount: the same file'
+	umount "$DIR/bind"
+else
+	skip 1 'no bind mounts here'
+fi
+group=$(findmnt -nlo TARGET -t cgroup2 | head -1)/page2cache-test.$$
+if mkdir "$group" 2>/dev/null; then
+	at_exit "rmdir '$group'"
+	background -c "$group" -f "$file"
+	"${known[@]}" >/dev/null
+	bash -c "echo \$\$ >'$group/cgroup.procs'; exec '$PROGS/access' -n 80 '$file'" >/dev/null
+	stop INT
+	is "$(record "$BG_OUT" .accesses)" 80 '-c counts one control group'
+	rmdir "$group"
+else
+	skip 1 'no cgroup v2 that can be written'
+fi
+
+# --- many accesses
+
+"$PROGS/access" --load 1/1 -n 0 "$file" >/dev/null
+# On a busy machine the program may not get to read that often: then once more.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	watched -f "$file" -- "$PROGS/access" --blind --rate 100000 -p random --rounds 50 "$file"
+	[ "$(record "$OUT" .accesses)" = "$(json "$TRUTH" .accesses)" ] || break
+	[ "$(json "$TRUTH" '.accesses * 1000000 / .elapsed_us | floor')" -lt 80000 ] || break
+done
+is "$(record "$OUT" .accesses)" "$(json "$TRUTH" .accesses)" '100,000 accesses a second: total exact'
+within "$(json "$TRUTH" '.accesses * 1000000 / .elapsed_us | floor')" 80000 100100 'and it was that many a second'
+watched -f "$file" -- "$PROGS/access" --blind -T 4 -p random --rounds 100 "$file"
+is "$(record "$OUT" .accesses)" "$(json "$TRUTH" .accesses)" '4 threads as fast as they can: total exact'
+watched -w "$DIR/many" -f "$file" -- "$PROGS/access" --evict -p random --rounds 20 --fadvise random "$file"
+is "$(record "$OUT" '[.accesses, .misses]')" "$(json "$TRUTH" '[.accesses, .misses]')" 'with a list to write as well'
+
+# --- the file in the middle of a run
+
+background -f "$file"
+reader -n 100 "$file"
+mv "$file" "$DIR/renamed"
+go
+"$PROGS/access" -n 20 "$DIR/renamed" >/dev/null
+make_file "$file" 1m
+"$PROGS/access" -n 40 "$file" >/dev/null
+stop INT
+is "$STATUS $(record "$BG_OUT" .accesses)" '0 120' 'renamed and replaced: the file it was, under both names, and no other'
+mv "$DIR/renamed" "$file"
+background -f "$file"
+reader -n 100 "$file"
+cp "$file" "$DIR/copy"
+rm "$file" "$DIR/link"
+go
+stop INT
+# cp reads too, and more than a page at once: only its own lookups are unknown.
+is "$STATUS $(record "$BG_OUT" '.read_accesses >= 100')" '0 true' 'deleted: its open readers still count'
+mv "$DIR/copy" "$file"
+background -f "$file"
+reader --blind -n 100 "$file"
+"$PROGS/access" -o 8m -n 50 "$file" >/dev/null
+truncate -s 4m "$file"
+go
+truncate -s 16m "$file"
+"$PROGS/access" -o 8m -n 50 "$file" >/dev/null
+stop INT
+is "$STATUS $(record "$BG_OUT" .accesses)" '0 200' 'truncated and grown'
+within "$(record "$BG_OUT" .removed_pages)" 50 1000000 'truncation removes pages'
+truncate -s 5T "$DIR/sparse"
+watched -f "$DIR/sparse" -- "$PROGS/access" -o 4t -n 64 --fadvise random "$DIR/sparse"
+is "$(record "$OUT" '[.accesses, .misses]')" "$(json "$TRUTH" '[.accesses, .misses]')" 'a sparse file of 5 TiB, read beyond 4 TiB'
+rm "$DIR/sparse"
+: >"$DIR/empty"
+watched -f "$DIR/empty" -- cat "$DIR/empty"
+is "$STATUS $(record "$OUT" .accesses)" '0 0' 'an empty file'
+background -f "$file"
+kill -STOP "$BG"
+for _ in 1 2 3; do
+	"$PROGS/access" --blind -p random --rounds 30 "$file" >"$DIR/reader"
+done
+kill -CONT "$BG"
+stop INT
+is "$STATUS $(record "$BG_OUT" .accesses)" "0 $(($(json "$DIR/reader" .accesses) * 3))" 'SIGSTOP of the tool: total exact after SIGCONT'
+mkdir "$DIR/full"
+if mount -t tmpfs -o size=64k page2cache-test "$DIR/full" 2>/dev/null; then
+	at_exit "umount '$DIR/full'"
+	echo old >"$DIR/full/list"
+	head -c 1m /dev/zero >"$DIR/full/filler" 2>/dev/null
+	timeout 60 "$CACHEMISS" -j -O "$DIR/out" -w "$DIR/full/list" -f "$file" -- "$PROGS/access" --evict -p random --fadvise random "$file" \
+		>/dev/null 2>"$DIR/stderr"
+	is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' '-w to a full disk: status 1 and a message'
+	is "$(cat "$DIR/full/list") $(find "$DIR/full" -type f | wc -l)" 'old 2' 'the older list is untouched, no piece of a new one is left'
+	is "$(record "$DIR/out" .misses)" 4096 'and the counts are still printed'
+	umount "$DIR/full"
+else
+	skip 3 'no file system can be mounted here'
+fi
+"$CACHEMISS" -j -f "$file" -- true >/dev/full 2>"$DIR/stderr"
+is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
+
+# --- nothing stays attached
+
+# As a JSON array; bpftool itself does not know every kernel's owners.
+programs_of()
+{
+	cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '/^prog_id:/ { print $2 }' | sort -un | jq -sc .
+}
+
+none_left()
+{
+	bpftool -j prog show | jq -e "[.[].id] as \$now | [$1[] | select(. as \$id | \$now | index(\$id))] | length == 0"
+}
+
+for signal in KILL TERM; do
+	background -f "$file"
+	ids=$(programs_of "$BG")
+	is "$(jq 'length > 0' <<<"$ids")" true "SIG$signal: programs are loaded before"
+	stop $signal
+	ok "SIG$signal: and none of them after" wait_until 30 none_left "$ids"
+done
+
+# --- what is cached now
+
+# The kernel may evict idle pages, and somebody all of them: then once more.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	"$PROGS/access" --evict --load 3/7 -n 0 "$file" >/dev/null
+	"$CACHEMISS" --resident -j -f "$file" -w "$DIR/resident" >"$DIR/out"
+	STATUS=$?
+	[ "$(pages_of "$DIR/resident" | wc -l)" -gt 1000 ] && break
+done
+is "$STATUS $(json "$DIR/out" 'select(.record != "meta") | .resident')" "0 $(pages_of "$DIR/resident" | wc -l)" \
+	'--resident: status 0, as many pages as its list has'
+is "$(pages_of "$DIR/resident" | awk '$1 % 7 >= 3' | wc -l)" 0 '--resident: no page that was never read'
+within "$(pages_of "$DIR/resident" | wc -l)" 1000 1756 '--resident: the pages that were'

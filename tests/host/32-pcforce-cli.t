@@ -1,0 +1,208 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# pcforce as a command: statuses, records and their fields, what it says it can
+# do, signals, and what COMMAND inherits.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs python3 python3
+needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
+setup_dir
+
+plan $((2 + 19 + 6 + 6 + 5 + 10 + 7 + 9 + 6 + 9))
+
+file=$DIR/data list=$DIR/list
+make_file "$file" 16m
+seq 0 9 4095 >"$list"
+listed=$(wc -l <"$list")
+whole=(-f "$file" -o "$list")
+
+# fails STATUS NAME COMMAND...: with that status, a word about it, and no data
+fails()
+{
+	local want=$1 name=$2
+	shift 2
+	timeout -k 5 30 "$@" >"$DIR/stdout" 2>"$DIR/stderr" </dev/null
+	is "$? $(test -s "$DIR/stderr" && echo said) $(wc -c <"$DIR/stdout")" "$want said 0" "$name: status $want, and says why" ||
+		diag "$(head -3 "$DIR/stderr")"
+}
+
+# --- usage
+
+matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
+options='file offsets engine trigger once duration jobs max-bytes hold dry-run now check json output stale-ok strict exit-command verbose version'
+"$PCFORCE" --help >"$DIR/help"
+is "$(for o in $options; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
+fails 2 'no arguments' "$PCFORCE"
+fails 2 'no list' "$PCFORCE" -f "$file"
+fails 2 '--now without anything' "$PCFORCE" --now
+fails 2 'unknown option' "$PCFORCE" --no-such-option
+fails 2 'unknown engine' "$PCFORCE" -e best "${whole[@]}"
+fails 2 'unknown trigger' "$PCFORCE" -t never "${whole[@]}"
+fails 2 'bad duration' "$PCFORCE" -d 1x "${whole[@]}"
+fails 2 'negative duration' "$PCFORCE" -d -1 "${whole[@]}"
+fails 2 'no jobs' "$PCFORCE" --jobs 0 "${whole[@]}"
+fails 2 'too many jobs' "$PCFORCE" --jobs 1000000 "${whole[@]}"
+fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
+fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
+fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
+fails 2 '--now with COMMAND' "$PCFORCE" --now "${whole[@]}" -- true
+fails 2 '--now with a trigger' "$PCFORCE" --now -t miss "${whole[@]}"
+fails 2 '--check with a list' "$PCFORCE" --check "${whole[@]}"
+fails 2 'COMMAND without --' "$PCFORCE" "${whole[@]}" true
+fails 2 'nothing behind --' "$PCFORCE" "${whole[@]}" --
+fails 2 '--exit-command without COMMAND' "$PCFORCE" --exit-command "${whole[@]}"
+
+# --- COMMAND that cannot be run
+
+fails 2 'COMMAND not found' "$PCFORCE" "${whole[@]}" -- no-such-program-anywhere
+matches "$(cat "$DIR/stderr")" 'no-such-program-anywhere' 'and is named'
+fails 2 'COMMAND that is no file' "$PCFORCE" "${whole[@]}" -- "$DIR/missing"
+fails 2 'COMMAND that is a directory' "$PCFORCE" "${whole[@]}" -- "$DIR"
+fails 2 'COMMAND that is not executable' "$PCFORCE" "${whole[@]}" -- "$file"
+is "$("$PROGS/cached" -c "$file")" 0 'nothing was forced for any of them'
+
+# --- engines
+
+for engine in helper kfunc; do
+	if [ "$("$PCFORCE" --check -j | jq "select(.engine == \"$engine\") | .available")" = false ]; then
+		fails 3 "engine $engine" "$PCFORCE" -e $engine --now "${whole[@]}"
+		matches "$(cat "$DIR/stderr")" "^pcforce: engine $engine: .*(kernel|module)" 'and says what would bring it'
+	else
+		skip 2 "engine $engine is there"
+	fi
+done
+forced -e user --now "${whole[@]}"
+is "$STATUS $(receipt "$OUT" '[.engine, .read]')" "0 [\"user\",$listed]" 'engine user'
+evict "$file"
+forced -e auto -v --now "${whole[@]}"
+is "$STATUS $(receipt "$OUT" '[.engine, .read]') $(grep -c 'engine: user' "$ERR")" "0 [\"user\",$listed] 1" '-e auto says which it takes'
+
+# --- --check
+
+"$PCFORCE" --check -j >"$DIR/check" 2>"$ERR"
+is "$? $(head -1 "$DIR/check" | jq -r .record)" '0 meta' '--check -j: status 0, meta first'
+is "$(jq -rs 'map(select(.engine)) | map(.engine) | join(" ")' "$DIR/check")" 'helper kfunc user' 'a record for each engine'
+is "$(jq -s '.[1:] | all(.record == "check" and (.available | type == "boolean") and
+	(if has("engine") then .engine | type == "string" else (.event | type == "string") and has("hook") end) and
+	has("reason") and (.available or (.reason | length > 10)))' "$DIR/check")" true 'fields, and a reason wherever the answer is no'
+is "$(jq -s 'map(select(.event)) | length >= 6 and all(.available == (.hook != null))' "$DIR/check")" true 'each event with its hook'
+is "$("$PCFORCE" --check | awk 'NR == 1 { n = NF } { print ($1 == "engine" || $1 == "event" || NR == 1) ? "yes" : "no" }' | sort -u)" yes '--check as a table'
+
+# --- records
+
+evict "$file"
+printf '# file=%s misses=%d\n' "$file" "$listed" | cat - "$list" >"$DIR/headed"
+forced -o "$DIR/headed" -- bash -c "'$PROGS/access' -p '@$list' --fadvise random '$file'; '$PROGS/cached' -w $listed '$file'"
+is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta receipt command' 'records: meta first, receipt, command'
+is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
+	"pcforce $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
+is "$(jq -c 'select(.record == "meta") | .hooks | [.[] | . == null or type == "string"] | (length >= 6 and all)' "$OUT")" true 'meta: what serves which event'
+is "$(receipt "$OUT" '[has("file", "engine", "trigger", "requested", "resident", "read", "failed", "past_eof", "skipped", "submitted",
+	"elapsed_us", "first_us", "bytes", "used", "late", "unused_removed", "accuracy", "coverage", "lateness", "pollution")] | all')" \
+	true 'receipt: every field of the contract'
+is "$(receipt "$OUT" '[.requested, .resident, .read, .failed, .past_eof, .skipped, .submitted, .elapsed_us, .first_us, .bytes, .used, .unused_removed] |
+	all(type == "number" and . >= 0 and . == floor)')" true 'receipt: counts are whole numbers'
+is "$(receipt "$OUT" '[.accuracy, .coverage, .lateness, .pollution] | all(. == null or (type == "number" and . >= 0 and . <= 1))')" true 'receipt: ratios are 0 to 1, or null'
+is "$(receipt "$OUT" '[.accuracy, .coverage] | all(. > 0.5)')" true 'receipt: most forced pages were used, most misses avoided'
+is "$(receipt "$OUT" '[.file, .trigger]')" "[\"$file\",\"access\"]" 'receipt: which file, which trigger'
+is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
+forced --now "${whole[@]}"
+is "$(receipt "$OUT" '[.used, .late, .unused_removed, .accuracy, .coverage, .lateness, .pollution, .first_us]')" \
+	'[null,null,null,null,null,null,null,null]' '--now: what was not watched is null'
+
+# --- where the data goes
+
+"$PCFORCE" --now "${whole[@]}" >"$DIR/stdout" 2>"$DIR/stderr"
+is "$? $(wc -l <"$DIR/stdout") $(wc -c <"$DIR/stderr")" '0 2 0' 'a table: a head and a line; nothing on stderr'
+is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
+is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
+evict "$file"
+"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
+is "$(grep -cx 'no newline' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" '1 meta receipt command' \
+	"after COMMAND's output, data starts on a new line"
+"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
+is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
+fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"
+"$PCFORCE" --now -j "${whole[@]}" 2>"$DIR/stderr" | true
+is "${PIPESTATUS[0]}" 1 'a reader that went away is an error of writing, and no crash' || diag "$(cat "$DIR/stderr")"
+
+# --- statuses
+
+evict "$file"
+is "$("$PCFORCE" --now -j -f "$file" -o - <"$list" | jq -c 'select(.record == "receipt") | [.requested, .read]')" "[$listed,$listed]" '-o -: the list from standard input'
+is "$(cat "$list" | "$PCFORCE" --now -j -f "$file" -o - | jq -c 'select(.record == "receipt") | [.requested, .resident]')" "[$listed,$listed]" 'or from a pipe'
+printf '1\n2\nx\n' | "$PCFORCE" --now -f "$file" -o - >"$DIR/stdout" 2>"$DIR/stderr"
+matches "$? $(cat "$DIR/stderr")" '^2 .*:3: ' 'where a bad line is told as well'
+: >"$DIR/empty"
+forced --now -f "$file" -o "$DIR/empty"
+is "$STATUS $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list is done: status 0, requested 0'
+forced --now -o "$DIR/empty"
+is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'also without a file'
+printf '# page2cache offsets 1\n\n# a comment\n' >"$DIR/comments"
+forced -f "$file" -o "$DIR/comments" -- cat "$file"
+is "$STATUS $(receipt "$OUT" .requested) $(json "$OUT" 'select(.record == "command") | .status')" '0 0 0' 'a list of comments around COMMAND'
+forced --now -f "$DIR/empty"
+is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
+forced --now -f "$DIR/empty" -o "$list"
+is "$STATUS $(receipt "$OUT" '[.requested, .past_eof]')" "4 [$listed,$listed]" 'a list for an empty file: all past its end'
+forced -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
+is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND'
+
+# --- COMMAND's status, and signals
+
+evict "$file"
+forced "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of pcforce"
+evict "$file"
+forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+is "$STATUS" 7 '--exit-command passes it on'
+evict "$file"
+forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
+is "$STATUS $(json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' "and COMMAND's signal, as a shell would"
+for signal in INT TERM; do
+	forcing "${whole[@]}" -- sleep 60
+	stop $signal
+	is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt command' "SIG$signal: the receipt, and status 0"
+done
+# While the list is still being read, there is nothing to sum up; but it must end.
+mkfifo "$DIR/fifo"
+"$PCFORCE" --now -f "$file" -o "$DIR/fifo" >/dev/null 2>&1 &
+BG=$!
+exec 8>"$DIR/fifo"
+kill -TERM "$BG"
+wait_until 10 gone "$BG"
+is $? 0 'SIGTERM ends it while it waits for its list'
+exec 8>&-
+{ kill -KILL "$BG"; wait "$BG"; } 2>/dev/null
+
+# --- what COMMAND inherits: what pcforce had itself
+
+inherited="import os, resource
+fds = sorted(int(f) for f in os.listdir('/proc/self/fd'))
+print([f for f in fds if os.path.exists('/proc/self/fd/%d' % f) and f > 2])
+print(os.nice(0), os.sched_getscheduler(0), resource.getrlimit(resource.RLIMIT_MEMLOCK), os.getpgrp() == os.getpgid(os.getppid()))"
+state="cat /proc/self/status | grep -E 'Sig(Blk|Ign)'; ulimit -Sn; umask; ls /proc/self/fd | wc -l"
+ulimit -Sn 1000
+bash -c "$state" </dev/null >"$DIR/plain" 2>/dev/null
+for trigger in access now; do
+	timeout 30 "$PCFORCE" -t $trigger -O "$DIR/out" "${whole[@]}" -- bash -c "$state" </dev/null >"$DIR/inherited" 2>/dev/null
+	is "$(grep Sig "$DIR/inherited" | paste -sd' ')" "$(grep Sig "$DIR/plain" | paste -sd' ')" "-t $trigger: COMMAND's signals: blocked and ignored as before"
+	is "$(grep -v Sig "$DIR/inherited" | paste -sd' ')" "$(grep -v Sig "$DIR/plain" | paste -sd' ')" "-t $trigger: its limit of open files, its umask, no descriptor of ours"
+done
+timeout 30 "$PCFORCE" -O "$DIR/out" "${whole[@]}" -- bash -c 'yes | head -1' >"$DIR/stdout" 2>"$DIR/stderr"
+is "$(cat "$DIR/stdout") $(grep -c pipe "$DIR/stderr")" 'y 0' 'a broken pipe ends a program of COMMAND quietly, as everywhere'
+forced "${whole[@]}" -- python3 -c "$inherited"
+python3 -c "$inherited" >"$DIR/plain"
+is "$(head -1 "$TRUTH")" "$(head -1 "$DIR/plain")" 'no descriptor that pcforce did not have from its parent'
+is "$(tail -1 "$TRUTH")" "$(tail -1 "$DIR/plain")" 'its priority, memory limit and process group are as they were'
+forced "${whole[@]}" -- bash -c 'echo "$0 $1 $# $PWD $HOME"' 'an arg' 'two  words' ''
+is "$(cat "$TRUTH")" "an arg two  words 2 $PWD $HOME" 'its arguments, folder and environment'
+echo 'echo "script $1"' >"$DIR/script"
+chmod +x "$DIR/script"
+forced "${whole[@]}" -- "$DIR/script" x
+is "$(cat "$TRUTH")" 'script x' 'a script without #! is run by sh'

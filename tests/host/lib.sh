@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # what the tests use
+#
+# What the host tests share: TAP, a place on a real disk, readahead, running a
+# tool against a program that knows the right answer. Sourced by tests/host/*.t,
+# which prove(1) runs as root from the root of the source tree.
+#
+#   PAGE2CACHE_TEST_DIR   where the files go (default /var/tmp); a real disk
+#   O                     the build folder (default build)
+
+set -u
+export LC_ALL=C
+
+BUILD=$(realpath "${O:-build}")
+CACHEMISS=$BUILD/cachemiss
+PCFORCE=$BUILD/pcforce
+PROGS=$BUILD/tests
+TAP_TESTS=0
+TAP_FAILED=0
+TAP_PLAN=
+CLEANUPS=()
+TRACE=
+
+# --- TAP
+
+plan()
+{
+	TAP_PLAN=$1
+	echo "1..$1"
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	TAP_PLAN=0
+	exit 0
+}
+
+diag()
+{
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+bail()
+{
+	echo "Bail out! $*"
+	exit 1
+}
+
+# result STATUS NAME
+result()
+{
+	TAP_TESTS=$((TAP_TESTS + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $TAP_TESTS - $2"
+		return 0
+	fi
+	TAP_FAILED=$((TAP_FAILED + 1))
+	echo "not ok $TAP_TESTS - $2"
+	return 1
+}
+
+# ok NAME COMMAND...: the command succeeds
+ok()
+{
+	local name=$1 rc=0
+	shift
+	"$@" >/dev/null 2>&1 || rc=1
+	result "$rc" "$name" || diag "failed: $*"
+}
+
+# is GOT WANT NAME
+is()
+{
+	local rc=0
+	[ "$1" = "$2" ] || rc=1
+	result "$rc" "$3" || { diag "got:  $1"; diag "want: $2"; }
+}
+
+# within GOT LOW HIGH NAME: a number in a range; anything else fails
+within()
+{
+	local rc=1
+	[[ $1 =~ ^[0-9]+$ && $2 =~ ^[0-9]+$ && $3 =~ ^[0-9]+$ ]] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ] && rc=0
+	result "$rc" "$4" || diag "got: $1, want: $2 to $3"
+}
+
+# matches TEXT REGEX NAME
+matches()
+{
+	local rc=1
+	[[ $1 =~ $2 ]] && rc=0
+	result "$rc" "$3" || { diag "got: $1"; diag "want, as a regular expression: $2"; }
+}
+
+# skip COUNT REASON
+skip()
+{
+	local i
+	for ((i = 0; i < $1; i++)); do
+		TAP_TESTS=$((TAP_TESTS + 1))
+		echo "ok $TAP_TESTS # SKIP $2"
+	done
+}
+
+# --- what has to be there
+
+needs_root()
+{
+	[ "$(id -u)" -eq 0 ] || skip_all 'needs root'
+}
+
+# needs COMMAND PACKAGE
+needs()
+{
+	command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || skip_all "needs $1 (Debian package $2)"
+}
+
+# What is not built is a failure and no reason to skip.
+needs_built()
+{
+	local p
+	for p; do
+		[ -x "$p" ] || bail "$p is not built: run make all tests"
+	done
+}
+
+# --- cleaning up: last in, first out, on every way out
+
+at_exit()
+{
+	CLEANUPS+=("$*")
+}
+
+finish()
+{
+	local rc=$? i
+	trap - EXIT INT TERM HUP
+	for ((i = ${#CLEANUPS[@]} - 1; i >= 0; i--)); do
+		eval "${CLEANUPS[i]}" >/dev/null 2>&1
+	done
+	if [ -n "$TAP_PLAN" ] && [ "$TAP_TESTS" -ne "$TAP_PLAN" ] && [ "$TAP_PLAN" -ne 0 ]; then
+		diag "planned $TAP_PLAN tests, ran $TAP_TESTS"
+		rc=1
+	fi
+	[ "$TAP_FAILED" -eq 0 ] || rc=1
+	exit "$rc"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# wait_until SECONDS COMMAND...: a generous bound and no fixed sleep
+wait_until()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# Only if it still is one: numbers are used again.
+end_child()
+{
+	[ "$(ps -o ppid= -p "$1" | tr -d ' ')" = $$ ] && kill -KILL "$1"
+}
+
+# --- a folder on a real disk, and its readahead
+
+setup_dir()
+{
+	local base=${PAGE2CACHE_TEST_DIR:-/var/tmp} kind
+	kind=$(findmnt -no FSTYPE -T "$base")
+	case $kind in
+	tmpfs | ramfs | '') bail "$base is on ${kind:-nothing known}: set PAGE2CACHE_TEST_DIR to a folder on a disk" ;;
+	esac
+	DIR=$(mktemp -d "$base/page2cache-test.XXXXXX") || bail "no folder in $base"
+	at_exit "rm -rf '$DIR'"
+	BDI=/sys/class/bdi/$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
+	RA_FOUND=$(cat "$BDI/read_ahead_kb") || bail "no readahead setting for $DIR"
+	at_exit "echo $RA_FOUND >'$BDI/read_ahead_kb'"
+}
+
+# set_ra KB|found: for files that are opened from now on
+set_ra()
+{
+	local kb=$1
+	[ "$kb" = found ] && kb=$RA_FOUND
+	echo "$kb" >"$BDI/read_ahead_kb" || bail "cannot set $BDI/read_ahead_kb"
+}
+
+# make_file PATH SIZE: written, synced, and out of the cache
+make_file()
+{
+	"$PROGS/access" --create "$2" -n 0 --evict "$1" >/dev/null || bail "cannot make $1"
+}
+
+# --- JSON
+
+# json FILE FILTER: compact, one line an answer
+json()
+{
+	jq -c "$2" "$1" 2>&1
+}
+
+# record FILE FILTER: of the one `file` record
+record()
+{
+	json "$1" "select(.record == \"file\") | $2"
+}
+
+# --- a tool around a program that knows
+
+# watched TOOL_OPTIONS... -- COMMAND...: the tool's data in $OUT, COMMAND's in $TRUTH
+watched()
+{
+	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
+	rm -f "$OUT" "$TRUTH" "$ERR"
+	timeout -k 5 300 "$CACHEMISS" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR"
+	STATUS=$?
+	[ "$STATUS" -eq 0 ] || diag "cachemiss: status $STATUS: $(head -3 "$ERR")"
+}
+
+# background TOOL_OPTIONS...: cachemiss alone, ready when it has written its first record
+background()
+{
+	BG_OUT=$DIR/bg.$((++BG_COUNT)).out BG_ERR=$DIR/bg.$BG_COUNT.err
+	# A shell without job control starts its children deaf to SIGINT.
+	env --default-signal=INT "$CACHEMISS" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" &
+	BG=$!
+	at_exit "end_child $BG"
+	wait_until 30 attached "$BG_OUT" || diag "cachemiss did not start: $(head -3 "$BG_ERR")"
+}
+BG_COUNT=0
+
+attached()
+{
+	grep -q '"record": *"meta"' "$1"
+}
+
+# stop SIGNAL: the one in the background; its status in STATUS
+stop()
+{
+	# The shell has words of its own for a killed child.
+	{
+		kill -"$1" "$BG"
+		wait_until 30 gone "$BG" || { diag "cachemiss ignored SIG$1"; kill -KILL "$BG"; }
+		wait "$BG"
+		STATUS=$?
+	} 2>/dev/null
+}
+
+# reader ACCESS_OPTIONS...: opens its file now, accesses it on `go`
+reader()
+{
+	READY=$DIR/ready
+	rm -f "$READY"
+	"$PROGS/access" --ready "$READY" --wait usr1 "$@" >"$DIR/reader" 2>"$DIR/reader.err" &
+	READER=$!
+	at_exit "end_child $READER"
+	wait_until 60 test -e "$READY" || diag "the reader did not start: $(cat "$DIR/reader.err")"
+}
+
+go()
+{
+	kill -USR1 "$READER"
+	wait "$READER"
+}
+
+# --- what the kernel itself says, without any of the code under test
+
+# trace_start FILE EVENT...: counts events of one file, as group/name
+trace_start()
+{
+	local dev event
+	trace_stop
+	TRACE=/sys/kernel/tracing/instances/page2cache-test.$$
+	mkdir "$TRACE" || { TRACE=; return 1; }
+	at_exit trace_stop
+	# The kernel's dev_t, not the one of stat(2); and the inode of a plain disk file system.
+	dev=$(($(stat -c %Hd "$1") << 20 | $(stat -c %Ld "$1")))
+	echo 32768 >"$TRACE/buffer_size_kb"
+	for event in "${@:2}"; do
+		echo "s_dev == $dev && i_ino == $(stat -c %i "$1")" >"$TRACE/events/$event/filter" &&
+			echo 1 >"$TRACE/events/$event/enable" || return 1
+	done
+}
+
+# trace_count NAME: so far; "lost" rather than a number that is too small
+trace_count()
+{
+	echo 0 >"$TRACE/tracing_on"
+	if awk '/overrun|dropped/ && $NF > 0 { exit 1 }' "$TRACE"/per_cpu/cpu*/stats; then
+		grep -c " $1: " "$TRACE/trace"
+	else
+		echo lost
+	fi
+}
+
+trace_stop()
+{
+	[ -n "$TRACE" ] && rmdir "$TRACE"
+	TRACE=
+}
+
+# --- offsets lists
+
+# pages_of LIST: one page a line, in the list's order
+pages_of()
+{
+	awk '/^[ \t]*(#|$)/ { next }
+		{ n = split($1, a, /[+-]/); first = a[1]; last = first }
+		n == 2 && $1 ~ /\+/ { last = first + a[2] - 1 }
+		n == 2 && $1 ~ /-/ { last = a[2] }
+		{ for (i = first; i <= last; i++) printf "%d\n", i }' "$1"
+}
+
+# each page where it first came
+first_of_each()
+{
+	awk '!seen[$1]++' "$@"
+}
+
+# --- pcforce
+
+# forced PCFORCE_OPTIONS... -- COMMAND...: its data in $OUT, COMMAND's in $TRUTH
+forced()
+{
+	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
+	rm -f "$OUT" "$TRUTH" "$ERR"
+	timeout -k 5 60 "$PCFORCE" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
+	STATUS=$?
+}
+
+# forcing PCFORCE_OPTIONS...: pcforce in the background, ready when it has written its first record
+forcing()
+{
+	BG_OUT=$DIR/bg.$((++BG_COUNT)).out BG_ERR=$DIR/bg.$BG_COUNT.err
+	env --default-signal=INT "$PCFORCE" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" </dev/null &
+	BG=$!
+	at_exit "end_child $BG"
+	wait_until 30 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"
+}
+
+# receipt FILE FILTER: of each receipt
+receipt()
+{
+	json "$1" "select(.record == \"receipt\") | $2" | paste -sd' '
+}
+
+# adds_up FILE: is every receipt the sum of its parts? "yes", and how many of them
+adds_up()
+{
+	jq -rs 'map(select(.record == "receipt")) | (map([.requested, .resident, .read, .failed, .past_eof, .skipped] as $n |
+		($n | all(type == "number" and . >= 0)) and $n[0] == ($n[1:] | add)) | if length > 0 and all then "yes" else "no" end)
+		+ " " + (length | tostring)' "$1" 2>&1
+}
+
+# as_pages LIST: sorted by number, each once, as `cached` prints them
+as_pages()
+{
+	pages_of "$1" | sort -nu
+}
+
+evict()
+{
+	local f
+	for f; do
+		"$PROGS/access" --evict -l 4k -n 0 "$f" >/dev/null || diag "cannot evict $f"
+	done
+}

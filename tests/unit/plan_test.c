@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The reading plan: windows of the listed order, each bounded, sorted and merged. */
+#include "unit.h"
+#include "plan.h"
+
+#define ROOM 4096
+
+static struct extent extents[ROOM];
+static struct list list = { .extents = extents };
+
+static void put(uint32_t file, uint64_t index, uint32_t nr)
+{
+	assert_true(list.nr_extents < ROOM);
+	extents[list.nr_extents++] = (struct extent){ index, nr, file };
+}
+
+static int empty_list(void **state)
+{
+	list.nr_extents = 0;
+	return 0;
+}
+
+static uint64_t pages_of(const struct extent *e, size_t n)
+{
+	uint64_t pages = 0;
+
+	while (n--)
+		pages += e++->nr_pages;
+	return pages;
+}
+
+/* Is page INDEX of FILE in one of these, and in how many? */
+static unsigned int holds(const struct extent *e, size_t n, uint32_t file, uint64_t index)
+{
+	unsigned int times = 0;
+
+	for (; n--; e++)
+		times += e->file == file && index >= e->index && index - e->index < e->nr_pages;
+	return times;
+}
+
+/*
+ * Walk all windows of the list. Each has to hold the pages of the extents that
+ * come next in the list, all of them and nothing else, in as few runs in file
+ * order as can be. Returns the number of windows.
+ */
+static size_t check_plan(void)
+{
+	size_t next = 0, windows = 0, taken, i;
+	struct plan p;
+
+	plan_init(&p, &list);
+	while (plan_next(&p)) {
+		uint64_t limit = windows++ ? PLAN_WINDOW_PAGES : PLAN_HEAD_PAGES, pages;
+
+		taken = p.next - next;
+		assert_true(taken > 0 && p.next <= list.nr_extents);
+		pages = pages_of(extents + next, taken);
+		if (taken > 1)
+			assert_true(pages <= limit);
+		/* As much as fits: no window ends early. */
+		if (p.next < list.nr_extents)
+			assert_true(pages + extents[p.next].nr_pages > limit);
+		assert_int_equal(pages_of(p.runs, p.nr_runs), pages);
+		for (i = 0; i < taken; i++) {
+			const struct extent *e = &extents[next + i];
+
+			assert_int_equal(holds(p.runs, p.nr_runs, e->file, e->index), 1);
+			assert_int_equal(holds(p.runs, p.nr_runs, e->file, e->index + e->nr_pages - 1),
+					 1);
+		}
+		for (i = 1; i < p.nr_runs; i++) {
+			const struct extent *a = &p.runs[i - 1], *b = &p.runs[i];
+
+			assert_true(a->file < b->file ||
+				    (a->file == b->file && a->index + a->nr_pages < b->index));
+		}
+		next = p.next;
+	}
+	assert_int_equal(next, list.nr_extents);
+	assert_false(plan_next(&p));
+	plan_free(&p);
+	return windows;
+}
+
+static void an_empty_list_has_no_window(void **state)
+{
+	assert_int_equal(check_plan(), 0);
+}
+
+static void the_head_window_comes_first_and_is_small(void **state)
+{
+	struct plan p;
+	uint32_t i;
+
+	/* The reader's first pages lie at the end of the file. */
+	for (i = 0; i < 1000; i++)
+		put(0, 100000 - 7 * i, 1);
+	plan_init(&p, &list);
+	assert_true(plan_next(&p));
+	assert_int_equal(pages_of(p.runs, p.nr_runs), PLAN_HEAD_PAGES);
+	assert_int_equal(p.runs[p.nr_runs - 1].index, 100000);
+	assert_int_equal(p.runs[0].index, 100000 - 7 * (PLAN_HEAD_PAGES - 1));
+	plan_free(&p);
+	assert_int_equal(check_plan(), 2);
+}
+
+static void a_window_is_in_file_order_and_merged(void **state)
+{
+	static const struct extent want[] = { { 0, 6, 0 }, { 8, 1, 0 }, { 2, 2, 1 }, { 9, 1, 2 } };
+	struct plan p;
+
+	put(1, 3, 1);
+	put(0, 4, 2);
+	put(2, 9, 1);
+	put(0, 0, 3);
+	put(1, 2, 1);
+	put(0, 8, 1);
+	put(0, 3, 1);
+	plan_init(&p, &list);
+	assert_true(plan_next(&p));
+	assert_int_equal(p.nr_runs, ARRAY_SIZE(want));
+	assert_memory_equal(p.runs, want, sizeof(want));
+	assert_false(plan_next(&p));
+	plan_free(&p);
+	check_plan();
+}
+
+static void neighbours_in_different_files_stay_apart(void **state)
+{
+	struct plan p;
+
+	put(0, 0, 5);
+	put(1, 5, 5);
+	plan_init(&p, &list);
+	assert_true(plan_next(&p));
+	assert_int_equal(p.nr_runs, 2);
+	plan_free(&p);
+}
+
+static void an_extent_larger_than_a_window_is_one_of_its_own(void **state)
+{
+	put(0, 0, PLAN_HEAD_PAGES + 1);
+	put(0, 1 << 20, 3 * PLAN_WINDOW_PAGES);
+	put(0, 1 << 30, 1);
+	put(1, 0, UINT32_MAX);
+	assert_int_equal(check_plan(), 4);
+}
+
+static void runs_never_outgrow_their_count(void **state)
+{
+	/* Two neighbours whose sum does not fit in 32 bits. */
+	put(0, 0, UINT32_MAX);
+	put(0, UINT32_MAX, UINT32_MAX);
+	put(0, 2ULL * UINT32_MAX, 5);
+	check_plan();
+}
+
+static void windows_are_full_to_the_page(void **state)
+{
+	put(0, 0, PLAN_HEAD_PAGES / 2);
+	put(0, 10 << 20, PLAN_HEAD_PAGES / 2);
+	put(0, 20 << 20, PLAN_WINDOW_PAGES - 1);
+	put(0, 30 << 20, 1);
+	put(0, 40 << 20, 1);
+	assert_int_equal(check_plan(), 3);
+}
+
+static void indexes_beyond_32_bits_sort_as_numbers(void **state)
+{
+	struct plan p;
+
+	put(0, 1ULL << 41, 1);
+	put(0, (1ULL << 32) + 1, 1);
+	put(0, 2, 1);
+	put(0, (1ULL << 41) - 1, 1);
+	plan_init(&p, &list);
+	assert_true(plan_next(&p));
+	assert_int_equal(p.nr_runs, 3);
+	assert_int_equal(p.runs[0].index, 2);
+	assert_int_equal(p.runs[1].index, (1ULL << 32) + 1);
+	assert_int_equal(p.runs[2].index, (1ULL << 41) - 1);
+	assert_int_equal(p.runs[2].nr_pages, 2);
+	plan_free(&p);
+}
+
+/* Disjoint extents in random order, of random lengths, in a few files. */
+static void every_page_of_a_random_list_comes_exactly_once(void **state)
+{
+	struct extent swap;
+	uint64_t index[3];
+	uint32_t file;
+	size_t i, k;
+	int round;
+
+	for (round = 0; round < 30; round++) {
+		list.nr_extents = 0;
+		memset(index, 0, sizeof(index));
+		for (i = 0; i < 1500; i++) {
+			uint32_t nr = 1 + unit_random() % (round % 3 ? 4 : 4000);
+
+			file = unit_random() % 3;
+			/* A third of them touches the one before. */
+			index[file] += unit_random() % 3 ? 1 + unit_random() % 100 : 0;
+			put(file, index[file], nr);
+			index[file] += nr;
+		}
+		for (i = list.nr_extents; i-- > 1;) {
+			k = unit_random() % (i + 1);
+			swap = extents[i];
+			extents[i] = extents[k];
+			extents[k] = swap;
+		}
+		assert_true(check_plan() >= 2);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(an_empty_list_has_no_window, empty_list),
+		cmocka_unit_test_setup(the_head_window_comes_first_and_is_small, empty_list),
+		cmocka_unit_test_setup(a_window_is_in_file_order_and_merged, empty_list),
+		cmocka_unit_test_setup(neighbours_in_different_files_stay_apart, empty_list),
+		cmocka_unit_test_setup(an_extent_larger_than_a_window_is_one_of_its_own, empty_list),
+		cmocka_unit_test_setup(runs_never_outgrow_their_count, empty_list),
+		cmocka_unit_test_setup(windows_are_full_to_the_page, empty_list),
+		cmocka_unit_test_setup(indexes_beyond_32_bits_sort_as_numbers, empty_list),
+		cmocka_unit_test_setup(every_page_of_a_random_list_comes_exactly_once, empty_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
