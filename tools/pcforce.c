@@ -421,6 +421,8 @@ static enum status force_main(void)
 
 	raise_file_limit();
 	status = load_list();
+	/* Only now: a list that comes from a pipe may never end. */
+	session_block_signals();
 	status = status ? status : choose_engine();
 	status = status ? status : prepare();
 	if (status)
@@ -436,7 +438,6 @@ int main(int argc, char **argv)
 	program_name = "pcforce";
 	argp_err_exit_status = STATUS_BAD_INPUT;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	session_block_signals();
 	err = output_open(&pf.out, opt.out, opt.json);
 	if (err)
 		return fail_with(xasprintf("%s: %s", opt.out, strerror(-err)), STATUS_BAD_INPUT);

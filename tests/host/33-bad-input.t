@@ -25,7 +25,7 @@ malformed=(
 )
 wellformed=('' ' ' $'\t' $'\r' '#' '# x' '#5' '  7' '7  ' $'7\r' '# file' '# page2cache' "# file=$PWD/x later=field" '0' '0+1' '0-0' '007')
 
-plan $((${#malformed[@]} + 3 + ${#wellformed[@]} + 8 + 3 + 16 + 9 + 15 + 10 + 6 * 3 + 2 + 6))
+plan $((${#malformed[@]} + 3 + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 10 + 6 * 3 + 2 + 6))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'

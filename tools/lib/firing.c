@@ -30,9 +30,12 @@ int firing_event(void *ctx, void *data, size_t size)
 
 	if (r->event == FORCE_FIRED) {
 		f->asked_ns = r->ts_ns;
-		f->first_ns = 0;
-	} else if (r->event == FORCE_FIRST_DATA && !f->first_ns) {
-		f->first_ns = r->ts_ns;
+		f->first_seen_ns = 0;
+	} else if (r->event == FORCE_FIRST_DATA) {
+		f->first_seen_ns = r->ts_ns;
+		/* Of the firing under way, unless another is asked for by now. */
+		if (!f->asked_ns && !f->first_ns)
+			f->first_ns = r->ts_ns;
 	}
 	return 0;
 }
@@ -80,10 +83,20 @@ static void await_first_data(struct firing *f)
 
 static void force_now(struct firing *f, uint64_t asked_ns)
 {
-	if (f->fired_ns && f->on_again)
+	uint64_t start = now_ns();
+	bool again = f->fired_ns;
+
+	/* Armed again and all still in place: that makes no new receipt. */
+	if (again && !force_needed(f->force)) {
+		f->looked_at_ns = now_ns();
+		f->looked_ns = f->looked_at_ns - start;
+		return;
+	}
+	if (again && f->on_again)
 		f->on_again(f->ctx);
 	f->done_ns = 0;
 	f->fired_ns = asked_ns;
+	f->first_ns = f->first_seen_ns;
 	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW) {
 		f->first_ns = 0;
 		tracker_await_first(f->tracker);
@@ -95,6 +108,8 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	force_run(f->force);
 	tracker_forcing(f->tracker, false);
 	f->done_ns = now_ns();
+	f->looked_at_ns = f->done_ns;
+	f->looked_ns = f->done_ns - start;
 }
 
 void firing_now(struct firing *f)
@@ -114,10 +129,10 @@ static void take_opens(struct firing *f)
 	if (!counts || (f->once && f->fired_ns))
 		return;
 	/*
-	 * A firing that finds all in place still looks at every page. Not more
-	 * than half of the time is spent so, however often a file is opened.
+	 * A firing that finds all in place has looked at every page. Not more than
+	 * half of the time is spent so, however often a file is opened.
 	 */
-	if (f->done_ns && now - f->done_ns < f->done_ns - f->fired_ns)
+	if (now - f->looked_at_ns < f->looked_ns)
 		return;
 	if (f->trigger == TRIGGER_OPEN)
 		f->asked_ns = now;

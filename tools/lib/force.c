@@ -247,6 +247,24 @@ static void verify_run(struct force *f, struct residency_map *m, const struct ex
 	}
 }
 
+bool force_needed(const struct force *f)
+{
+	uint64_t cached;
+	struct plan p;
+	bool needed = false;
+	size_t i;
+
+	plan_init(&p, f->list);
+	while (!needed && plan_next(&p)) {
+		for (i = 0; i < p.nr_runs && !needed; i++)
+			needed = residency_count(f->list->files[p.runs[i].file].target.fd,
+						 p.runs[i].index, p.runs[i].nr_pages, &cached) ||
+				 cached < p.runs[i].nr_pages;
+	}
+	plan_free(&p);
+	return needed;
+}
+
 int force_run(struct force *f)
 {
 	uint64_t bytes = f->opt.max_bytes ? f->opt.max_bytes : available_bytes();

@@ -50,6 +50,8 @@ struct force {
 
 /* Returns 0 or -ENOMEM. */
 int force_init(struct force *f, const struct list *l, const struct force_options *opt);
+/* Is a listed page of a ready file absent? Looks until it finds one. */
+bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
 int force_run(struct force *f);
 void force_free(struct force *f);
