@@ -29,12 +29,13 @@ struct firing {
 	void (*on_again)(void *ctx);
 	void *ctx;
 
-	uint64_t fired_ns;     /* CLOCK_MONOTONIC; 0: not yet */
-	uint64_t first_ns;     /* the triggering reader had its data, 0: not seen */
-	uint64_t done_ns;      /* all verified, 0: not yet */
-	uint64_t looked_ns;    /* the latest look at all pages took so long ... */
-	uint64_t looked_at_ns; /* ... and ended then */
-	bool finished;	       /* with --once: nothing more will happen */
+	uint64_t fired_ns;	/* CLOCK_MONOTONIC; 0: not yet */
+	uint64_t first_ns;	/* the triggering reader had its data, 0: not seen */
+	uint64_t first_seen_ns; /* the same since the latest trigger, whatever came of it */
+	uint64_t done_ns;	/* all verified, 0: not yet */
+	uint64_t looked_ns;	/* the latest look at all pages took so long ... */
+	uint64_t looked_at_ns;	/* ... and ended then */
+	bool finished;		/* with --once: nothing more will happen */
 
 	int done_fd;	   /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	   /* eventfd: look at `stop` and `asked_ns` */
