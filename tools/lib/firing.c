@@ -108,8 +108,7 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	force_run(f->force);
 	tracker_forcing(f->tracker, false);
 	f->done_ns = now_ns();
-	f->looked_at_ns = f->done_ns;
-	f->looked_ns = f->done_ns - start;
+	f->looked_ns = 0;
 }
 
 void firing_now(struct firing *f)
