@@ -257,7 +257,6 @@ static enum status load(const struct watch_options *w)
 	char *why = NULL;
 	int err;
 
-	hooks_quiet_libbpf();
 	if (hooks_plan(hooks, ARRAY_SIZE(hooks), &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
 	err = watch_config(w, &cfg);
@@ -433,6 +432,8 @@ int main(int argc, char **argv)
 
 	program_name = "cachemiss";
 	argp_err_exit_status = STATUS_BAD_INPUT;
+	command_inherit();
+	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
 	status = open_targets();

@@ -53,12 +53,12 @@ enum {
 const char *argp_program_version = "pcforce (page2cache) " VERSION;
 static const char doc[] =
 	"Put exactly the pages of a list into the page cache, when their first reader comes.\v"
-	"TRIGGER is access (the default: the first access to any file of the list), miss (the\n"
-	"first that misses), open, or now. After it fired it is armed again by the next open.\n"
+	"TRIGGER is access (the default: the first access to any file of the list),\n"
+	"miss (the first that misses), open, or now. The next open arms it again.\n"
 	"\n"
 	"EXAMPLES:\n"
 	"    pcforce -o app.offsets -- ./app       force as ./app starts\n"
-	"    pcforce -f data -o data.offsets       force whenever data is opened and read\n"
+	"    pcforce -f data -o data.offsets       force whenever data is opened\n"
 	"    pcforce --now -f data                 read a whole file in, at once\n"
 	"    pcforce --now -o app.offsets          a list, at once\n"
 	"    pcforce --dry-run -o app.offsets      what would be read?\n"
@@ -119,8 +119,10 @@ static void check_usage(struct argp_state *state)
 			argp_error(state, "--check takes -j and -O only");
 		return;
 	}
+	/* Looking is done at once as well. */
+	opt.now |= opt.dry_run;
 	if (opt.now && (opt.command || opt.trigger >= 0 || opt.hold_ms))
-		argp_error(state, "--now takes no COMMAND, trigger or --hold");
+		argp_error(state, "--now and --dry-run take no COMMAND, trigger or --hold");
 	if (!opt.list && !opt.now)
 		argp_error(state, "-o OFFSETS, --now or --check is missing");
 	if (!opt.list && !opt.nr_files)
@@ -333,7 +335,7 @@ static enum status watch(void)
 
 static bool on_events(void *ctx)
 {
-	return opt.command || !opt.once || !pf.firing.done_ns;
+	return opt.command || !firing_over(&pf.firing);
 }
 
 /* Armed before COMMAND is let go, and not a moment before it exists. */
@@ -403,16 +405,7 @@ static enum status run(void)
 	if (!pf.firing.fired_ns && pf.list.nr_extents)
 		say("the trigger did not fire: none of the list's files was %s",
 		    pf.firing.trigger == TRIGGER_OPEN ? "opened" : "accessed");
-	return s.signal ? STATUS_DONE : receipts;
-}
-
-static enum status dry_run(void)
-{
-	if (opt.json)
-		output_record(&pf.out, record_meta("pcforce", NULL, 0));
-	force_run(&pf.force);
-	receipt_print(&pf.receipt);
-	return STATUS_DONE;
+	return s.signal || opt.dry_run ? STATUS_DONE : receipts;
 }
 
 static enum status force_main(void)
@@ -427,7 +420,7 @@ static enum status force_main(void)
 	status = status ? status : prepare();
 	if (status)
 		return status;
-	return opt.dry_run ? dry_run() : run();
+	return run();
 }
 
 int main(int argc, char **argv)
@@ -437,6 +430,8 @@ int main(int argc, char **argv)
 
 	program_name = "pcforce";
 	argp_err_exit_status = STATUS_BAD_INPUT;
+	command_inherit();
+	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	err = output_open(&pf.out, opt.out, opt.json);
 	if (err)

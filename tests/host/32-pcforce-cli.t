@@ -135,6 +135,7 @@ is "${PIPESTATUS[0]}" 1 'a reader that went away is an error of writing, and no 
 
 evict "$file"
 is "$("$PCFORCE" --now -j -f "$file" -o - <"$list" | jq -c 'select(.record == "receipt") | [.requested, .read]')" "[$listed,$listed]" '-o -: the list from standard input'
+# shellcheck disable=SC2002 # a pipe is what this is about
 is "$(cat "$list" | "$PCFORCE" --now -j -f "$file" -o - | jq -c 'select(.record == "receipt") | [.requested, .resident]')" "[$listed,$listed]" 'or from a pipe'
 printf '1\n2\nx\n' | "$PCFORCE" --now -f "$file" -o - >"$DIR/stdout" 2>"$DIR/stderr"
 matches "$? $(cat "$DIR/stderr")" '^2 .*:3: ' 'where a bad line is told as well'
@@ -200,8 +201,10 @@ forced "${whole[@]}" -- python3 -c "$inherited"
 python3 -c "$inherited" >"$DIR/plain"
 is "$(head -1 "$TRUTH")" "$(head -1 "$DIR/plain")" 'no descriptor that pcforce did not have from its parent'
 is "$(tail -1 "$TRUTH")" "$(tail -1 "$DIR/plain")" 'its priority, memory limit and process group are as they were'
+# shellcheck disable=SC2016 # COMMAND's shell expands it
 forced "${whole[@]}" -- bash -c 'echo "$0 $1 $# $PWD $HOME"' 'an arg' 'two  words' ''
 is "$(cat "$TRUTH")" "an arg two  words 2 $PWD $HOME" 'its arguments, folder and environment'
+# shellcheck disable=SC2016 # and the script's
 echo 'echo "script $1"' >"$DIR/script"
 chmod +x "$DIR/script"
 forced "${whole[@]}" -- "$DIR/script" x

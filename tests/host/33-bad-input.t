@@ -117,6 +117,7 @@ forced --now -o "$list"
 is "$STATUS $(receipt "$OUT" "$counts") $(cat "$ERR")" '0 [100,0,100,0,0,0] ' 'as it was recorded: forced'
 for change in 'fsid 123456789abcdef:another file system' 'ino 1:another inode' 'gen 1:another generation' 'size 99999999:it has shrunk'; do
 	evict "$file"
+	# shellcheck disable=SC2086 # field and value
 	altered ${change%%:*}
 	fails 2 "stale: ${change#*:}" --now -o "$DIR/altered"
 	forced --now --stale-ok -o "$DIR/altered"

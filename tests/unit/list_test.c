@@ -94,10 +94,10 @@ static void extents_are(const struct extent *want, size_t n)
 	}
 }
 
-#define EXTENTS(...)                                                      \
-	do {                                                              \
-		static const struct extent want_[] = { __VA_ARGS__ };     \
-		extents_are(want_, ARRAY_SIZE(want_));                    \
+#define EXTENTS(...)                                                  \
+	do {                                                          \
+		static const struct extent want_[] = { __VA_ARGS__ }; \
+		extents_are(want_, ARRAY_SIZE(want_));                \
 	} while (0)
 
 static void an_extent_takes_16_bytes(void **state)
@@ -118,7 +118,8 @@ static void the_count_of_pages_past_the_end_does_not_wrap(void **state)
 {
 	assert_int_equal(load_text("0+18446744073709551615\n1+18446744073709551615\n"
 				   "20+18446744073709551595\n",
-				   "data", false, false), 0);
+				   "data", false, false),
+			 0);
 	EXTENTS({ 0, DATA_PAGES, 0 });
 	assert_int_equal(list.files[0].listed_pages, DATA_PAGES);
 	assert_true(list.files[0].past_eof >= 1ULL << 62);
@@ -145,14 +146,18 @@ static void only_consecutive_lines_are_merged(void **state)
 	assert_int_equal(load_text("2\n1\n0\n", "data", false, false), 0);
 	EXTENTS({ 2, 1, 0 }, { 1, 1, 0 }, { 0, 1, 0 });
 	assert_int_equal(load_text("# file=data\n3\n# file=other\n4\n# file=data\n4\n", NULL, false,
-				   false), 0);
+				   false),
+			 0);
 	EXTENTS({ 3, 1, 0 }, { 4, 1, 1 }, { 4, 1, 0 });
 }
 
 /* Against a model that keeps each page where it first came. */
 static void random_lists_hold_each_page_once_where_it_first_came(void **state)
 {
-	enum { PAGES = 1000, LINES = 300 };
+	enum {
+		PAGES = 1000,
+		LINES = 300
+	};
 	static uint32_t order[PAGES];
 	char *text, seen[PAGES];
 	uint64_t first, nr, page;
@@ -168,7 +173,8 @@ static void random_lists_hold_each_page_once_where_it_first_came(void **state)
 		for (i = 0; i < LINES; i++) {
 			first = unit_random() % (PAGES + 20);
 			nr = 1 + unit_random() % (round % 2 ? 3 : 300);
-			fprintf(f, "%llu+%llu\n", (unsigned long long)first, (unsigned long long)nr);
+			fprintf(f, "%llu+%llu\n", (unsigned long long)first,
+				(unsigned long long)nr);
 			for (page = first; page < first + nr; page++) {
 				if (page >= PAGES) {
 					past++;
@@ -202,7 +208,8 @@ static void a_section_can_come_back(void **state)
 {
 	assert_int_equal(load_text("# file=data misses=7\n0\n# file=other misses=2\n0-1\n"
 				   "# file=data misses=7\n0-1\n# file=other misses=2\n1-9\n",
-				   NULL, false, false), 0);
+				   NULL, false, false),
+			 0);
 	assert_int_equal(list.nr_files, 2);
 	EXTENTS({ 0, 1, 0 }, { 0, 2, 1 }, { 1, 1, 0 }, { 2, 3, 1 });
 	assert_string_equal(list.files[0].target.path, "data");
@@ -301,15 +308,17 @@ static void a_newer_mtime_is_stale_only_if_strict(void **state)
 	assert_int_equal(load_header(header("data", "mtime_ns=", "5"), NULL, true, true), 0);
 	assert_int_equal(list.files[0].state, LIST_READY);
 	/* An older one: restored from a backup, with the same pages. */
-	assert_int_equal(load_header(header("data", "mtime_ns=", "9000000000000000000"), NULL, false,
-				     true), 0);
+	assert_int_equal(load_header(header("data", "mtime_ns=", "9000000000000000000"), NULL,
+				     false, true),
+			 0);
 	assert_int_equal(list.files[0].state, LIST_READY);
 }
 
 static void one_stale_or_missing_file_leaves_the_others(void **state)
 {
 	assert_int_equal(load_text("# file=data ino=1\n0-2\n# file=missing\n5+5\n# file=other\n3\n",
-				   NULL, false, false), 0);
+				   NULL, false, false),
+			 0);
 	assert_int_equal(list.nr_files, 3);
 	assert_int_equal(list.files[0].state, LIST_STALE);
 	assert_int_equal(list.files[1].state, LIST_GONE);
@@ -327,7 +336,8 @@ static void what_is_no_regular_file_is_gone_and_never_blocks(void **state)
 	alarm(10); /* opening a FIFO for reading would wait for its writer */
 	assert_int_equal(load_text("# file=link\n0\n# file=/dev/null\n0\n# file=.\n0\n"
 				   "# file=/proc/self/status\n0\n# file=data\n1\n",
-				   NULL, true, false), 0);
+				   NULL, true, false),
+			 0);
 	alarm(0);
 	assert_int_equal(list.nr_files, 5);
 	assert_int_equal(list.files[0].state, LIST_GONE);
@@ -385,7 +395,8 @@ static void f_must_be_a_file_that_can_be_cached(void **state)
 
 static void extents_without_a_file_are_refused(void **state)
 {
-	assert_int_equal(load_text("# a comment\n5\n# file=data\n6\n", NULL, false, false), -EINVAL);
+	assert_int_equal(load_text("# a comment\n5\n# file=data\n6\n", NULL, false, false),
+			 -EINVAL);
 	assert_non_null(strstr(why, "text:2: "));
 	assert_non_null(strstr(why, "-f FILE"));
 }

@@ -21,7 +21,8 @@ static const char *trace_section(void *ctx, const struct offsets_section *s)
 	fputs("section ", t->f);
 	for (c = s->file; *c; c++)
 		fprintf(t->f, "%02x", (unsigned char)*c);
-	fprintf(t->f, " has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu\n",
+	fprintf(t->f,
+		" has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu\n",
 		s->has, (unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
 		(unsigned long long)s->id.size, (long long)s->id.mtime_ns,
 		(unsigned long long)s->page_size, (unsigned long long)s->misses);
@@ -184,7 +185,9 @@ static void malformed_extents_are_refused_with_their_line(void **state)
 	REFUSED("1:2", "+COUNT or -LAST");
 	REFUSED("1\0", "+COUNT or -LAST");
 	REFUSED("1\v", "+COUNT or -LAST");
-	REFUSED("\xef\xbb\xbf" "1", "page index");
+	REFUSED("\xef\xbb\xbf"
+		"1",
+		"page index");
 	REFUSED("\xd9\xa1", "page index");
 	REFUSED("\0", "page index");
 	REFUSED("1+", "page index");
@@ -371,8 +374,9 @@ static void long_lines_are_taken_up_to_the_limit(void **state)
 
 static void longer_lines_are_refused_however_they_arrive(void **state)
 {
-	static const size_t pieces[] = { 1, 7, 4096, LINE_LIMIT, LINE_LIMIT + 1, LINE_LIMIT + 2,
-					 SIZE_MAX };
+	static const size_t pieces[] = {
+		1, 7, 4096, LINE_LIMIT, LINE_LIMIT + 1, LINE_LIMIT + 2, SIZE_MAX
+	};
 	size_t total, i;
 	char *text, *got;
 
@@ -458,9 +462,10 @@ static void round_trip(const struct offsets_section *s, const struct extent_pair
 
 static void names_of_any_bytes_survive(void **state)
 {
-	static char *const names[] = { "a",	 "/with space/x", "new\nline", "\r", "%", "%41",
-				       "100%",	 "\t\v\f\x01\x7f", "# file=b", "ino=5", "caf\xc3\xa9",
-				       "\xff\xfe", "\xc3" };
+	static char *const names[] = { "a",	   "/with space/x", "new\nline",   "\r",
+				       "%",	   "%41",	    "100%",	   "\t\v\f\x01\x7f",
+				       "# file=b", "ino=5",	    "caf\xc3\xa9", "\xff\xfe",
+				       "\xc3" };
 	struct offsets_section s = { .page_size = 4096 };
 	char all[256 * 2], *to;
 	size_t i;
@@ -508,11 +513,8 @@ static void a_path_of_the_greatest_length_survives(void **state)
 static void random_sections_and_extents_survive(void **state)
 {
 	static const struct extent_pair limits[] = {
-		{ 0, 1 },
-		{ UINT64_MAX, 1 },
-		{ 1, UINT64_MAX },
-		{ 0, UINT64_MAX },
-		{ 1ULL << 63, 1ULL << 63 },
+		{ 0, 1 },	   { UINT64_MAX, 1 },	       { 1, UINT64_MAX },
+		{ 0, UINT64_MAX }, { 1ULL << 63, 1ULL << 63 },
 	};
 	struct extent_pair e[64];
 	struct offsets_section s;
@@ -529,7 +531,9 @@ static void random_sections_and_extents_survive(void **state)
 		s.id.mtime_ns = (int64_t)unit_random() >> (unit_random() % 64);
 		for (i = 0; i < ARRAY_SIZE(e); i++) {
 			e[i].index = unit_random() >> (unit_random() % 64);
-			e[i].nr = (unit_random() >> (unit_random() % 64)) % (UINT64_MAX - e[i].index) + 1;
+			e[i].nr = (unit_random() >> (unit_random() % 64)) %
+					  (UINT64_MAX - e[i].index) +
+				  1;
 		}
 		round_trip(&s, e, ARRAY_SIZE(e));
 	}

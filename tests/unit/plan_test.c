@@ -66,8 +66,8 @@ static size_t check_plan(void)
 			const struct extent *e = &extents[next + i];
 
 			assert_int_equal(holds(p.runs, p.nr_runs, e->file, e->index), 1);
-			assert_int_equal(holds(p.runs, p.nr_runs, e->file, e->index + e->nr_pages - 1),
-					 1);
+			assert_int_equal(
+				holds(p.runs, p.nr_runs, e->file, e->index + e->nr_pages - 1), 1);
 		}
 		for (i = 1; i < p.nr_runs; i++) {
 			const struct extent *a = &p.runs[i - 1], *b = &p.runs[i];
@@ -222,7 +222,8 @@ int main(void)
 		cmocka_unit_test_setup(the_head_window_comes_first_and_is_small, empty_list),
 		cmocka_unit_test_setup(a_window_is_in_file_order_and_merged, empty_list),
 		cmocka_unit_test_setup(neighbours_in_different_files_stay_apart, empty_list),
-		cmocka_unit_test_setup(an_extent_larger_than_a_window_is_one_of_its_own, empty_list),
+		cmocka_unit_test_setup(an_extent_larger_than_a_window_is_one_of_its_own,
+				       empty_list),
 		cmocka_unit_test_setup(runs_never_outgrow_their_count, empty_list),
 		cmocka_unit_test_setup(windows_are_full_to_the_page, empty_list),
 		cmocka_unit_test_setup(indexes_beyond_32_bits_sort_as_numbers, empty_list),

@@ -9,9 +9,14 @@
 static struct tracked watched(uint64_t used, uint64_t lookups, uint64_t late, uint64_t polluted,
 			      uint64_t misses)
 {
-	return (struct tracked){ .known = true, .late_known = true, .used = used,
-				 .lookups = lookups, .late = late, .polluted = polluted,
-				 .accesses = misses + 1, .misses = misses };
+	return (struct tracked){ .known = true,
+				 .late_known = true,
+				 .used = used,
+				 .lookups = lookups,
+				 .late = late,
+				 .polluted = polluted,
+				 .accesses = misses + 1,
+				 .misses = misses };
 }
 
 static void is_ratio_or_unknown(double r)
@@ -92,6 +97,16 @@ static void without_a_denominator_nothing_is_known(void **state)
 	assert_true(receipt_coverage(&t, true, 0) < 0);
 	assert_true(receipt_lateness(&t) < 0);
 	assert_true(receipt_pollution(&t) < 0);
+}
+
+static void no_access_says_nothing_about_coverage(void **state)
+{
+	struct tracked t = watched(0, 0, 0, 0, 0);
+
+	t.accesses = 0;
+	assert_true(receipt_coverage(&t, true, 100) < 0);
+	t.accesses = 1;
+	assert_true(receipt_coverage(&t, true, 100) == 1);
 }
 
 static void what_was_not_watched_is_unknown(void **state)
@@ -177,8 +192,13 @@ static void a_receipt_has_every_count_and_null_for_the_unwatched(void **state)
 	struct json_object *o, *v;
 	size_t i;
 
-	fake.counts = (struct force_counts){ .requested = 15, .resident = 1, .read = 2, .failed = 3,
-					     .past_eof = 4, .skipped = 5, .submitted = 10 };
+	fake.counts = (struct force_counts){ .requested = 15,
+					     .resident = 1,
+					     .read = 2,
+					     .failed = 3,
+					     .past_eof = 4,
+					     .skipped = 5,
+					     .submitted = 10 };
 	fake.firing.fired_ns = 1000000;
 	fake.firing.done_ns = 6000000;
 	o = print(STATUS_PARTIAL);
@@ -261,6 +281,7 @@ int main(void)
 		cmocka_unit_test(lateness_is_the_part_of_lookups_that_waited),
 		cmocka_unit_test(pollution_is_the_part_of_misses_that_forcing_caused),
 		cmocka_unit_test(without_a_denominator_nothing_is_known),
+		cmocka_unit_test(no_access_says_nothing_about_coverage),
 		cmocka_unit_test(what_was_not_watched_is_unknown),
 		PRINT(a_receipt_has_every_count_and_null_for_the_unwatched),
 		PRINT(what_never_fired_has_no_times),

@@ -112,8 +112,12 @@ static void seconds_become_microseconds(void **state)
 		const char *text;
 		uint64_t us;
 	} good[] = {
-		{ "1", 1000000 },	  { "0.001", 1000 },   { "0.25", 250000 },
-		{ "90", 90000000 },	  { "1.", 1000000 },   { "2.5", 2500000 },
+		{ "1", 1000000 },
+		{ "0.001", 1000 },
+		{ "0.25", 250000 },
+		{ "90", 90000000 },
+		{ "1.", 1000000 },
+		{ "2.5", 2500000 },
 		{ "31536000", 31536000000000ULL },
 	};
 	uint64_t us;
@@ -132,10 +136,12 @@ static void seconds_refuse_other_text_and_useless_times(void **state)
 		const char *text;
 		int err;
 	} bad[] = {
-		{ "", -EINVAL },      { " 1", -EINVAL },   { "1 ", -EINVAL },	{ "-1", -EINVAL },
-		{ "+1", -EINVAL },    { "nan", -EINVAL },  { "inf", -EINVAL },	{ "1s", -EINVAL },
-		{ "0x10", -EINVAL },  { "0X10", -EINVAL }, { "1,5", -EINVAL },	{ "1e999", -EINVAL },
-		{ "0", -ERANGE },     { "0.0", -ERANGE },  { "0.0009", -ERANGE }, { "31536001", -ERANGE },
+		{ "", -EINVAL },	 { " 1", -EINVAL },  { "1 ", -EINVAL },
+		{ "-1", -EINVAL },	 { "+1", -EINVAL },  { "nan", -EINVAL },
+		{ "inf", -EINVAL },	 { "1s", -EINVAL },  { "0x10", -EINVAL },
+		{ "0X10", -EINVAL },	 { "1,5", -EINVAL }, { "1e999", -EINVAL },
+		{ "0", -ERANGE },	 { "0.0", -ERANGE }, { "0.0009", -ERANGE },
+		{ "31536001", -ERANGE },
 	};
 	uint64_t us = untouched;
 	size_t i;

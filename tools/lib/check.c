@@ -48,7 +48,6 @@ static bool trigger_loads(char **why)
 	struct pcforce_bpf *skel;
 	int err;
 
-	hooks_quiet_libbpf();
 	if (hooks_plan(tracker_hooks, tracker_nr_hooks, why))
 		return false;
 	skel = pcforce_bpf__open();

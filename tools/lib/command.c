@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,6 +13,19 @@
 #include "command.h"
 
 extern char **environ;
+
+static struct {
+	sigset_t mask;
+	struct sigaction pipe;
+	struct rlimit files;
+} inherited;
+
+void command_inherit(void)
+{
+	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
+	sigaction(SIGPIPE, NULL, &inherited.pipe);
+	getrlimit(RLIMIT_NOFILE, &inherited.files);
+}
 
 static bool executable(const char *path)
 {
@@ -89,11 +103,9 @@ static void child(struct command *c, int ready, int go, int failed)
 int command_fork(struct command *c)
 {
 	int go[2] = { -1, -1 }, ready[2] = { -1, -1 }, failed[2] = { -1, -1 };
-	sigset_t none;
 	char byte;
 	int err = 0;
 
-	sigemptyset(&none);
 	if (pipe2(go, O_CLOEXEC) || pipe2(ready, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
 		err = -errno;
 		goto out;
@@ -106,7 +118,9 @@ int command_fork(struct command *c)
 	}
 	if (!c->pid) {
 		close(go[1]);
-		sigprocmask(SIG_SETMASK, &none, NULL);
+		setrlimit(RLIMIT_NOFILE, &inherited.files);
+		sigaction(SIGPIPE, &inherited.pipe, NULL);
+		sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
 		child(c, ready[1], go[0], failed[1]);
 	}
 	c->pidfd = syscall(SYS_pidfd_open, c->pid, 0);

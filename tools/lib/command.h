@@ -20,6 +20,12 @@ struct command {
 	uint64_t wall_us;
 };
 
+/*
+ * Remember what COMMAND is to inherit, before the tool changes it for itself:
+ * signal mask, SIGPIPE, the limit of open files.
+ */
+void command_inherit(void);
+
 /* Returns 0, or -errno when there is no such program; then *why says so. */
 int command_find(struct command *c, char **argv, char **why);
 

@@ -271,6 +271,12 @@ int firing_start(struct firing *f, char **why)
 	return err;
 }
 
+bool firing_over(struct firing *f)
+{
+	drain(f->done_fd);
+	return f->once && f->done_ns;
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd > 0)

@@ -35,7 +35,6 @@ struct firing {
 	uint64_t done_ns;	/* all verified, 0: not yet */
 	uint64_t looked_ns;	/* the latest look at all pages took so long ... */
 	uint64_t looked_at_ns;	/* ... and ended then */
-	bool finished;		/* with --once: nothing more will happen */
 
 	int done_fd;	   /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	   /* eventfd: look at `stop` and `asked_ns` */
@@ -55,6 +54,8 @@ void firing_now(struct firing *f);
 
 /* Arm and start the threads. Returns 0, or -errno with *why. */
 int firing_start(struct firing *f, char **why);
+/* Has the one firing of --once happened? To be asked when done_fd is readable. */
+bool firing_over(struct firing *f);
 /* No more forcing: what is not read by now is skipped. */
 void firing_stop(struct firing *f);
 

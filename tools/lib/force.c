@@ -65,6 +65,7 @@ int force_init(struct force *f, const struct list *l, const struct force_options
 	f->absent = xcalloc(n, sizeof(*f->absent));
 	f->chunk_pages = xcalloc(n, sizeof(*f->chunk_pages));
 	f->window_pages = xcalloc(n, sizeof(*f->window_pages));
+	f->blind = xcalloc(n, sizeof(*f->blind));
 	pthread_mutex_init(&f->lock, NULL);
 	for (i = 0; i < n && !err; i++) {
 		if (l->files[i].state != LIST_READY)
@@ -88,6 +89,7 @@ void force_free(struct force *f)
 	free(f->counts);
 	free(f->chunk_pages);
 	free(f->window_pages);
+	free(f->blind);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -106,56 +108,115 @@ static uint64_t take_budget(struct force *f, uint64_t nr)
 	return left > 0 ? left : 0;
 }
 
-/* A piece of a listed run that is being looked at. */
-struct piece {
+/* What is being looked at, for the callbacks of residency_runs(). */
+struct survey {
 	struct force *f;
 	uint32_t file;
-	uint64_t run_end;
+	struct residency_map map;
 };
 
-static void mark_absent(struct bitmap *b, uint64_t index, uint64_t nr)
+static void set_absent(struct survey *s, uint64_t index, uint64_t nr)
 {
+	struct bitmap *b = &s->f->absent[s->file];
+
 	for (; nr; nr--, index++)
 		__atomic_fetch_or(&b->words[index / 64], 1ULL << (index % 64), __ATOMIC_RELAXED);
 }
 
-static int submit_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
+/*
+ * A page that is cached without being up to date is still being read, or its
+ * read failed: only reading it tells, so it is not taken for resident.
+ */
+static int survey_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
 {
-	struct piece *p = ctx;
-	struct force *f = p->f;
-	struct force_counts *c = &f->counts[p->file];
-	const struct list_file *lf = &f->list->files[p->file];
-	struct submit_file sf = { lf->target.fd, lf->nr_pages, f->chunk_pages[p->file],
-				  f->window_pages[p->file] };
-	uint64_t allowed;
+	unsigned char vec[VERIFY_PAGES];
+	struct survey *s = ctx;
+	uint64_t n, i, resident = 0;
 
-	if (cached) {
-		add(&c->resident, nr);
+	if (!cached) {
+		set_absent(s, index, nr);
 		return 0;
 	}
-	allowed = f->stop || f->opt.dry_run ? 0 : take_budget(f, nr);
-	add(&c->skipped, nr - allowed);
-	if (!allowed)
-		return 0;
-	mark_absent(&f->absent[p->file], index, allowed);
-	add(&c->submitted, allowed);
-	if (f->opt.submitting)
-		f->opt.submitting(f->opt.ctx, p->file, index, allowed);
-	submit_pages(&sf, index, allowed,
-		     p->run_end < index + allowed ? index + allowed : p->run_end, &f->stop);
+	for (; nr; nr -= n, index += n) {
+		n = nr < sizeof(vec) ? nr : sizeof(vec);
+		if (residency_uptodate(&s->map, index, n, vec))
+			memset(vec, 1, n);
+		for (i = 0; i < n; i++) {
+			resident += vec[i] & 1;
+			if (!(vec[i] & 1))
+				set_absent(s, index + i, 1);
+		}
+	}
+	add(&s->f->counts[s->file].resident, resident);
 	return 0;
+}
+
+/*
+ * What of a listed run is there, before any of it is submitted: the kernel's
+ * readahead, which streams use, runs ahead inside it.
+ */
+static void survey(struct force *f, const struct extent *run)
+{
+	int fd = f->list->files[run->file].target.fd;
+	struct survey s = { .f = f, .file = run->file, .map = { .fd = fd } };
+	int err = residency_runs(fd, run->index, run->nr_pages, survey_run, &s);
+
+	residency_unmap(&s.map);
+	if (!err)
+		return;
+	/* Nothing of it can be verified then, so nothing is claimed. */
+	add(&f->counts[run->file].failed, run->nr_pages);
+	if (!__atomic_exchange_n(&f->blind[run->file], true, __ATOMIC_RELAXED))
+		say("%s: the kernel does not tell which pages are cached: %s%s",
+		    f->list->files[run->file].target.path, strerror(-err),
+		    err == -EPERM ? " (it tells the owner, who may write it, and root)" : "");
+}
+
+static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
+{
+	struct bitmap *b = &f->absent[file];
+
+	add(&f->counts[file].skipped, nr);
+	for (; nr; nr--, index++)
+		__atomic_fetch_and(&b->words[index / 64], ~(1ULL << (index % 64)),
+				   __ATOMIC_RELAXED);
+}
+
+static void submit_absent(struct force *f, uint32_t file, uint64_t index, uint64_t nr,
+			  uint64_t run_end)
+{
+	const struct list_file *lf = &f->list->files[file];
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, f->chunk_pages[file],
+				  f->window_pages[file] };
+	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(f, nr);
+	int64_t left = __atomic_load_n(&f->budget, __ATOMIC_RELAXED);
+
+	if (allowed < nr)
+		skip_pages(f, file, index + allowed, nr - allowed);
+	if (!allowed)
+		return;
+	/* No reading ahead into what the budget does not cover. */
+	if (left < (int64_t)(run_end - index))
+		run_end = index + allowed + (left > 0 ? left : 0);
+	add(&f->counts[file].submitted, allowed);
+	if (f->opt.submitting)
+		f->opt.submitting(f->opt.ctx, file, index, allowed);
+	submit_pages(&sf, index, allowed, run_end, &f->stop);
 }
 
 /* The next unit of the window, for whichever thread asks. */
 static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
 {
+	const struct extent *run;
+	uint64_t left;
 	bool got = false;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->run < f->plan->nr_runs) {
-		const struct extent *run = &f->plan->runs[f->run];
-		uint64_t left = run->nr_pages - f->done;
-
+	if (f->run < f->plan->nr_runs && !f->stop) {
+		run = &f->plan->runs[f->run];
+		if (!f->done)
+			survey(f, run);
+		left = run->nr_pages - f->done;
 		*unit = *run;
 		unit->index += f->done;
 		unit->nr_pages = left < UNIT_PAGES ? left : UNIT_PAGES;
@@ -173,15 +234,20 @@ static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
 
 static void *submit_units(void *ctx)
 {
-	struct piece p = { .f = ctx };
 	struct force *f = ctx;
 	struct extent unit;
+	uint64_t run_end, at, end, from;
 
-	while (take_unit(f, &unit, &p.run_end)) {
-		p.file = unit.file;
-		if (residency_runs(f->list->files[unit.file].target.fd, unit.index, unit.nr_pages,
-				   submit_run, &p))
-			add(&f->counts[unit.file].failed, unit.nr_pages);
+	while (take_unit(f, &unit, &run_end)) {
+		end = unit.index + unit.nr_pages;
+		for (at = unit.index; at < end;) {
+			for (from = at; at < end && bitmap_test(&f->absent[unit.file], at);)
+				at++;
+			if (at > from)
+				submit_absent(f, unit.file, from, at - from, run_end);
+			while (at < end && !bitmap_test(&f->absent[unit.file], at))
+				at++;
+		}
 	}
 	return NULL;
 }
@@ -209,10 +275,6 @@ static void settle_page(struct force *f, uint32_t file, uint64_t index)
 	char byte;
 	ssize_t n;
 
-	if (f->stop) {
-		c->skipped++;
-		return;
-	}
 	n = pread(f->list->files[file].target.fd, &byte, 1, index * page_size());
 	if (n == 1)
 		c->read++;
@@ -232,7 +294,7 @@ static void verify_run(struct force *f, struct residency_map *m, const struct ex
 		residency_unmap(m);
 		m->fd = f->list->files[run->file].target.fd;
 	}
-	for (at = 0; at < run->nr_pages; at += n) {
+	for (at = 0; at < run->nr_pages && !f->stop; at += n) {
 		n = run->nr_pages - at < VERIFY_PAGES ? run->nr_pages - at : VERIFY_PAGES;
 		if (residency_uptodate(m, run->index + at, n, vec))
 			memset(vec, 0, n);
@@ -265,7 +327,19 @@ bool force_needed(const struct force *f)
 	return needed;
 }
 
-int force_run(struct force *f)
+/* Stopped in the middle: what was not verified by then counts as skipped. */
+static void skip_rest(struct force *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++) {
+		struct force_counts *c = &f->counts[i];
+
+		c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;
+	}
+}
+
+void force_run(struct force *f)
 {
 	uint64_t bytes = f->opt.max_bytes ? f->opt.max_bytes : available_bytes();
 	struct residency_map m = { .fd = -1 };
@@ -282,17 +356,16 @@ int force_run(struct force *f)
 	}
 	f->budget = bytes / page_size() > INT64_MAX / 2 ? INT64_MAX / 2 : bytes / page_size();
 	plan_init(&p, f->list);
-	while (plan_next(&p))
+	while (!f->stop && plan_next(&p))
 		submit_window(f, &p);
 	plan_free(&p);
-	if (f->opt.dry_run)
-		return 0;
 	plan_init(&p, f->list);
-	while (plan_next(&p)) {
-		for (i = 0; i < p.nr_runs; i++)
+	while (!f->stop && !f->opt.dry_run && plan_next(&p)) {
+		for (i = 0; i < p.nr_runs && !f->stop; i++)
 			verify_run(f, &m, &p.runs[i]);
 	}
 	plan_free(&p);
 	residency_unmap(&m);
-	return 0;
+	if (f->stop)
+		skip_rest(f);
 }

@@ -35,9 +35,10 @@ struct force {
 	const struct list *list;
 	struct force_options opt;
 	struct force_counts *counts; /* a file of the list each */
-	struct bitmap *absent;	     /* a file each: pages that were submitted */
+	struct bitmap *absent;	     /* a file each: pages to be read, absent before */
 	uint64_t *chunk_pages;	     /* a file each: what one readahead(2) may ask for */
 	uint64_t *window_pages;	     /* a file each: the kernel's own readahead window */
+	bool *blind;		     /* a file each: its residency cannot be asked */
 	int64_t budget;		     /* pages that may still be submitted */
 	volatile bool stop;	     /* set from any thread: submit no more */
 
@@ -53,7 +54,7 @@ int force_init(struct force *f, const struct list *l, const struct force_options
 /* Is a listed page of a ready file absent? Looks until it finds one. */
 bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
-int force_run(struct force *f);
+void force_run(struct force *f);
 void force_free(struct force *f);
 
 /* Threads that a job is worth on this machine: the reader needs a CPU as well. */

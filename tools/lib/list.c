@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "list.h"
@@ -12,6 +13,9 @@
 /* Pages behind the end are only counted; this keeps sums of them in range. */
 #define MAX_PAST_EOF (1ULL << 62)
 #define NO_FILE	     SIZE_MAX
+
+/* Descriptors that are left for everything but the files of a list. */
+#define RESERVED_FDS 128
 
 struct loader {
 	struct list *list;
@@ -24,10 +28,37 @@ struct loader {
 	char *only_real; /* its absolute path */
 };
 
+/* Descriptors are handed out from the lowest: this one shows how many are left. */
+static bool room_for(int fd)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur == RLIM_INFINITY)
+		return true;
+	return (rlim_t)fd + (r.rlim_cur > 4 * RESERVED_FDS ? RESERVED_FDS : r.rlim_cur / 2) <
+	       r.rlim_cur;
+}
+
+/* A file under another of its names: its pages are the same. */
+static size_t find_alias(const struct list *l, const struct identity *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->nr_files; i++) {
+		const struct list_file *f = &l->files[i];
+
+		if (f->state == LIST_READY && f->target.id.fsid == id->fsid &&
+		    f->target.id.ino == id->ino && f->target.id.gen == id->gen)
+			return i;
+	}
+	return NO_FILE;
+}
+
 static size_t add_file(struct list *l, const char *path)
 {
 	struct list_file *f;
 	char *why = NULL;
+	size_t alias;
 
 	l->files = xrealloc(l->files, l->nr_files + 1, sizeof(*l->files));
 	f = &l->files[l->nr_files];
@@ -35,6 +66,19 @@ static size_t add_file(struct list *l, const char *path)
 	if (target_open(&f->target, path, &why) != TARGET_OK) {
 		f->state = LIST_GONE;
 		f->why = why;
+		f->target.path = xstrdup(path);
+		return l->nr_files++;
+	}
+	alias = find_alias(l, &f->target.id);
+	if (alias != NO_FILE) {
+		target_close(&f->target);
+		return alias;
+	}
+	if (!room_for(f->target.fd)) {
+		target_close(&f->target);
+		f->state = LIST_GONE;
+		f->why = xasprintf("%s: too many open files (the limit is the shell's ulimit -n)",
+				   path);
 		f->target.path = xstrdup(path);
 		return l->nr_files++;
 	}

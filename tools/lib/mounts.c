@@ -18,13 +18,18 @@ struct mounts {
 	size_t n;
 };
 
+static bool octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
 /* mountinfo writes space, tab, newline and backslash as \ooo. */
 static char *unescape(const char *s)
 {
 	char *out = xstrdup(s), *to = out;
 
 	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
+		if (s[0] == '\\' && octal(s[1]) && s[1] <= '3' && octal(s[2]) && octal(s[3])) {
 			*to++ = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
 			s += 3;
 		} else {

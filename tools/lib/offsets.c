@@ -134,6 +134,8 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 		return fields[i].error;
 	memcpy(digits, s, len);
 	digits[len] = 0;
+	if (digits[strspn(digits, "-0123456789abcdefABCDEF")])
+		return fields[i].error;
 	errno = 0;
 	if (fields[i].field == OFFSETS_MTIME)
 		v = strtoll(digits, &stop, 10);
@@ -292,14 +294,18 @@ void offsets_write_version(FILE *f)
 
 void offsets_write_section(FILE *f, const struct offsets_section *sec)
 {
-	const unsigned char *c;
+	const char *c;
+	int len;
 
 	fputs("# file=", f);
-	for (c = (const unsigned char *)sec->file; *c; c++) {
-		if (*c <= ' ' || *c == '%' || *c == 0x7f)
-			fprintf(f, "%%%02X", *c);
-		else
-			fputc(*c, f);
+	for (c = sec->file; *c; c += len) {
+		len = utf8_len(c);
+		if (!len || (unsigned char)*c <= ' ' || *c == '%' || *c == 0x7f) {
+			len = 1;
+			fprintf(f, "%%%02X", (unsigned char)*c);
+		} else {
+			fwrite(c, 1, len, f);
+		}
 	}
 	fprintf(f,
 		" fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64

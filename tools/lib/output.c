@@ -112,23 +112,6 @@ void record_us(struct json_object *r, const char *key, bool known, double us)
 	json_object_object_add(r, key, known ? decimal(us, "%.1f") : NULL);
 }
 
-/* The length of a valid UTF-8 sequence at s, 0 if there is none. */
-static int utf8_len(const unsigned char *s)
-{
-	int len, i;
-
-	if (*s < 0x80)
-		return 1;
-	len = *s >= 0xf0 && *s < 0xf5 ? 4 : *s >= 0xe0 ? 3 : *s >= 0xc2 ? 2 : 0;
-	if (*s >= 0xf5)
-		return 0;
-	for (i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return len;
-}
-
 void record_text(struct json_object *r, const char *key, const char *s)
 {
 	char *text, *to;
@@ -140,7 +123,7 @@ void record_text(struct json_object *r, const char *key, const char *s)
 	}
 	text = to = xcalloc(3, strlen(s) + 1);
 	while (*s) {
-		len = utf8_len((const unsigned char *)s);
+		len = utf8_len(s);
 		if (len) {
 			memcpy(to, s, len);
 			to += len;

@@ -135,7 +135,7 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 	size_t i, found = 0, have = 0;
 	uint64_t last = 0;
 	ssize_t got = 0;
-	int fd = bpf_iter_create(bpf_link__fd(link));
+	int err, fd = bpf_iter_create(bpf_link__fd(link));
 
 	if (fd < 0)
 		return -errno;
@@ -171,10 +171,9 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 		memmove(r, &r[records], have);
 	}
 out:
-	if (got < 0)
-		found = 0;
+	err = got < 0 ? -errno : found == n ? 0 : -ENOENT;
 	close(fd);
-	return found == n ? 0 : -ENOENT;
+	return err;
 }
 
 static int resolve_batch(struct bpf_link *link, struct target **targets, size_t n, char **why)

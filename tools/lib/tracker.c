@@ -124,7 +124,6 @@ static enum status load(struct tracker *t, const struct watch_options *opt, bool
 	struct watch_config cfg;
 	int err;
 
-	hooks_quiet_libbpf();
 	if (hooks_plan(tracker_hooks, tracker_nr_hooks, why))
 		return STATUS_UNSUPPORTED;
 	err = watch_config(opt, &cfg);

@@ -14,10 +14,18 @@ bool verbose;
 
 static void vsay(const char *fmt, va_list ap)
 {
+	unsigned char *c;
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
 	fflush(stdout);
 	fprintf(stderr, "%s: ", program_name);
-	vfprintf(stderr, fmt, ap);
+	/* Names are somebody's bytes: they start no line and move no cursor. */
+	for (c = (unsigned char *)text; *c; c++)
+		fprintf(stderr, *c < ' ' || *c == 0x7f ? "%%%02X" : "%c", *c);
 	fputc('\n', stderr);
+	free(text);
 }
 
 void say(const char *fmt, ...)
@@ -136,6 +144,23 @@ int parse_seconds(const char *s, uint64_t *us)
 		return -ERANGE;
 	*us = v * 1e6;
 	return 0;
+}
+
+int utf8_len(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	int len, i;
+
+	if (*s < 0x80)
+		return 1;
+	if (*s < 0xc2 || *s >= 0xf5)
+		return 0;
+	len = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
+	for (i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
 }
 
 uint64_t now_ns(void)

@@ -43,6 +43,9 @@ int parse_size(const char *s, uint64_t *out);
 /* Seconds, decimals allowed, above 0 and at most a year; in microseconds. */
 int parse_seconds(const char *s, uint64_t *us);
 
+/* The length of the valid UTF-8 sequence that s begins with, 0 if there is none. */
+int utf8_len(const char *s);
+
 uint64_t now_ns(void); /* CLOCK_MONOTONIC, as bpf_ktime_get_ns() */
 uint64_t page_size(void);
 
