@@ -335,7 +335,9 @@ static enum status watch(void)
 
 static bool on_events(void *ctx)
 {
-	return opt.command || !firing_over(&pf.firing);
+	bool over = firing_over(&pf.firing);
+
+	return opt.command || !over;
 }
 
 /* Armed before COMMAND is let go, and not a moment before it exists. */

@@ -77,8 +77,7 @@ static size_t add_file(struct list *l, const char *path)
 	if (!room_for(f->target.fd)) {
 		target_close(&f->target);
 		f->state = LIST_GONE;
-		f->why = xasprintf("%s: too many open files (the limit is the shell's ulimit -n)",
-				   path);
+		f->why = xasprintf("%s: %s (ulimit -n)", path, strerror(EMFILE));
 		f->target.path = xstrdup(path);
 		return l->nr_files++;
 	}
