@@ -284,7 +284,7 @@ sync
 evict "$DIR"/small.*
 timeout 30 prlimit --nofile=32:32 "$PCFORCE" --now -j -o "$DIR/many" >"$DIR/stdout" 2>"$ERR"
 is "$? $(adds_up "$DIR/stdout")" '4 yes 40' 'no descriptors left: what could be opened is forced, status 4'
-matches "$(cat "$ERR")" 'Too many open files' 'and says why'
+matches "$(cat "$ERR")" '[Tt]oo many open files' 'and says why'
 is "$(receipt "$DIR/stdout" 'select(.reason != null) | .read' | tr ' ' '\n' | sort -u)" 0 'what could not be opened is not called read'
 
 # --- memory
