@@ -249,6 +249,7 @@ static enum status load_list(void)
 	char *why = NULL;
 	int err;
 
+	raise_file_limit();
 	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why)
 		       : list_whole_files(&pf.list, opt.files, opt.nr_files, &why);
 	if (err)
@@ -355,6 +356,13 @@ static enum status start(void)
 				 STATUS_FAILED);
 	if (firing_start(&pf.firing, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
+	/* Who waits for this record finds the trigger armed. */
+	if (opt.json) {
+		struct json_object *meta = record_meta("pcforce", tracker_hooks, tracker_nr_hooks);
+
+		record_text(meta, "engine", engine_names[opt.engine]);
+		output_record(&pf.out, meta);
+	}
 	if (!opt.command)
 		return STATUS_DONE;
 	err = command_go(&pf.command);
@@ -374,17 +382,10 @@ static enum status run(void)
 	enum status status, receipts;
 	int err;
 
-	opt.once |= opt.now;
 	if (!opt.now) {
 		status = watch();
 		if (status)
 			return status;
-	}
-	if (opt.json) {
-		struct json_object *meta = record_meta("pcforce", tracker_hooks, tracker_nr_hooks);
-
-		record_text(meta, "engine", engine_names[opt.engine]);
-		output_record(&pf.out, meta);
 	}
 	status = start();
 	s.event_fd = pf.firing.done_fd;
@@ -414,11 +415,11 @@ static enum status force_main(void)
 {
 	enum status status;
 
-	raise_file_limit();
-	status = load_list();
 	/* Only now: a list that comes from a pipe may never end. */
 	session_block_signals();
-	status = status ? status : choose_engine();
+	/* There is nothing to wait for with an empty list. */
+	opt.now |= !pf.list.nr_extents && !opt.command;
+	status = choose_engine();
 	status = status ? status : prepare();
 	if (status)
 		return status;
@@ -435,17 +436,24 @@ int main(int argc, char **argv)
 	command_inherit();
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	err = output_open(&pf.out, opt.out, opt.json);
-	if (err)
-		return fail_with(xasprintf("%s: %s", opt.out, strerror(-err)), STATUS_BAD_INPUT);
-	status = opt.check ? check_print(&pf.out) : force_main();
+	/* The list first: it may be what -O names, too. */
+	status = opt.check ? STATUS_DONE : load_list();
+	if (!status) {
+		err = output_open(&pf.out, opt.out, opt.json);
+		if (err)
+			status = fail_with(xasprintf("%s: %s", opt.out, strerror(-err)),
+					   STATUS_BAD_INPUT);
+	}
+	if (!status)
+		status = opt.check ? check_print(&pf.out) : force_main();
 	if (output_close(&pf.out) && !status)
 		status = STATUS_FAILED;
 	tracker_close(&pf.tracker);
 	command_free(&pf.command);
 	force_free(&pf.force);
 	list_free(&pf.list);
-	if (!status && opt.exit_command && pf.command.ended)
+	/* A list that did not come in whole does not change what COMMAND says. */
+	if ((!status || status == STATUS_PARTIAL) && opt.exit_command && pf.command.ended)
 		return command_exit_status(&pf.command);
 	return status;
 }

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 19 + 6 + 6 + 5 + 10 + 7 + 9 + 6 + 9))
+plan $((2 + 19 + 6 + 6 + 5 + 13 + 7 + 9 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -147,6 +147,13 @@ is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'also without a file'
 printf '# page2cache offsets 1\n\n# a comment\n' >"$DIR/comments"
 forced -f "$file" -o "$DIR/comments" -- cat "$file"
 is "$STATUS $(receipt "$OUT" .requested) $(json "$OUT" 'select(.record == "command") | .status')" '0 0 0' 'a list of comments around COMMAND'
+timeout 20 "$PCFORCE" -j -f "$file" -o "$DIR/empty" >"$OUT" 2>"$ERR"
+is "$? $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list and no COMMAND: nothing is waited for'
+cp "$list" "$DIR/both"
+timeout 20 "$PCFORCE" --now -j -f "$file" -o "$DIR/both" -O "$DIR/both" 2>"$ERR"
+is "$(receipt "$DIR/both" .requested)" "$listed" '-O on the list itself: it was read first'
+timeout 20 "$PCFORCE" -f "$file" -o "$list" --exit-command -- bash -c 'exit 7' >/dev/null 2>"$ERR"
+is "$?" 7 '--exit-command: COMMAND'"'"'s status, also when nothing fired'
 forced --now -f "$DIR/empty"
 is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
 forced --now -f "$DIR/empty" -o "$list"

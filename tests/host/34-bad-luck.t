@@ -16,7 +16,7 @@ needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 PATH=$PATH:/usr/sbin
 
-plan $((8 + 8 + 9 + 6 + 6 + 9 + 7 + 3))
+plan $((8 + 8 + 9 + 6 + 7 + 9 + 7 + 3))
 
 file=$DIR/data list=$DIR/list
 seq 0 16383 | shuf --random-source=<(yes) | head -1500 >"$list"
@@ -204,6 +204,15 @@ is "$STATUS $?" '0 0' 'SIGTERM while it forces: ends, and the opener is let go'
 
 # --- COMMAND ends first
 
+# As soon as it has read all of its list: then all of it is resident.
+complete=0
+for _ in {1..10}; do
+	evict "$file"
+	forced "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
+	[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
+done
+is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
+[ "$complete" -eq 10 ] || diag "last: $STATUS $(receipt "$OUT" "$counts")"
 evict "$file"
 forced -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
 is "$(adds_up "$OUT")" 'yes 1' 'COMMAND ends while its list is forced: the receipt adds up'

@@ -45,4 +45,35 @@ static inline void bitmap_set(struct bitmap *b, uint64_t bit)
 	b->words[bit / 64] |= 1ULL << (bit % 64);
 }
 
+/* Set or clear NR bits; other threads may do so with their neighbours. */
+static inline void bitmap_fill(struct bitmap *b, uint64_t bit, uint64_t nr, bool on)
+{
+	uint64_t n, mask;
+
+	for (; nr; nr -= n, bit += n) {
+		n = 64 - bit % 64 < nr ? 64 - bit % 64 : nr;
+		mask = (n == 64 ? ~0ULL : (1ULL << n) - 1) << (bit % 64);
+		if (on)
+			__atomic_fetch_or(&b->words[bit / 64], mask, __ATOMIC_RELAXED);
+		else
+			__atomic_fetch_and(&b->words[bit / 64], ~mask, __ATOMIC_RELAXED);
+	}
+}
+
+/* The first bit from BIT on that is ON, END if there is none before it. */
+static inline uint64_t bitmap_next(const struct bitmap *b, uint64_t bit, uint64_t end, bool on)
+{
+	uint64_t word;
+
+	while (bit < end) {
+		word = (on ? b->words[bit / 64] : ~b->words[bit / 64]) >> (bit % 64);
+		if (word) {
+			bit += __builtin_ctzll(word);
+			return bit < end ? bit : end;
+		}
+		bit = (bit / 64 + 1) * 64;
+	}
+	return end;
+}
+
 #endif

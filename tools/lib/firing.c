@@ -30,6 +30,7 @@ int firing_event(void *ctx, void *data, size_t size)
 
 	if (r->event == FORCE_FIRED) {
 		f->asked_ns = r->ts_ns;
+		f->asked_at = *r;
 		f->first_seen_ns = 0;
 	} else if (r->event == FORCE_FIRST_DATA) {
 		f->first_seen_ns = r->ts_ns;
@@ -81,6 +82,25 @@ static void await_first_data(struct firing *f)
 	}
 }
 
+/* Where the reader is that fired; one that only opened will begin where the list does. */
+static void find_reader(struct firing *f)
+{
+	const struct list *l = f->force->list;
+	struct extent *reader = &f->force->reader;
+	size_t i;
+
+	memset(reader, 0, sizeof(*reader));
+	if (f->trigger == TRIGGER_OPEN && l->nr_extents) {
+		*reader = l->extents[0];
+		return;
+	}
+	for (i = 0; i < l->nr_files && f->asked_at.slot; i++) {
+		if (l->files[i].state != LIST_READY || l->files[i].target.slot != f->asked_at.slot)
+			continue;
+		*reader = (struct extent){ f->asked_at.index, 1, i };
+	}
+}
+
 static void force_now(struct firing *f, uint64_t asked_ns)
 {
 	uint64_t start = now_ns();
@@ -104,6 +124,7 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	if (f->tracker->ring)
 		ring_buffer__consume(f->tracker->ring);
 	await_first_data(f);
+	find_reader(f);
 	tracker_forcing(f->tracker, true);
 	force_run(f->force);
 	tracker_forcing(f->tracker, false);
@@ -206,7 +227,7 @@ static void *hold_loop(void *ctx)
 	int event;
 
 	p = (struct pollfd){ .fd = f->hold_fd, .events = POLLIN };
-	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
+	while (!__atomic_load_n(&f->stop_holding, __ATOMIC_SEQ_CST)) {
 		/* A millisecond of delay at the end is nothing to a held open. */
 		if (poll(&p, 1, n ? 1 : 100) < 0 && errno != EINTR)
 			break;
@@ -292,6 +313,8 @@ void firing_stop(struct firing *f)
 		wake(f->wake_fd);
 	if (f->running)
 		pthread_join(f->thread, NULL);
+	/* Only now: our own opens of the files have to be let go as well. */
+	__atomic_store_n(&f->stop_holding, true, __ATOMIC_SEQ_CST);
 	if (f->holding)
 		pthread_join(f->hold_thread, NULL);
 	f->running = f->holding = false;

@@ -13,6 +13,8 @@
 /* What a thread takes at once: 64 MiB. */
 #define UNIT_PAGES   (1ULL << 14)
 #define VERIFY_PAGES 4096
+/* How long what is there is looked at after a stop. */
+#define LOOK_NS 1000000000ULL
 
 unsigned int force_default_jobs(void)
 {
@@ -117,10 +119,7 @@ struct survey {
 
 static void set_absent(struct survey *s, uint64_t index, uint64_t nr)
 {
-	struct bitmap *b = &s->f->absent[s->file];
-
-	for (; nr; nr--, index++)
-		__atomic_fetch_or(&b->words[index / 64], 1ULL << (index % 64), __ATOMIC_RELAXED);
+	bitmap_fill(&s->f->absent[s->file], index, nr, true);
 }
 
 /*
@@ -140,7 +139,7 @@ static int survey_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
 	for (; nr; nr -= n, index += n) {
 		n = nr < sizeof(vec) ? nr : sizeof(vec);
 		if (residency_uptodate(&s->map, index, n, vec))
-			memset(vec, 1, n);
+			memset(vec, 0, n);
 		for (i = 0; i < n; i++) {
 			resident += vec[i] & 1;
 			if (!(vec[i] & 1))
@@ -159,12 +158,15 @@ static void survey(struct force *f, const struct extent *run)
 {
 	int fd = f->list->files[run->file].target.fd;
 	struct survey s = { .f = f, .file = run->file, .map = { .fd = fd } };
+	uint64_t resident = f->counts[run->file].resident;
 	int err = residency_runs(fd, run->index, run->nr_pages, survey_run, &s);
 
 	residency_unmap(&s.map);
 	if (!err)
 		return;
 	/* Nothing of it can be verified then, so nothing is claimed. */
+	f->counts[run->file].resident = resident;
+	bitmap_fill(&f->absent[run->file], run->index, run->nr_pages, false);
 	add(&f->counts[run->file].failed, run->nr_pages);
 	if (!__atomic_exchange_n(&f->blind[run->file], true, __ATOMIC_RELAXED))
 		say("%s: the kernel does not tell which pages are cached: %s%s",
@@ -174,20 +176,24 @@ static void survey(struct force *f, const struct extent *run)
 
 static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
 {
-	struct bitmap *b = &f->absent[file];
-
 	add(&f->counts[file].skipped, nr);
-	for (; nr; nr--, index++)
-		__atomic_fetch_and(&b->words[index / 64], ~(1ULL << (index % 64)),
-				   __ATOMIC_RELAXED);
+	bitmap_fill(&f->absent[file], index, nr, false);
 }
 
-static void submit_absent(struct force *f, uint32_t file, uint64_t index, uint64_t nr,
-			  uint64_t run_end)
+/* Is the reader at the beginning of this run, as one is who reads it all in order? */
+static bool reads_run(const struct force *f, const struct extent *run)
 {
+	return f->reader.nr_pages && f->reader.file == run->file && f->reader.index >= run->index &&
+	       f->reader.index - run->index < f->window_pages[run->file];
+}
+
+static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
+{
+	uint64_t run_end = run->index + run->nr_pages;
+	uint32_t file = run->file;
 	const struct list_file *lf = &f->list->files[file];
 	struct submit_file sf = { lf->target.fd, lf->nr_pages, f->chunk_pages[file],
-				  f->window_pages[file] };
+				  f->window_pages[file], reads_run(f, run) };
 	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(f, nr);
 	int64_t left = __atomic_load_n(&f->budget, __ATOMIC_RELAXED);
 
@@ -204,15 +210,29 @@ static void submit_absent(struct force *f, uint32_t file, uint64_t index, uint64
 	submit_pages(&sf, index, allowed, run_end, &f->stop);
 }
 
+/*
+ * Stopped, no more is submitted and nothing waited for. What is there by then is
+ * still looked at, so that the receipt of a COMMAND that ended tells it; but not
+ * for ever.
+ */
+static bool too_late(struct force *f)
+{
+	if (!f->stop)
+		return false;
+	if (!f->late_ns)
+		f->late_ns = now_ns() + LOOK_NS;
+	return now_ns() >= f->late_ns;
+}
+
 /* The next unit of the window, for whichever thread asks. */
-static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
+static bool take_unit(struct force *f, struct extent *unit, struct extent *whole)
 {
 	const struct extent *run;
 	uint64_t left;
 	bool got = false;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->run < f->plan->nr_runs && !f->stop) {
+	if (f->run < f->plan->nr_runs && !too_late(f)) {
 		run = &f->plan->runs[f->run];
 		if (!f->done)
 			survey(f, run);
@@ -220,7 +240,7 @@ static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
 		*unit = *run;
 		unit->index += f->done;
 		unit->nr_pages = left < UNIT_PAGES ? left : UNIT_PAGES;
-		*run_end = run->index + run->nr_pages;
+		*whole = *run;
 		f->done += unit->nr_pages;
 		if (f->done == run->nr_pages) {
 			f->run++;
@@ -235,18 +255,16 @@ static bool take_unit(struct force *f, struct extent *unit, uint64_t *run_end)
 static void *submit_units(void *ctx)
 {
 	struct force *f = ctx;
-	struct extent unit;
-	uint64_t run_end, at, end, from;
+	struct extent unit, run;
+	uint64_t at, end, from;
 
-	while (take_unit(f, &unit, &run_end)) {
+	while (take_unit(f, &unit, &run)) {
+		const struct bitmap *absent = &f->absent[unit.file];
+
 		end = unit.index + unit.nr_pages;
-		for (at = unit.index; at < end;) {
-			for (from = at; at < end && bitmap_test(&f->absent[unit.file], at);)
-				at++;
-			if (at > from)
-				submit_absent(f, unit.file, from, at - from, run_end);
-			while (at < end && !bitmap_test(&f->absent[unit.file], at))
-				at++;
+		for (at = unit.index; (from = bitmap_next(absent, at, end, true)) < end;) {
+			at = bitmap_next(absent, from, end, false);
+			submit_absent(f, &run, from, at - from);
 		}
 	}
 	return NULL;
@@ -294,7 +312,12 @@ static void verify_run(struct force *f, struct residency_map *m, const struct ex
 		residency_unmap(m);
 		m->fd = f->list->files[run->file].target.fd;
 	}
-	for (at = 0; at < run->nr_pages && !f->stop; at += n) {
+	for (at = 0; at < run->nr_pages && !too_late(f); at += n) {
+		/* Straight to the next page that was absent. */
+		at = bitmap_next(absent, run->index + at, run->index + run->nr_pages, true) -
+		     run->index;
+		if (at == run->nr_pages)
+			break;
 		n = run->nr_pages - at < VERIFY_PAGES ? run->nr_pages - at : VERIFY_PAGES;
 		if (residency_uptodate(m, run->index + at, n, vec))
 			memset(vec, 0, n);
@@ -303,7 +326,7 @@ static void verify_run(struct force *f, struct residency_map *m, const struct ex
 				continue;
 			if (vec[i] & 1)
 				f->counts[run->file].read++;
-			else
+			else if (!f->stop)
 				settle_page(f, run->file, run->index + at + i);
 		}
 	}
@@ -356,12 +379,13 @@ void force_run(struct force *f)
 	}
 	f->budget = bytes / page_size() > INT64_MAX / 2 ? INT64_MAX / 2 : bytes / page_size();
 	plan_init(&p, f->list);
-	while (!f->stop && plan_next(&p))
+	f->late_ns = 0;
+	while (!too_late(f) && plan_next(&p))
 		submit_window(f, &p);
 	plan_free(&p);
 	plan_init(&p, f->list);
-	while (!f->stop && !f->opt.dry_run && plan_next(&p)) {
-		for (i = 0; i < p.nr_runs && !f->stop; i++)
+	while (!too_late(f) && !f->opt.dry_run && plan_next(&p)) {
+		for (i = 0; i < p.nr_runs && !too_late(f); i++)
 			verify_run(f, &m, &p.runs[i]);
 	}
 	plan_free(&p);

@@ -39,8 +39,10 @@ struct force {
 	uint64_t *chunk_pages;	     /* a file each: what one readahead(2) may ask for */
 	uint64_t *window_pages;	     /* a file each: the kernel's own readahead window */
 	bool *blind;		     /* a file each: its residency cannot be asked */
-	int64_t budget;		     /* pages that may still be submitted */
-	volatile bool stop;	     /* set from any thread: submit no more */
+	struct extent reader; /* the page that the triggering reader is at; nr_pages 0: none */
+	int64_t budget;	      /* pages that may still be submitted */
+	uint64_t late_ns;     /* when a stopped run ends for good, 0: not stopped */
+	volatile bool stop;   /* set from any thread: submit no more */
 
 	/* The window being submitted. */
 	pthread_mutex_t lock;

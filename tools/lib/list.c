@@ -182,6 +182,8 @@ static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
 	uint64_t n;
 
 	l->files[file].listed_pages += nr;
+	if (index + nr > l->files[file].end)
+		l->files[file].end = index + nr;
 	for (; nr; nr -= n, index += n) {
 		if (last && last->file == file && last->index + last->nr_pages == index &&
 		    last->nr_pages + nr <= UINT32_MAX) {

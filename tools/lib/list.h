@@ -26,6 +26,7 @@ struct list_file {
 	char *why;	       /* it is not ready */
 	uint64_t nr_pages;     /* of the file when the list was loaded */
 	uint64_t listed_pages; /* within the file, each once */
+	uint64_t end;	       /* behind the last listed page */
 	uint64_t past_eof;     /* listed pages behind the end of the file */
 	uint64_t misses;       /* when it was recorded */
 	bool misses_known;

@@ -50,7 +50,7 @@ static uint64_t lay_out(struct tracker *t)
 	for (i = 0; i < t->list->nr_files; i++) {
 		t->first_word[i] = words;
 		if (t->list->files[i].state == LIST_READY)
-			words += t->list->files[i].nr_pages / 64 + 1;
+			words += t->list->files[i].end / 64 + 1;
 		if (words > MAX_WORDS)
 			return 0;
 	}
@@ -94,7 +94,7 @@ static int track_files(struct tracker *t)
 
 		if (lf->state != LIST_READY)
 			continue;
-		f.bits = t->words ? lf->nr_pages : 0;
+		f.bits = t->words ? lf->end : 0;
 		err = watch_file(&t->watch, &lf->target);
 		err = err ? err : bpf_map_update_elem(fd, &lf->target.slot, &f, BPF_ANY);
 		if (err)
@@ -263,7 +263,7 @@ void tracker_read(struct tracker *t, uint32_t file, const struct bitmap *absent,
 		return;
 	out->known = true;
 	out->late_known = t->watch.late_known;
-	for (i = 0; i < lf->nr_pages / 64 + 1; i++)
+	for (i = 0; i < lf->end / 64 + 1; i++)
 		out->used +=
 			__builtin_popcountll(t->used[t->first_word[file] + i] & absent->words[i]);
 	out->lookups = f.lookups;
@@ -288,7 +288,7 @@ void tracker_reset(struct tracker *t)
 	none = xcalloc(t->watch.nr_cpus, sizeof(*none));
 	for (i = 0; i < t->list->nr_files; i++) {
 		struct list_file *lf = &t->list->files[i];
-		struct force_file f = { .first_word = t->first_word[i], .bits = lf->nr_pages };
+		struct force_file f = { .first_word = t->first_word[i], .bits = lf->end };
 
 		if (lf->state != LIST_READY)
 			continue;
