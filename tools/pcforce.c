@@ -299,7 +299,7 @@ static void on_again(void *ctx)
 static enum status prepare(void)
 {
 	struct force_options fo = {
-		.jobs = opt.jobs ? opt.jobs : force_default_jobs(),
+		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
 		.dry_run = opt.dry_run,
 		.submitting = mark_submitting,

@@ -30,7 +30,6 @@ int firing_event(void *ctx, void *data, size_t size)
 
 	if (r->event == FORCE_FIRED) {
 		f->asked_ns = r->ts_ns;
-		f->asked_at = *r;
 		f->first_seen_ns = 0;
 	} else if (r->event == FORCE_FIRST_DATA) {
 		f->first_seen_ns = r->ts_ns;
@@ -82,25 +81,6 @@ static void await_first_data(struct firing *f)
 	}
 }
 
-/* Where the reader is that fired; one that only opened will begin where the list does. */
-static void find_reader(struct firing *f)
-{
-	const struct list *l = f->force->list;
-	struct extent *reader = &f->force->reader;
-	size_t i;
-
-	memset(reader, 0, sizeof(*reader));
-	if (f->trigger == TRIGGER_OPEN && l->nr_extents) {
-		*reader = l->extents[0];
-		return;
-	}
-	for (i = 0; i < l->nr_files && f->asked_at.slot; i++) {
-		if (l->files[i].state != LIST_READY || l->files[i].target.slot != f->asked_at.slot)
-			continue;
-		*reader = (struct extent){ f->asked_at.index, 1, i };
-	}
-}
-
 static void force_now(struct firing *f, uint64_t asked_ns)
 {
 	uint64_t start = now_ns();
@@ -124,7 +104,6 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	if (f->tracker->ring)
 		ring_buffer__consume(f->tracker->ring);
 	await_first_data(f);
-	find_reader(f);
 	tracker_forcing(f->tracker, true);
 	force_run(f->force);
 	tracker_forcing(f->tracker, false);

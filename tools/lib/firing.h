@@ -7,7 +7,6 @@
 
 #include "force.h"
 #include "opens.h"
-#include "record.h"
 #include "tracker.h"
 
 enum trigger {
@@ -37,10 +36,9 @@ struct firing {
 	uint64_t looked_ns;	/* the latest look at all pages took so long ... */
 	uint64_t looked_at_ns;	/* ... and ended then */
 
-	int done_fd;		      /* eventfd, readable when a firing with --once is over */
-	int wake_fd;		      /* eventfd: look at `stop` and `asked_ns` */
-	uint64_t asked_ns;	      /* somebody else than BPF asks to fire */
-	struct force_record asked_at; /* BPF's latest event of that kind */
+	int done_fd;	   /* eventfd, readable when a firing with --once is over */
+	int wake_fd;	   /* eventfd: look at `stop` and `asked_ns` */
+	uint64_t asked_ns; /* somebody else than BPF asks to fire */
 	bool stop;
 	bool stop_holding; /* later than stop: forcing opens the files itself */
 	int opens_fd;	   /* FAN_OPEN: fires, or re-arms */

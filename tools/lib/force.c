@@ -16,11 +16,19 @@
 /* How long what is there is looked at after a stop. */
 #define LOOK_NS 1000000000ULL
 
-unsigned int force_default_jobs(void)
+/*
+ * Threads that a window is worth. For scattered pages one is at the device's
+ * limit and the reader needs a CPU as well; of long runs two at once keep
+ * random reads of the reader from cutting the large folios short.
+ */
+static unsigned int window_jobs(const struct force *f, const struct plan *p, uint64_t pages)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+	unsigned int jobs = cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
 
-	return cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
+	if (f->opt.jobs)
+		return f->opt.jobs;
+	return jobs < 2 && pages / p->nr_runs >= SUBMIT_LONG_PAGES ? 2 : jobs;
 }
 
 /* Reading in more than memory holds would only push out what came before. */
@@ -180,20 +188,13 @@ static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t 
 	bitmap_fill(&f->absent[file], index, nr, false);
 }
 
-/* Is the reader at the beginning of this run, as one is who reads it all in order? */
-static bool reads_run(const struct force *f, const struct extent *run)
-{
-	return f->reader.nr_pages && f->reader.file == run->file && f->reader.index >= run->index &&
-	       f->reader.index - run->index < f->window_pages[run->file];
-}
-
 static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
 {
 	uint64_t run_end = run->index + run->nr_pages;
 	uint32_t file = run->file;
 	const struct list_file *lf = &f->list->files[file];
 	struct submit_file sf = { lf->target.fd, lf->nr_pages, f->chunk_pages[file],
-				  f->window_pages[file], reads_run(f, run) };
+				  f->window_pages[file] };
 	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(f, nr);
 	int64_t left = __atomic_load_n(&f->budget, __ATOMIC_RELAXED);
 
@@ -273,12 +274,18 @@ static void *submit_units(void *ctx)
 static void submit_window(struct force *f, const struct plan *p)
 {
 	pthread_t threads[64];
-	unsigned int i, n = 0, want = f->opt.jobs - 1;
+	unsigned int i, n = 0, jobs;
+	uint64_t pages = 0;
+	size_t k;
 
+	for (k = 0; k < p->nr_runs; k++)
+		pages += p->runs[k].nr_pages;
+	jobs = window_jobs(f, p, pages);
 	f->plan = p;
 	f->run = 0;
 	f->done = 0;
-	while (n < want && n < ARRAY_SIZE(threads) && n + 1 < p->nr_runs &&
+	while (n + 1 < jobs && n < ARRAY_SIZE(threads) &&
+	       (n + 1 < p->nr_runs || n + 1 < pages / UNIT_PAGES) &&
 	       !pthread_create(&threads[n], NULL, submit_units, f))
 		n++;
 	submit_units(f);

@@ -23,7 +23,7 @@ struct force_counts {
 };
 
 struct force_options {
-	unsigned int jobs;  /* submitting threads */
+	unsigned int jobs;  /* submitting threads, 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool dry_run;	    /* look, submit nothing: what would be read is skipped */
 	/* Called before pages are submitted, from any of the threads; may be NULL. */
@@ -39,10 +39,9 @@ struct force {
 	uint64_t *chunk_pages;	     /* a file each: what one readahead(2) may ask for */
 	uint64_t *window_pages;	     /* a file each: the kernel's own readahead window */
 	bool *blind;		     /* a file each: its residency cannot be asked */
-	struct extent reader; /* the page that the triggering reader is at; nr_pages 0: none */
-	int64_t budget;	      /* pages that may still be submitted */
-	uint64_t late_ns;     /* when a stopped run ends for good, 0: not stopped */
-	volatile bool stop;   /* set from any thread: submit no more */
+	int64_t budget;		     /* pages that may still be submitted */
+	uint64_t late_ns;	     /* when a stopped run ends for good, 0: not stopped */
+	volatile bool stop;	     /* set from any thread: submit no more */
 
 	/* The window being submitted. */
 	pthread_mutex_t lock;
@@ -58,8 +57,5 @@ bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
 void force_run(struct force *f);
 void force_free(struct force *f);
-
-/* Threads that a job is worth on this machine: the reader needs a CPU as well. */
-unsigned int force_default_jobs(void);
 
 #endif

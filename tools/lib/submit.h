@@ -10,7 +10,6 @@ struct submit_file {
 	uint64_t nr_pages;     /* of the file */
 	uint64_t chunk_pages;  /* one readahead(2) is clamped to more than that */
 	uint64_t window_pages; /* the kernel's own readahead reads at most that far ahead */
-	bool sequential;       /* a reader goes through this run from its beginning */
 };
 
 /* Pages from which a run is long: one PMD-sized folio of 4 KiB pages. */
