@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The offsets format, offsets(5): its parser, fed in pieces, and its writer. */
+/* The offsets format, page2cache-offsets(5): its parser, fed in pieces, and its writer. */
 #ifndef PAGE2CACHE_OFFSETS_H
 #define PAGE2CACHE_OFFSETS_H
 
