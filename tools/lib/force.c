@@ -16,19 +16,12 @@
 /* How long what is there is looked at after a stop. */
 #define LOOK_NS 1000000000ULL
 
-/*
- * Threads that a window is worth. For scattered pages one is at the device's
- * limit and the reader needs a CPU as well; of long runs two at once keep
- * random reads of the reader from cutting the large folios short.
- */
-static unsigned int window_jobs(const struct force *f, const struct plan *p, uint64_t pages)
+/* For scattered pages one thread is at the device's limit, and the reader needs a CPU. */
+static unsigned int default_jobs(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN) / 2;
-	unsigned int jobs = cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
 
-	if (f->opt.jobs)
-		return f->opt.jobs;
-	return jobs < 2 && pages / p->nr_runs >= SUBMIT_LONG_PAGES ? 2 : jobs;
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
 }
 
 /* Reading in more than memory holds would only push out what came before. */
@@ -274,13 +267,12 @@ static void *submit_units(void *ctx)
 static void submit_window(struct force *f, const struct plan *p)
 {
 	pthread_t threads[64];
-	unsigned int i, n = 0, jobs;
+	unsigned int i, n = 0, jobs = f->opt.jobs ? f->opt.jobs : default_jobs();
 	uint64_t pages = 0;
 	size_t k;
 
 	for (k = 0; k < p->nr_runs; k++)
 		pages += p->runs[k].nr_pages;
-	jobs = window_jobs(f, p, pages);
 	f->plan = p;
 	f->run = 0;
 	f->done = 0;

@@ -20,9 +20,9 @@ void plan_init(struct plan *p, const struct list *l)
 }
 
 /* Extents that a window of at least one holds. */
-static size_t window_extents(const struct plan *p)
+static size_t window_extents(const struct plan *p, uint64_t limit)
 {
-	uint64_t pages = 0, limit = p->next ? PLAN_WINDOW_PAGES : PLAN_HEAD_PAGES;
+	uint64_t pages = 0;
 	size_t i;
 
 	for (i = p->next; i < p->list->nr_extents; i++) {
@@ -49,21 +49,36 @@ static void merge(struct plan *p)
 	p->nr_runs = out + 1;
 }
 
-bool plan_next(struct plan *p)
+/* Sort and merge the next n extents into p->runs; returns their pages. */
+static uint64_t make_window(struct plan *p, size_t n)
 {
-	size_t n = window_extents(p);
+	uint64_t pages = 0;
+	size_t i;
 
-	if (!n)
-		return false;
 	if (n > p->room) {
 		p->room = n;
 		p->runs = xrealloc(p->runs, n, sizeof(*p->runs));
 	}
 	memcpy(p->runs, p->list->extents + p->next, n * sizeof(*p->runs));
 	p->nr_runs = n;
-	p->next += n;
 	qsort(p->runs, n, sizeof(*p->runs), by_place);
 	merge(p);
+	for (i = 0; i < p->nr_runs; i++)
+		pages += p->runs[i].nr_pages;
+	return pages;
+}
+
+bool plan_next(struct plan *p)
+{
+	size_t n = window_extents(p, PLAN_WINDOW_PAGES);
+
+	if (!n)
+		return false;
+	if (make_window(p, n) / p->nr_runs < PLAN_HEAD_MAX_RUN && !p->next) {
+		n = window_extents(p, PLAN_HEAD_PAGES);
+		make_window(p, n);
+	}
+	p->next += n;
 	return true;
 }
 

@@ -10,11 +10,13 @@
 #include "list.h"
 
 /*
- * The first window is small: what the reader wants first is not to wait for a
- * sweep through all. The others hold a GiB of 4 KiB pages, so that a file in
- * random order becomes a sequential one.
+ * A window holds a GiB of 4 KiB pages, so that a file in random order becomes a
+ * sequential one. Where its pages stay scattered all the same, a small window
+ * goes before: what the reader wants first is not to wait for a sweep through
+ * all. Among long runs that would only break up their large folios.
  */
 #define PLAN_HEAD_PAGES	  256
+#define PLAN_HEAD_MAX_RUN 16 /* pages in a merged run, on average */
 #define PLAN_WINDOW_PAGES (1ULL << 18)
 
 struct plan {

@@ -26,6 +26,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "residency.h"
 #include "submit.h"
 
 #ifndef MADV_POPULATE_READ
@@ -79,12 +80,15 @@ static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t 
 
 /*
  * A fault in a VM_HUGEPAGE | VM_RAND_READ mapping reads one PMD-sized folio and
- * nothing else (do_sync_mmap_readahead()). Returns the pages that were read so.
+ * nothing else (do_sync_mmap_readahead()), and waits for it. Blocks of which the
+ * cache has something by now are not waited for: what of them is absent goes
+ * the ordinary way. Returns the pages that are dealt with.
  */
 static uint64_t submit_huge(const struct submit_file *f, uint64_t index, uint64_t nr,
 			    const volatile bool *stop)
 {
-	uint64_t bytes = nr * page_size(), at;
+	const uint64_t huge = HUGE_BYTES / page_size();
+	uint64_t bytes = nr * page_size(), at = 0, cached;
 	char *room, *map;
 
 	room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
@@ -93,16 +97,17 @@ static uint64_t submit_huge(const struct submit_file *f, uint64_t index, uint64_
 		return 0;
 	map = (char *)(((uintptr_t)room + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
 	map = mmap(map, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, f->fd, index * page_size());
-	at = 0;
 	if (map != MAP_FAILED && !madvise(map, bytes, MADV_HUGEPAGE) &&
 	    !madvise(map, bytes, MADV_RANDOM)) {
-		for (; at < bytes && !*stop; at += HUGE_BYTES) {
-			if (madvise(map + at, page_size(), MADV_POPULATE_READ))
+		for (; at < nr && !*stop; at += huge) {
+			if (residency_count(f->fd, index + at, huge, &cached) || cached)
+				submit_chunks(f, index + at, huge, stop);
+			else if (madvise(map + at * page_size(), page_size(), MADV_POPULATE_READ))
 				break;
 		}
 	}
 	munmap(room, bytes + HUGE_BYTES);
-	return at / page_size();
+	return at;
 }
 
 static void submit_exact(const struct submit_file *f, uint64_t index, uint64_t nr,
