@@ -253,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup(runs_never_outgrow_their_count, empty_list),
 		cmocka_unit_test_setup(windows_are_full_to_the_page, empty_list),
 		cmocka_unit_test_setup(indexes_beyond_32_bits_sort_as_numbers, empty_list),
+		cmocka_unit_test_setup(a_shuffled_whole_file_is_one_window_and_one_run, empty_list),
 		cmocka_unit_test_setup(every_page_of_a_random_list_comes_exactly_once, empty_list),
 	};
 
