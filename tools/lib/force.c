@@ -301,6 +301,14 @@ static void settle_page(struct force *f, uint32_t file, uint64_t index)
 		c->failed++;
 }
 
+/* After a stop nothing more is read; what the device has been asked for still arrives. */
+static bool under_way(const struct force *f, uint32_t file, uint64_t index)
+{
+	uint64_t cached;
+
+	return !residency_count(f->list->files[file].target.fd, index, 1, &cached) && cached;
+}
+
 static void verify_run(struct force *f, struct residency_map *m, const struct extent *run)
 {
 	const struct bitmap *absent = &f->absent[run->file];
@@ -325,7 +333,7 @@ static void verify_run(struct force *f, struct residency_map *m, const struct ex
 				continue;
 			if (vec[i] & 1)
 				f->counts[run->file].read++;
-			else if (!f->stop)
+			else if (!f->stop || under_way(f, run->file, run->index + at + i))
 				settle_page(f, run->file, run->index + at + i);
 		}
 	}
