@@ -21,18 +21,8 @@
 #define RECORD_POLL_US	    50000
 
 static struct hook hooks[] = {
-	{ "read_lookup", false, { { "tp_btf/mm_filemap_get_pages", "lookup_end" } } },
-	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } },
-	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } },
-	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } },
-	{ "mmap_huge", false, { { "tp_btf/rss_stat", "fault_mapped" } } },
-	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } },
-	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } },
-	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } },
+	WATCH_HOOKS,
 	{ "insert", false, { { "tp_btf/mm_filemap_add_to_page_cache", "page_insert" } } },
-	{ "removal", false, { { "tp_btf/mm_filemap_delete_from_page_cache", "page_remove" } } },
-	{ "task_start", true, { { "tp_btf/task_newtask", "task_new" } } },
-	{ "task_exit", true, { { "tp_btf/sched_process_exit", "task_exit" } } },
 };
 
 static struct options {
@@ -239,18 +229,6 @@ static void plan_filters(struct watch_options *w)
 	w->nr_files = opt.nr_files;
 }
 
-/* Hooks that this run does not need cost the system nothing. */
-static void drop_hooks(const struct watch_options *w, bool late_known)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
-		if ((!strcmp(hooks[i].event, "late_hit") && !late_known) ||
-		    (!strncmp(hooks[i].event, "task_", 5) && !w->tree))
-			hooks[i].chosen = NULL;
-	}
-}
-
 static enum status load(const struct watch_options *w)
 {
 	struct watch_config cfg;
@@ -262,7 +240,7 @@ static enum status load(const struct watch_options *w)
 	err = watch_config(w, &cfg);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_FAILED);
-	drop_hooks(w, cfg.nr_ranges);
+	watch_drop_hooks(hooks, ARRAY_SIZE(hooks), w, &cfg);
 	cm.skel = cachemiss_bpf__open();
 	if (!cm.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);

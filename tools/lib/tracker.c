@@ -11,34 +11,8 @@
 /* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
 #define MAX_WORDS (1ULL << 25)
 
-struct hook tracker_hooks[] = {
-	{ "read_lookup", false, { { "tp_btf/mm_filemap_get_pages", "lookup_end" } } },
-	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } },
-	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } },
-	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } },
-	{ "mmap_huge", false, { { "tp_btf/rss_stat", "fault_mapped" } } },
-	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } },
-	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } },
-	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } },
-	{ "removal", false, { { "tp_btf/mm_filemap_delete_from_page_cache", "page_remove" } } },
-	{ "task_start", true, { { "tp_btf/task_newtask", "task_new" } } },
-	{ "task_exit", true, { { "tp_btf/sched_process_exit", "task_exit" } } },
-};
+struct hook tracker_hooks[] = { WATCH_HOOKS };
 const size_t tracker_nr_hooks = ARRAY_SIZE(tracker_hooks);
-
-/* Hooks that this run does not need cost the system nothing. */
-static void drop_hooks(bool tree, bool late_known)
-{
-	size_t i;
-
-	for (i = 0; i < tracker_nr_hooks; i++) {
-		struct hook *h = &tracker_hooks[i];
-
-		if ((!strcmp(h->event, "late_hit") && !late_known) ||
-		    (!strncmp(h->event, "task_", 5) && !tree))
-			h->chosen = NULL;
-	}
-}
 
 /* Where each file's bits begin. Returns the words needed, 0 if they are too many. */
 static uint64_t lay_out(struct tracker *t)
@@ -131,7 +105,7 @@ static enum status load(struct tracker *t, const struct watch_options *opt, bool
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
-	drop_hooks(opt->tree, cfg.nr_ranges);
+	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt, &cfg);
 	t->skel = pcforce_bpf__open();
 	if (!t->skel) {
 		*why = hooks_load_error(-errno);

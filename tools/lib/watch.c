@@ -32,6 +32,18 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg)
 	return 0;
 }
 
+void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
+		      const struct watch_config *cfg)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
+		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
+			hooks[i].chosen = NULL;
+	}
+}
+
 static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);

@@ -11,6 +11,7 @@
 
 #include "account.h"
 #include "command.h"
+#include "hooks.h"
 #include "kallsyms.h"
 #include "target.h"
 
@@ -34,6 +35,23 @@ struct watch {
 	bool late_known;
 	struct file_counts *per_cpu; /* of one slot, while it is read */
 };
+
+/* A row a line: */
+/* clang-format off */
+/* What turns the kernel's events into accesses: bpf/lookup.bpf.h, a row a program. */
+#define WATCH_HOOKS \
+	{ "read_lookup", false, { { "tp_btf/mm_filemap_get_pages", "lookup_end" } } }, \
+	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } }, \
+	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } }, \
+	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } }, \
+	{ "mmap_huge", false, { { "tp_btf/rss_stat", "fault_mapped" } } }, \
+	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } }, \
+	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } }, \
+	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } }, \
+	{ "removal", false, { { "tp_btf/mm_filemap_delete_from_page_cache", "page_remove" } } }, \
+	{ "task_start", true, { { "tp_btf/task_newtask", "task_new" } } }, \
+	{ "task_exit", true, { { "tp_btf/sched_process_exit", "task_exit" } } }
+/* clang-format on */
 
 /* Maps and memory are bounded: this many files without names, the rest is counted as one. */
 #define WATCH_AUTO_FILES 8192
@@ -75,6 +93,10 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
 		(w)->tasks_lost = &(skel)->bss->tasks_lost;   \
 		(w)->command_tid = &(skel)->bss->command_tid; \
 	} while (0)
+
+/* Hooks that this run does not need cost the system nothing: they are not chosen. */
+void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
+		      const struct watch_config *cfg);
 
 /* Sizes the maps, between open and load. Returns 0 or -errno. */
 int watch_size(struct watch *w, struct bpf_object *obj, const struct watch_config *cfg,
