@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's root file system, made of this machine's programs and this source tree."""
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init")
+
+# What the tests and scripts run, by Debian package. Their shared libraries are found, not listed.
+PACKAGES = """
+bash coreutils dash diffutils findutils gawk grep sed procps psmisc util-linux util-linux-extra
+mount kmod libc-bin e2fsprogs xfsprogs btrfs-progs jq perl perl-base perl-modules-5.36 libperl5.36
+bpftrace fio strace iproute2 attr xxd
+""".split()
+UNWANTED = re.compile(r"^/usr/(share/(doc|man|locale|info|lintian|bash-completion|zsh|"
+                      r"applications|icons|fio|xfsprogs|initramfs-tools)|lib/systemd)(/|$)|^/etc/systemd")
+
+
+class Failed(Exception):
+    """The machine cannot be made or run; the message says why."""
+
+
+class Missing(Exception):
+    """Something is not installed; the message says what brings it."""
+
+
+def cache_folder():
+    folder = os.environ.get("PAGE2CACHE_CACHE") or os.path.expanduser("~/.cache/page2cache")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def run(*command, **options):
+    """A program's output; what it says is shown only if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False, **options)
+    if done.returncode:
+        raise Failed(f"{shlex.join(command)}: status {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def building(target):
+    """Makes a folder of the cache whole or not at all: yields a scratch folder that becomes
+    TARGET, or None if it is there. Others who want it as well wait."""
+    with open(target + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.isdir(target):
+            yield None
+            return
+        scratch = target + ".new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.mkdir(scratch)
+        yield scratch
+        os.rename(scratch, target)
+
+
+def installed():
+    """{package: version} of those that are installed."""
+    out = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version}\n",
+                          *PACKAGES], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                         check=False).stdout
+    rows = [line.split() for line in out.splitlines()]
+    found = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+    missing = sorted(set(PACKAGES) - set(found))
+    if missing:
+        raise Missing(f"not installed: {' '.join(missing)} (scripts/setup vm brings them)")
+    return found
+
+
+def libraries(tree):
+    """The shared libraries of all programs below TREE, as this machine resolves them."""
+    programs = []
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or not os.path.isfile(path):
+                continue
+            with open(path, "rb") as f:
+                if f.read(4) == b"\x7fELF":
+                    programs.append(path)
+    found = set()
+    out = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                         text=True, check=False).stdout if programs else ""
+    for line in out.splitlines():
+        match = re.match(r"\s+(?:\S+ => )?(/\S+) \(0x", line)
+        if match:
+            found.add(match.group(1))
+    return found
+
+
+def place(tree, path, source=None):
+    """Copies a file to its own path below TREE; links stay links, and what they point to is
+    there too."""
+    source = source or path
+    target = tree + path
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.lexists(target):
+        return
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+        real = os.path.join(os.path.dirname(path), os.readlink(source))
+        real = os.path.normpath(real)
+        if os.path.lexists(real) and not os.path.isdir(real):
+            place(tree, real)
+    elif os.path.isfile(source):
+        shutil.copy2(source, target)
+
+
+SKELETON = {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\n",
+    "/etc/hosts": "127.0.0.1 localhost\n",
+}
+
+
+def base_tree():
+    """The programs, made once for each set of versions."""
+    versions = installed()
+    with open(__file__, "rb") as f:
+        key = hashlib.sha256(repr(sorted(versions.items())).encode() + f.read()).hexdigest()[:16]
+    target = os.path.join(cache_folder(), "root-" + key)
+    with building(target) as tree:
+        if not tree:
+            return target
+        for link in ("bin", "sbin", "lib", "lib64"):
+            os.makedirs(os.path.join(tree, "usr", link))
+            os.symlink("usr/" + link, os.path.join(tree, link))
+        for folder in ("dev", "proc", "sys", "run", "tmp", "root", "data", "var/tmp", "etc", "mnt"):
+            os.makedirs(os.path.join(tree, folder))
+        for path in run("dpkg-query", "-L", *PACKAGES).splitlines():
+            if path.startswith("/") and not UNWANTED.match(path) and not os.path.isdir(path):
+                place(tree, path)
+        # Links that dpkg does not know: awk and its like.
+        for name in ("awk",):
+            place(tree, "/usr/bin/" + name, shutil.which(name))
+        for path in libraries(tree):
+            place(tree, path)
+        for path, text in SKELETON.items():
+            with open(tree + path, "w", encoding="ascii") as f:
+                f.write(text)
+    return target
+
+
+def copy_source(tree):
+    """This source tree with what was built in it, at its own path."""
+    target = tree + ROOT
+    os.makedirs(target, exist_ok=True)
+    shutil.copytree(ROOT, target, symlinks=True, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns(".git", "results", "*.o", "*.skel.h", "vmlinux.h",
+                                                  "fuzz", "__pycache__"))
+
+
+def command_script(args):
+    """What init runs."""
+    command = "exec bash -i" if args.shell else "exec " + shlex.join(args.command)
+    return f"cd {shlex.quote(ROOT)}\nexport PATH={shlex.quote(ROOT + '/build')}:$PATH\n{command}\n"
+
+
+def root_image(scratch, base, kernel, args):
+    """An ext4 image of the programs, the kernel's modules, the source tree and what --add names."""
+    tree = os.path.join(scratch, "root")
+    run("cp", "-al", base, tree)
+    if kernel.modules:
+        run("cp", "-al", kernel.modules, os.path.join(tree, "usr/lib/modules"))
+    copy_source(tree)
+    for path in args.add:
+        path = os.path.abspath(path)
+        os.makedirs(os.path.dirname(tree + path), exist_ok=True)
+        run("cp", "-a", "-T", path, tree + path)
+    for path in libraries(tree + ROOT):
+        place(tree, path)
+    run("ldconfig", "-r", tree)
+    shutil.copy2(INIT, os.path.join(tree, "sbin/init"))
+    with open(os.path.join(tree, "etc/page2cache-vm"), "w", encoding="utf-8") as f:
+        f.write(command_script(args))
+    image = os.path.join(scratch, "root.img")
+    kib = int(run("du", "-sk", "--apparent-size", tree).split()[0])
+    run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", tree,
+        image, f"{kib * 5 // 4 + 512 * 1024}k")
+    shutil.rmtree(tree)
+    return image
