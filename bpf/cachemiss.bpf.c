@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cachemiss: counts, miss latencies and, for a list, each page's first access. */
-#include "lookup.bpf.h"
+#include "points.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -154,7 +154,7 @@ static long fresh_step(__u32 i, void *data)
 	return 0;
 }
 
-static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index)
+static __always_inline void on_miss(__u32 slot, __u64 index)
 {
 	/* Listed here, not at the end: the lookup may fail, and order is order of access. */
 	if (record_pages && slot != SLOT_OTHERS)
@@ -173,7 +173,7 @@ static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
 }
 
 /* Mapped pages are used without any further event: they count as accessed. */
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last)
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
 {
 	list_pages(slot, first, last);
 }
@@ -208,8 +208,8 @@ static __always_inline __u32 log2_u64(__u64 v)
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 {
 	struct file_latency *l = bpf_map_lookup_elem(&latency, &slot);
-	__u32 log, at = ns, i;
-	__u64 old;
+	__u64 at = ns, old;
+	__u32 log, i;
 
 	if (!l)
 		return;

@@ -15,6 +15,16 @@
 /* arch/x86/include/asm/trap_pf.h: the page was present. */
 #define X86_PF_PROT 1
 
+/*
+ * A field of a kernel object. Programs on BTF tracepoints and fentry are given
+ * objects with their types (TYPED) and read them as C does; a kprobe has only
+ * addresses. TYPED is a constant wherever this is expanded.
+ */
+#define FIELD(typed, ptr, field) ((typed) ? (ptr)->field : BPF_CORE_READ(ptr, field))
+
+/* include/linux/mm_types.h: fault-around mapped the page that the fault was about. */
+#define FAULT_NOPAGE bpf_core_enum_value(enum vm_fault_reason, VM_FAULT_NOPAGE)
+
 /* The first of an enum without a name, include/linux/mm_types_task.h. */
 #define MM_FILEPAGES 0
 
@@ -30,16 +40,28 @@ struct folio___6_6 {
 	unsigned long _flags_1;
 } __attribute__((preserve_access_index));
 
-/*
- * The pages of a folio. folio.flags became a struct of one word in 6.18
- * (commit 53fbef56e07d), so it is read by its offset, whatever its type.
- */
+/* In 6.18 folio.flags became a struct of one word (commit 53fbef56e07d). */
+struct folio___6_17 {
+	unsigned long flags;
+} __attribute__((preserve_access_index));
+
+struct folio___6_18 {
+	struct {
+		unsigned long f;
+	} flags;
+} __attribute__((preserve_access_index));
+
+static __always_inline unsigned long folio_flags(struct folio *folio)
+{
+	if (bpf_core_field_exists(((struct folio___6_17 *)0)->flags))
+		return BPF_CORE_READ((struct folio___6_17 *)folio, flags);
+	return BPF_CORE_READ((struct folio___6_18 *)folio, flags.f);
+}
+
 static __always_inline __u32 folio_pages(struct folio *folio)
 {
-	unsigned long flags = 0, order = 0;
+	unsigned long flags = folio_flags(folio), order = 0;
 
-	bpf_probe_read_kernel(&flags, sizeof(flags),
-			      (void *)folio + bpf_core_field_offset(struct folio, flags));
 	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_head))))
 		return 1;
 	if (bpf_core_field_exists(((struct folio___6_5 *)0)->_folio_order))

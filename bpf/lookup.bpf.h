@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Turns the kernel's events into read lookups and mmap accesses: hit, miss or
- * late. What these words mean is in cachemiss(8), COUNTS.
+ * late. What these words mean is in cachemiss(8), COUNTS. Where the events come
+ * from, and that the kinds of hooks agree, is up to points.bpf.h.
  *
- * The program that includes this defines, before it does:
+ * The program that includes this defines:
  *
- *   on_miss(slot, inode, index)            the page is absent, no I/O has begun
+ *   on_miss(slot, index)                   the page is absent, no I/O has begun
  *   on_lookup(slot, index, last, how)      a read lookup of index..last is over
  *   on_fault(slot, index, how)             a fault came to filemap_fault()
- *   on_around(slot, first, last)           fault-around mapped pages of a range
+ *   on_around(slot, first, last, resolved) fault-around mapped what is there of a range,
+ *                                          the page that the fault was about or not
  *   on_data(slot, index, ns)               a missed page arrived after ns
  *   on_insert(slot, index, nr), on_remove(slot, index, nr)
  */
@@ -50,11 +52,22 @@ enum fault_origin {
 	ORIGIN_TAKEN, /* the fault that began has its access already */
 };
 
+/* A call that a return probe has to know the arguments of. */
+struct call {
+	__u64 inode; /* 0: none */
+	__u64 vmf;   /* of fault-around; 0: a read lookup */
+	__u64 first;
+	__u64 last;
+	__u32 slot;
+	__u32 pad;
+};
+
 struct task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
-	__u64 ts;      /* of the miss; 0: its latency is taken */
-	__u64 address; /* that the latest exception was about */
+	__u64 ts;	  /* of the miss; 0: its latency is taken */
+	__u64 address;	  /* that the latest exception was about */
+	struct call call; /* kprobes: what the function was asked for, until it returns */
 	__u32 slot;
 	__u32 open; /* read lookups of this task that missed and are not closed */
 	__u8 phase;
@@ -78,7 +91,7 @@ struct miss_key {
 
 struct miss {
 	__u64 ts;
-	__u64 nonblock;
+	__u64 failed; /* or will, if the page is not there by then */
 };
 
 /* LRU: a lookup that failed is never closed. */
@@ -95,21 +108,21 @@ enum how {
 	HOW_MISS,
 };
 
-static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index);
+static __always_inline void on_miss(__u32 slot, __u64 index);
 static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how);
 static __always_inline void on_fault(__u32 slot, __u64 index, enum how how);
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last);
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved);
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
 
-/* Tracepoint programs run with preemption off: a per-CPU slot has one writer. */
+/* Not every kind of program runs with preemption off: a per-CPU slot can have two writers. */
 static __always_inline void count(__u32 slot, enum count what, __u64 by)
 {
 	struct file_counts *c = bpf_map_lookup_elem(&counts, &slot);
 
 	if (c)
-		c->count[what] += by;
+		__sync_fetch_and_add(&c->count[what], by);
 }
 
 static __always_inline struct task_state *state_get(void)
@@ -141,24 +154,18 @@ static __always_inline void forget_sleep(void)
 
 /* Read lookups. */
 
-SEC("tp_btf/mm_filemap_get_pages")
-int BPF_PROG(lookup_end, struct address_space *mapping, unsigned long index, unsigned long last)
+/* A lookup of pages index..last ended with pages. */
+static __always_inline void lookup_end(__u32 slot, __u64 inode, __u64 index, __u64 last)
 {
-	struct inode *inode = mapping->host;
-	int slot = access_slot(inode);
 	struct miss_key key = {};
 	struct task_state *st;
 	struct miss *miss;
 	bool slept;
 
-	if (slot < 0) {
-		forget_sleep();
-		return 0;
-	}
 	st = sleepers > 0 || open_misses > 0 ? state_get() : NULL;
 	slept = take_slept(st);
 	if (open_misses > 0 && (!st || st->open)) {
-		key.inode = (__u64)inode;
+		key.inode = inode;
 		key.index = index;
 		key.tid = (__u32)bpf_get_current_pid_tgid();
 		miss = bpf_map_lookup_elem(&misses, &key);
@@ -169,28 +176,44 @@ int BPF_PROG(lookup_end, struct address_space *mapping, unsigned long index, uns
 			if (st && st->open)
 				st->open--;
 			on_lookup(slot, index, last, HOW_MISS);
-			return 0;
+			return;
 		}
 	}
 	count(slot, COUNT_READ_HITS, 1);
 	if (slept)
 		count(slot, COUNT_READ_LATE, 1);
 	on_lookup(slot, index, last, slept ? HOW_LATE : HOW_HIT);
-	return 0;
+}
+
+/* A lookup ended with an error: if it missed, the task's next one there may miss again. */
+static __always_inline void lookup_fail(__u64 inode, __u64 index)
+{
+	struct miss_key key = {};
+	struct miss *miss;
+
+	forget_sleep();
+	if (open_misses <= 0)
+		return;
+	key.inode = inode;
+	key.index = index;
+	key.tid = (__u32)bpf_get_current_pid_tgid();
+	miss = bpf_map_lookup_elem(&misses, &key);
+	if (miss)
+		miss->failed = 1;
 }
 
 /*
  * Is a synchronous readahead part of a read lookup? Its state is then that of
  * an open file on the same pages. ext4's readdir and btrfs send pass others.
  */
-static __always_inline bool reads_file(struct inode *inode, struct file_ra_state *ra)
+static __always_inline bool reads_file(struct address_space *mapping, struct file_ra_state *ra)
 {
 	struct file *file = (void *)ra - bpf_core_field_offset(struct file, f_ra);
 	const char khugepaged[] = "khugepaged";
 	char comm[sizeof(khugepaged)];
 	int i;
 
-	if (BPF_CORE_READ(file, f_mapping) != inode->i_mapping)
+	if (BPF_CORE_READ(file, f_mapping) != mapping)
 		return false;
 	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
 		return true;
@@ -202,26 +225,21 @@ static __always_inline bool reads_file(struct inode *inode, struct file_ra_state
 	return false;
 }
 
-SEC("tp_btf/page_cache_sync_ra")
-int BPF_PROG(lookup_miss, struct inode *inode, unsigned long index, struct file_ra_state *ra,
-	     unsigned long req_pages)
+/* Synchronous readahead at a page that is absent, on behalf of an open file. */
+static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 {
-	int slot = access_slot(inode);
+	struct task_state *st = state_get();
 	struct miss_key key = {};
 	struct miss miss = {};
-	struct task_state *st;
 	struct miss *before;
 
-	if (slot < 0 || !reads_file(inode, ra))
-		return 0;
-	st = state_get();
-	if (st && st->phase == FAULT_MISS && !st->readahead && st->inode == (__u64)inode &&
+	if (st && st->phase == FAULT_MISS && !st->readahead && st->inode == inode &&
 	    st->index == index) {
 		/* MADV_SEQUENTIAL: the fault that just missed reads its page like this. */
 		st->readahead = 1;
-		return 0;
+		return;
 	}
-	key.inode = (__u64)inode;
+	key.inode = inode;
 	key.index = index;
 	key.tid = (__u32)bpf_get_current_pid_tgid();
 	before = bpf_map_lookup_elem(&misses, &key);
@@ -229,18 +247,17 @@ int BPF_PROG(lookup_miss, struct inode *inode, unsigned long index, struct file_
 	 * A blocking lookup that comes here twice lost its page while it waited
 	 * and is still the same one; a non-blocking one has failed in between.
 	 */
-	if (before && !before->nonblock)
-		return 0;
+	if (before && !before->failed)
+		return;
 	if (!before)
 		__sync_fetch_and_add(&open_misses, 1);
 	if (!before && st)
 		st->open++;
 	miss.ts = bpf_ktime_get_ns();
-	miss.nonblock = !!(bpf_get_current_task_btf()->flags & PF_MEMALLOC_NOIO);
+	miss.failed = !!(bpf_get_current_task_btf()->flags & PF_MEMALLOC_NOIO);
 	bpf_map_update_elem(&misses, &key, &miss, BPF_ANY);
 	count(slot, COUNT_READ_MISSES, 1);
-	on_miss(slot, inode, index);
-	return 0;
+	on_miss(slot, index);
 }
 
 /* Page faults. */
@@ -257,20 +274,6 @@ static __always_inline void begin_fault(__u64 address, __u64 error_code, enum fa
 		return;
 	st->address = address;
 	st->origin = error_code & X86_PF_PROT ? ORIGIN_TAKEN : origin;
-}
-
-SEC("tp_btf/page_fault_user")
-int BPF_PROG(fault_user, unsigned long address, struct pt_regs *regs, unsigned long error_code)
-{
-	begin_fault(address, error_code, ORIGIN_USER);
-	return 0;
-}
-
-SEC("tp_btf/page_fault_kernel")
-int BPF_PROG(fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long error_code)
-{
-	begin_fault(address, error_code, ORIGIN_KERNEL);
-	return 0;
 }
 
 /*
@@ -292,13 +295,13 @@ static __always_inline bool take_fault(struct task_state *st)
 	       (origin == ORIGIN_USER && !in_syscall());
 }
 
-static __always_inline void take_around(struct task_state *st, struct inode *inode, __u32 slot)
+static __always_inline void take_around(struct task_state *st, __u64 inode, __u32 slot)
 {
 	count(slot, COUNT_AROUND, 1);
 	if (!st)
 		return;
 	st->phase = FAULT_AROUND;
-	st->inode = (__u64)inode;
+	st->inode = inode;
 }
 
 static __always_inline void fault_data(struct task_state *st)
@@ -309,25 +312,20 @@ static __always_inline void fault_data(struct task_state *st)
 	st->ts = 0;
 }
 
-SEC("tp_btf/mm_filemap_fault")
-int BPF_PROG(fault_visit, struct address_space *mapping, unsigned long index)
+/* filemap_fault() for a page within the file. */
+static __always_inline void fault_visit(__u32 slot, struct address_space *mapping, __u64 inode,
+					__u64 index)
 {
-	struct inode *inode = mapping->host;
-	int slot = access_slot(inode);
-	struct task_state *st;
-	bool first, present;
+	struct task_state *st = state_get();
+	bool first = take_fault(st), present;
 
-	if (slot < 0)
-		return 0;
-	st = state_get();
-	first = take_fault(st);
-	if (st && !first && st->inode == (__u64)inode) {
+	if (st && !first && st->inode == inode) {
 		if (st->phase == FAULT_AROUND) {
 			count(slot, COUNT_AROUND_REDONE, 1);
 			first = true;
 		} else if (st->phase != FAULT_NONE && st->index == index) {
 			fault_data(st);
-			return 0;
+			return;
 		}
 	}
 	present = page_folio_at(mapping, index) != NULL;
@@ -336,83 +334,48 @@ int BPF_PROG(fault_visit, struct address_space *mapping, unsigned long index)
 	else if (first)
 		count(slot, COUNT_MMAP_HITS, 1);
 	else
-		return 0;
+		return;
 	if (st) {
 		st->phase = present ? FAULT_HIT : FAULT_MISS;
-		st->inode = (__u64)inode;
+		st->inode = inode;
 		st->index = index;
 		st->slot = slot;
 		st->ts = present ? 0 : bpf_ktime_get_ns();
 		st->readahead = 0;
 	}
 	if (!present)
-		on_miss(slot, inode, index);
+		on_miss(slot, index);
 	on_fault(slot, index, present ? HOW_HIT : HOW_MISS);
-	return 0;
-}
-
-SEC("tp_btf/mm_filemap_map_pages")
-int BPF_PROG(fault_around, struct address_space *mapping, unsigned long first, unsigned long last)
-{
-	struct inode *inode = mapping->host;
-	int slot = access_slot(inode);
-	struct task_state *st;
-
-	if (slot < 0)
-		return 0;
-	st = state_get();
-	if (take_fault(st))
-		take_around(st, inode, slot);
-	else if (st)
-		fault_data(st);
-	on_around(slot, first, last);
-	return 0;
 }
 
 /*
- * Fault-around that maps a whole PMD-sized folio leaves filemap_map_pages()
- * before its tracepoint. All that shows is that the process got more file
- * pages while a fault of its own had no access yet; of which file, its
- * address tells. The ordinary kind of fault-around comes by here as well.
+ * filemap_map_pages() over a range. RESOLVED: the fault's own page is mapped
+ * now; a tracepoint cannot tell, and where it was not filemap_fault() follows.
  */
-static long fault_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
-{
-	struct task_state *st = state_if_any();
-	struct file *file = vma->vm_file;
-	struct address_space *mapping;
-	__u64 index, first;
-	struct folio *folio;
-	int slot;
-
-	if (!st || !file)
-		return 0;
-	mapping = file->f_mapping;
-	slot = file_slot(mapping->host, true);
-	if (slot < 0)
-		return 0;
-	take_fault(st);
-	take_around(st, mapping->host, slot);
-	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
-	first = index & ~(PMD_FOLIO_PAGES - 1ULL);
-	folio = page_folio_at(mapping, index);
-	if (folio && folio_pages(folio) == PMD_FOLIO_PAGES && first >= vma->vm_pgoff &&
-	    (vma->vm_start >> PAGE_SHIFT) % PMD_FOLIO_PAGES == vma->vm_pgoff % PMD_FOLIO_PAGES)
-		on_around(slot, first, first + PMD_FOLIO_PAGES - 1);
-	return 0;
-}
-
-SEC("tp_btf/rss_stat")
-int BPF_PROG(fault_mapped, struct mm_struct *mm, int member)
+static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
+					 bool resolved)
 {
 	struct task_state *st;
 
-	if (member != MM_FILEPAGES)
-		return 0;
-	st = state_if_any();
-	if (!st || !(st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall())))
-		return 0;
-	bpf_find_vma(bpf_get_current_task_btf(), st->address, fault_vma, NULL, 0);
-	return 0;
+	if (resolved) {
+		st = state_get();
+		if (take_fault(st))
+			take_around(st, inode, slot);
+		else if (st)
+			fault_data(st);
+	}
+	on_around(slot, first, last, resolved);
+}
+
+/* The pages that a fault at an address maps if they are one PMD-sized folio; else none. */
+static __always_inline bool huge_range(struct address_space *mapping, __u64 index, __u64 vm_start,
+				       __u64 vm_pgoff, __u64 *first)
+{
+	struct folio *folio = page_folio_at(mapping, index);
+
+	*first = index & ~(PMD_FOLIO_PAGES - 1ULL);
+	return folio && folio_pages(folio) == PMD_FOLIO_PAGES && *first >= vm_pgoff &&
+	       (vm_start >> PAGE_SHIFT) % PMD_FOLIO_PAGES == vm_pgoff % PMD_FOLIO_PAGES;
 }
 
 /* Late hits: sleeps for I/O inside a lookup whose page was there, not yet read. */
@@ -436,15 +399,12 @@ static __always_inline int where_asleep(void *ctx)
 	return -1;
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
+/* A task goes to sleep for I/O: in a lookup of ours? CTX is the program's, for its stack. */
+static __always_inline void lookup_sleep(void *ctx)
 {
 	struct task_state *st;
-	int where;
+	int where = where_asleep(ctx);
 
-	if (!BPF_CORE_READ_BITFIELD(prev, in_iowait) || !task_counted())
-		return 0;
-	where = where_asleep(ctx);
 	if (where == WHERE_READ) {
 		st = state_get();
 		if (st && !st->slept) {
@@ -460,39 +420,6 @@ int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
 			on_fault(st->slot, st->index, HOW_LATE);
 		}
 	}
-	return 0;
-}
-
-/* Pages that enter and leave the cache, whoever moves them. */
-
-SEC("tp_btf/mm_filemap_add_to_page_cache")
-int BPF_PROG(page_insert, struct folio *folio)
-{
-	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, auto_files && task_counted());
-	__u32 nr;
-
-	if (slot < 0)
-		return 0;
-	nr = folio_pages(folio);
-	count(slot, COUNT_INSERTED, nr);
-	on_insert(slot, folio->index, nr);
-	return 0;
-}
-
-SEC("tp_btf/mm_filemap_delete_from_page_cache")
-int BPF_PROG(page_remove, struct folio *folio)
-{
-	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, false);
-	__u32 nr;
-
-	if (slot < 0)
-		return 0;
-	nr = folio_pages(folio);
-	count(slot, COUNT_REMOVED, nr);
-	on_remove(slot, folio->index, nr);
-	return 0;
 }
 
 #endif

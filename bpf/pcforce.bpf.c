@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pcforce: fires the trigger, and sees what becomes of the forced pages. */
-#include "lookup.bpf.h"
+#include "points.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -151,7 +151,7 @@ static __always_inline void note_lookup(__u32 slot, bool late)
 		__sync_fetch_and_add(&f->late, 1);
 }
 
-static __always_inline void on_miss(__u32 slot, struct inode *inode, __u64 index)
+static __always_inline void on_miss(__u32 slot, __u64 index)
 {
 	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
 	__u32 word;
@@ -189,12 +189,16 @@ static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
 		note_lookup(slot, false);
 }
 
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last)
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
 {
+	bool met = use_pages(slot, first, last);
+
+	if (!resolved)
+		return;
 	if (fire_on_hits)
 		fire(slot, first);
 	first_data(slot, first);
-	if (use_pages(slot, first, last))
+	if (met)
 		note_lookup(slot, false);
 }
 

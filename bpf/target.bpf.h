@@ -120,12 +120,13 @@ static __always_inline void read_name(struct file_name *name, struct inode *inod
 
 static __always_inline int new_slot(struct inode *inode, const struct file_key *key)
 {
-	const struct address_space_operations *ops = inode->i_mapping->a_ops;
+	const struct address_space_operations *ops = BPF_CORE_READ(inode, i_mapping, a_ops);
 	struct file_name *name;
 	__u32 slot, *raced;
 
 	/* Only regular files whose pages come from somewhere: not tmpfs. */
-	if ((inode->i_mode & 0xf000) != 0x8000 || (!ops->readahead && !ops->read_folio))
+	if ((BPF_CORE_READ(inode, i_mode) & 0xf000) != 0x8000 ||
+	    (!BPF_CORE_READ(ops, readahead) && !BPF_CORE_READ(ops, read_folio)))
 		return -1;
 	if (nr_slots >= max_slots)
 		return SLOT_OTHERS;
@@ -151,17 +152,19 @@ static __always_inline int new_slot(struct inode *inode, const struct file_key *
  * The slot of a file whose pages change, -1 if it is not watched. A new file
  * is taken up only if the current task is one that counts.
  */
-static __always_inline int file_slot(struct inode *inode, bool counted)
+static __always_inline int file_slot(struct inode *inode, bool typed, bool counted)
 {
-	unsigned long ino = inode->i_ino;
+	unsigned long ino = FIELD(typed, inode, i_ino);
+	struct super_block *sb;
 	struct file_key key;
 	__u32 *slot;
 
 	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
 		return -1;
 	key.ino = ino;
-	key.dev = inode->i_sb->s_dev;
-	key.gen = inode->i_generation;
+	sb = FIELD(typed, inode, i_sb);
+	key.dev = FIELD(typed, sb, s_dev);
+	key.gen = FIELD(typed, inode, i_generation);
 	if (ino == first_file.ino && key.dev == first_file.dev && key.gen == first_file.gen)
 		return SLOT_OTHERS + 1;
 	slot = bpf_map_lookup_elem(&files, &key);
@@ -173,15 +176,15 @@ static __always_inline int file_slot(struct inode *inode, bool counted)
 }
 
 /* The slot of a file that the current task accesses, -1 if that is not watched. */
-static __always_inline int access_slot(struct inode *inode)
+static __always_inline int access_slot(struct inode *inode, bool typed)
 {
-	unsigned long ino = inode->i_ino;
+	unsigned long ino = FIELD(typed, inode, i_ino);
 
 	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
 		return -1;
 	if (!task_counted())
 		return -1;
-	return file_slot(inode, true);
+	return file_slot(inode, typed, true);
 }
 
 /* COMMAND's descendants, threads and io_uring workers included. */

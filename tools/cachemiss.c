@@ -22,7 +22,7 @@
 
 static struct hook hooks[] = {
 	WATCH_HOOKS,
-	{ "insert", false, { { "tp_btf/mm_filemap_add_to_page_cache", "page_insert" } } },
+	HOOK_INSERT,
 };
 
 static struct options {
@@ -232,18 +232,20 @@ static void plan_filters(struct watch_options *w)
 static enum status load(const struct watch_options *w)
 {
 	struct watch_config cfg;
+	enum status status;
 	char *why = NULL;
 	int err;
 
-	if (hooks_plan(hooks, ARRAY_SIZE(hooks), &why))
-		return fail_with(why, STATUS_UNSUPPORTED);
+	cm.skel = cachemiss_bpf__open();
+	if (!cm.skel)
+		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
+	status = hooks_plan(hooks, ARRAY_SIZE(hooks), cm.skel->obj, &why);
+	if (status)
+		return fail_with(why, status);
 	err = watch_config(w, &cfg);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_FAILED);
 	watch_drop_hooks(hooks, ARRAY_SIZE(hooks), w, &cfg);
-	cm.skel = cachemiss_bpf__open();
-	if (!cm.skel)
-		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
 	WATCH_CONFIGURE(cm.skel, w, &cfg);
 	cm.skel->rodata->record_pages = opt.list != NULL;
 	if (!opt.list) {

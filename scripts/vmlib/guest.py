@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -20,6 +21,11 @@ bpftrace fio strace iproute2 attr xxd
 """.split()
 UNWANTED = re.compile(r"^/usr/(share/(doc|man|locale|info|lintian|bash-completion|zsh|"
                       r"applications|icons|fio|xfsprogs|initramfs-tools)|lib/systemd)(/|$)|^/etc/systemd")
+
+
+# The root image is a disk with one partition: its id, and where that begins, in sectors.
+DISK_ID = 0x70326370
+PARTITION_START = 2048
 
 
 class Failed(Exception):
@@ -161,7 +167,14 @@ def copy_source(tree):
 def command_script(args):
     """What init runs."""
     command = "exec bash -i" if args.shell else "exec " + shlex.join(args.command)
-    return f"cd {shlex.quote(ROOT)}\nexport PATH={shlex.quote(ROOT + '/build')}:$PATH\n{command}\n"
+    return f"cd {shlex.quote(ROOT)}\nexport PATH={shlex.quote(ROOT + '/build')}:{shlex.quote(ROOT + '/build/tests')}:$PATH\n{command}\n"
+
+
+def partition_table(sectors):
+    """An MBR with one partition: a kernel finds its root by the number of such a one without
+    an initramfs, and the order in which it finds its disks is up to chance."""
+    entry = struct.pack("<B3sB3sII", 0x80, b"\0\0\0", 0x83, b"\0\0\0", PARTITION_START, sectors)
+    return struct.pack("<440xI2x", DISK_ID) + entry + bytes(48) + b"\x55\xaa"
 
 
 def root_image(scratch, base, kernel, args):
@@ -183,7 +196,11 @@ def root_image(scratch, base, kernel, args):
         f.write(command_script(args))
     image = os.path.join(scratch, "root.img")
     kib = int(run("du", "-sk", "--apparent-size", tree).split()[0])
-    run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", tree,
-        image, f"{kib * 5 // 4 + 512 * 1024}k")
+    kib = kib * 5 // 4 + 512 * 1024
+    run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree,
+        "-E", f"root_owner=0:0,offset={PARTITION_START * 512}", image, f"{kib}k")
+    with open(image, "r+b") as f:
+        f.truncate(PARTITION_START * 512 + kib * 1024)
+        f.write(partition_table(kib * 2))
     shutil.rmtree(tree)
     return image

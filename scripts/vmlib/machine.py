@@ -47,13 +47,14 @@ def drive(name, path):
 
 
 def command_line(accel, kernel, disks, ports, args):
-    """Root and data are namespaces of one NVMe controller: so their order is certain."""
+    """Root and data are namespaces of one NVMe controller, in this order."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot",
                "-machine", "q35", "-smp", str(args.cpus), "-m", f"{args.mem >> 20}M",
                "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
                "-cpu", "host" if accel == "kvm" else "max",
                "-kernel", kernel.image, "-append",
-               "root=/dev/nvme0n1 rw init=/sbin/init console=ttyS0 panic=-1 oops=panic quiet "
+               f"root=PARTUUID={guest.DISK_ID:08x}-01 rootwait rw init=/sbin/init "
+               "console=ttyS0 panic=-1 oops=panic quiet "
                f"data_fs={args.fs} vm_shell={int(args.shell)} {args.append}",
                "-device", "nvme,id=nvme0,serial=page2cache", "-device", "virtio-rng-pci"]
     for nsid, path in enumerate(disks, 1):

@@ -42,29 +42,29 @@ bool engine_available(enum engine e, char **why)
 	}
 }
 
-/* Do the trigger's BPF programs load here? */
+/* Do the trigger's BPF programs load and attach here? Tries every hook there is. */
 static bool trigger_loads(char **why)
 {
-	struct pcforce_bpf *skel;
+	struct pcforce_bpf *skel = pcforce_bpf__open();
+	bool loads = false;
 	int err;
 
-	if (hooks_plan(tracker_hooks, tracker_nr_hooks, why))
-		return false;
-	skel = pcforce_bpf__open();
 	if (!skel) {
 		*why = hooks_load_error(-errno);
 		return false;
 	}
-	hooks_select(tracker_hooks, tracker_nr_hooks, skel->obj);
-	err = pcforce_bpf__load(skel);
-	if (!err)
-		err = hooks_attach(tracker_hooks, tracker_nr_hooks, skel->obj, why) ? -EOPNOTSUPP
-										    : 0;
-	else
-		*why = hooks_load_error(err);
+	if (!hooks_plan(tracker_hooks, tracker_nr_hooks, skel->obj, why)) {
+		hooks_select(tracker_hooks, tracker_nr_hooks, skel->obj);
+		err = pcforce_bpf__load(skel);
+		if (err)
+			*why = hooks_load_error(err);
+		else
+			loads = !hooks_attach(tracker_hooks, tracker_nr_hooks, skel->obj, why);
+	}
 	hooks_detach(tracker_hooks, tracker_nr_hooks);
+	hooks_try_all(tracker_hooks, tracker_nr_hooks, skel->obj);
 	pcforce_bpf__destroy(skel);
-	return !err;
+	return loads;
 }
 
 static void line(struct output *out, struct libscols_table *t, const char *kind, const char *name,
@@ -88,6 +88,22 @@ static void line(struct output *out, struct libscols_table *t, const char *kind,
 	}
 }
 
+/* A line for each of its hooks, the one in use first. */
+static void event_lines(struct output *out, struct libscols_table *t, const struct hook *h)
+{
+	const struct candidate *c;
+	size_t k;
+
+	if (h->chosen)
+		line(out, t, "event", h->event, h->chosen->hook, true, NULL);
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+		c = &h->candidates[k];
+		if (c != h->chosen)
+			line(out, t, "event", h->event, c->hook, !c->reason,
+			     c->reason ? c->reason : "not needed: there is a better one");
+	}
+}
+
 enum status check_print(struct output *out)
 {
 	static const char *const columns[] = { "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
@@ -108,15 +124,8 @@ enum status check_print(struct output *out)
 		line(out, t, "engine", engine_names[i], NULL, i == ENGINE_USER, engine_why);
 		free(engine_why);
 	}
-	for (i = 0; i < tracker_nr_hooks; i++) {
-		const struct hook *h = &tracker_hooks[i];
-
-		line(out, t, "event", h->event, h->chosen ? h->chosen->hook : NULL,
-		     loads && h->chosen,
-		     loads && h->chosen ? NULL
-		     : h->chosen	? why
-					: "this kernel has none of its hooks");
-	}
+	for (i = 0; i < tracker_nr_hooks; i++)
+		event_lines(out, t, &tracker_hooks[i]);
 	if (t) {
 		table_print(t);
 		output_flush(out);

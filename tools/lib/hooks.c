@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "attach.h"
 #include "hooks.h"
 
 static int quiet_print(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -21,51 +23,161 @@ void hooks_quiet_libbpf(void)
 	libbpf_set_print(quiet_print);
 }
 
-/* A BTF tracepoint exists if the kernel has the type of its handlers. */
-static bool has_tracepoint(const struct btf *btf, const char *name)
+/* The section of a candidate's program, NULL if it has no such program. */
+static const char *section_of(const struct bpf_object *obj, const struct candidate *c, size_t k)
 {
-	char type[128];
+	struct bpf_program *prog =
+		c->programs[k] ? bpf_object__find_program_by_name(obj, c->programs[k]) : NULL;
 
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+	return prog ? bpf_program__section_name(prog) : NULL;
 }
 
-static bool available(const struct btf *btf, const struct candidate *c)
+static void name_hooks(struct hook *hooks, size_t n, const struct bpf_object *obj)
 {
-	static const char tp[] = "tp_btf/";
-
-	return !strncmp(c->hook, tp, sizeof(tp) - 1) &&
-	       has_tracepoint(btf, c->hook + sizeof(tp) - 1);
-}
-
-int hooks_plan(struct hook *hooks, size_t n, char **why)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
+	const char *first, *second;
+	struct candidate *c;
 	size_t i, k;
-	int err = 0;
 
+	for (i = 0; i < n; i++) {
+		hooks[i].chosen = NULL;
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++) {
+			c = &hooks[i].candidates[k];
+			first = section_of(obj, c, 0);
+			second = section_of(obj, c, 1);
+			free(c->hook);
+			free(c->reason);
+			c->reason = NULL;
+			c->hook =
+				xasprintf("%s%s%s", first, second ? " " : "", second ? second : "");
+		}
+	}
+}
+
+/* Sets c->reason if one of its hooks is of no use. */
+static bool usable(const struct btf *btf, const struct bpf_object *obj, struct candidate *c)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && c->programs[k] && !c->reason; k++)
+		c->reason = hook_refused(btf, section_of(obj, c, k));
+	return !c->reason;
+}
+
+static bool of_kind(const struct candidate *c, int kind)
+{
+	return c->programs[0] && hook_kind(c->hook) == kind;
+}
+
+/* Is there a choice to be narrowed to this kind? */
+static bool has_kind(const struct hook *h, int kind)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES; k++) {
+		if (of_kind(&h->candidates[k], kind))
+			return true;
+	}
+	return false;
+}
+
+static void choose(struct hook *h, const struct btf *btf, const struct bpf_object *obj, int kind)
+{
+	bool narrow = kind >= 0 && has_kind(h, kind);
+	struct candidate *c;
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0] && !h->chosen; k++) {
+		c = &h->candidates[k];
+		if (narrow && !of_kind(c, kind)) {
+			free(c->reason);
+			c->reason = xstrdup("not asked for (PAGE2CACHE_HOOKS)");
+		} else if (usable(btf, obj, c)) {
+			h->chosen = c;
+		} else {
+			say_verbose("%s: not %s: %s", h->event, c->hook, c->reason);
+		}
+	}
+	say_verbose("%s: %s", h->event, h->chosen ? h->chosen->hook : "no hook");
+}
+
+/* The kind that PAGE2CACHE_HOOKS asks for, -1: any, -EINVAL: no such kind. */
+static int kind_asked(void)
+{
+	const char *name = getenv("PAGE2CACHE_HOOKS");
+	int kind;
+
+	if (!name || !*name)
+		return -1;
+	for (kind = 0; kind < NR_HOOK_KINDS; kind++) {
+		if (!strcmp(name, hook_kind_names[kind]))
+			return kind;
+	}
+	return -EINVAL;
+}
+
+static char *no_hook(const struct hook *h)
+{
+	char *text = xasprintf("this kernel has no hook for the event '%s'", h->event), *longer;
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+		longer = xasprintf("%s%s %s: %s", text, k ? ";" : ":", h->candidates[k].hook,
+				   h->candidates[k].reason);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why)
+{
+	int kind = kind_asked();
+	struct btf *btf;
+	size_t i;
+
+	if (kind == -EINVAL) {
+		*why = xasprintf("PAGE2CACHE_HOOKS=%s: not one of tp, fentry, kprobe",
+				 getenv("PAGE2CACHE_HOOKS"));
+		return STATUS_BAD_INPUT;
+	}
+	btf = btf__load_vmlinux_btf();
 	if (!btf) {
 		*why = xstrdup("this kernel shows no BTF (/sys/kernel/btf/vmlinux): it needs one "
 			       "built with CONFIG_DEBUG_INFO_BTF");
-		return -EOPNOTSUPP;
+		return STATUS_UNSUPPORTED;
 	}
-	for (i = 0; i < n && !err; i++) {
-		struct hook *h = &hooks[i];
-
-		for (k = 0; k < MAX_CANDIDATES && h->candidates[k].hook && !h->chosen; k++) {
-			if (available(btf, &h->candidates[k]))
-				h->chosen = &h->candidates[k];
-		}
-		say_verbose("%s: %s", h->event, h->chosen ? h->chosen->hook : "no hook");
-		if (!h->chosen && !h->optional) {
-			*why = xasprintf("this kernel has no hook for the event '%s': it needs %s "
-					 "(Linux 6.18 has it)",
-					 h->event, h->candidates[0].hook);
-			err = -EOPNOTSUPP;
-		}
+	name_hooks(hooks, n, obj);
+	*why = NULL;
+	for (i = 0; i < n; i++) {
+		choose(&hooks[i], btf, obj, kind);
+		if (!hooks[i].chosen && !hooks[i].optional && !*why)
+			*why = no_hook(&hooks[i]);
 	}
 	btf__free(btf);
-	return err;
+	return *why ? STATUS_UNSUPPORTED : STATUS_DONE;
+}
+
+void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	size_t i, k;
+
+	for (i = 0; btf && i < n; i++) {
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++)
+			usable(btf, obj, &hooks[i].candidates[k]);
+	}
+	btf__free(btf);
+}
+
+static bool is_chosen(const struct hook *h, const char *program)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && h->chosen && h->chosen->programs[k]; k++) {
+		if (!strcmp(h->chosen->programs[k], program))
+			return true;
+	}
+	return false;
 }
 
 void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj)
@@ -76,29 +188,35 @@ void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj)
 
 	bpf_object__for_each_program(prog, obj) {
 		chosen = false;
-		for (i = 0; i < n; i++) {
-			if (hooks[i].chosen &&
-			    !strcmp(hooks[i].chosen->program, bpf_program__name(prog)))
-				chosen = true;
-		}
+		for (i = 0; i < n && !chosen; i++)
+			chosen = is_chosen(&hooks[i], bpf_program__name(prog));
 		bpf_program__set_autoload(prog, chosen);
 	}
 }
 
-int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why)
+static int attach(struct hook *h, struct bpf_object *obj)
 {
 	struct bpf_program *prog;
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && h->chosen->programs[k]; k++) {
+		prog = bpf_object__find_program_by_name(obj, h->chosen->programs[k]);
+		h->links[k] = prog ? bpf_program__attach(prog) : NULL;
+		if (!h->links[k])
+			return prog ? -errno : -ENOENT;
+	}
+	return 0;
+}
+
+int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why)
+{
 	size_t i;
 	int err;
 
 	for (i = 0; i < n; i++) {
-		if (!hooks[i].chosen)
+		err = hooks[i].chosen ? attach(&hooks[i], obj) : 0;
+		if (!err)
 			continue;
-		prog = bpf_object__find_program_by_name(obj, hooks[i].chosen->program);
-		hooks[i].link = prog ? bpf_program__attach(prog) : NULL;
-		if (hooks[i].link)
-			continue;
-		err = prog ? -errno : -ENOENT;
 		*why = xasprintf("%s cannot be attached for the event '%s': %s",
 				 hooks[i].chosen->hook, hooks[i].event, strerror(-err));
 		hooks_detach(hooks, n);
@@ -107,14 +225,42 @@ int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **wh
 	return 0;
 }
 
+/* How often the kernel skipped the program behind a link. */
+static uint64_t skipped(const struct bpf_link *link)
+{
+	struct bpf_link_info link_info = { 0 };
+	struct bpf_prog_info prog_info = { 0 };
+	__u32 size = sizeof(link_info);
+	int prog;
+
+	if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &link_info, &size))
+		return 0;
+	prog = bpf_prog_get_fd_by_id(link_info.prog_id);
+	size = sizeof(prog_info);
+	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &prog_info, &size))
+		prog_info.recursion_misses = 0;
+	if (prog >= 0)
+		close(prog);
+	return prog_info.recursion_misses;
+}
+
 void hooks_detach(struct hook *hooks, size_t n)
 {
-	size_t i;
+	uint64_t missed = 0;
+	size_t i, k;
 
 	for (i = 0; i < n; i++) {
-		bpf_link__destroy(hooks[i].link);
-		hooks[i].link = NULL;
+		for (k = 0; k < MAX_PROGRAMS; k++) {
+			if (hooks[i].links[k])
+				missed += skipped(hooks[i].links[k]);
+			bpf_link__destroy(hooks[i].links[k]);
+			hooks[i].links[k] = NULL;
+		}
 	}
+	if (missed)
+		say("%llu events were not counted: the kernel does not run a program on a CPU "
+		    "that is in the middle of it",
+		    (unsigned long long)missed);
 }
 
 struct json_object *hooks_json(const struct hook *hooks, size_t n)

@@ -2,7 +2,7 @@
 /*
  * Hook plans. A plan is a table: each row a logical event, its candidates best
  * first, of which exactly one is attached. What a kernel has is looked up in
- * its BTF, never told from its version.
+ * its BTF or tried, never told from its version.
  */
 #ifndef PAGE2CACHE_HOOKS_H
 #define PAGE2CACHE_HOOKS_H
@@ -13,10 +13,12 @@
 #include "util.h"
 
 #define MAX_CANDIDATES 4
+#define MAX_PROGRAMS   2 /* of one candidate: an entry and a return, say */
 
 struct candidate {
-	const char *hook;    /* as users read it: tp_btf/NAME */
-	const char *program; /* in the BPF object */
+	const char *programs[MAX_PROGRAMS]; /* in the BPF object; its sections name the hooks */
+	char *hook;			    /* as users read it: tp_btf/NAME */
+	char *reason;			    /* why it is of no use here; NULL if it is */
 };
 
 struct hook {
@@ -24,16 +26,25 @@ struct hook {
 	bool optional; /* without it a count is null, nothing is wrong */
 	struct candidate candidates[MAX_CANDIDATES];
 	const struct candidate *chosen;
-	struct bpf_link *link;
+	struct bpf_link *links[MAX_PROGRAMS];
 };
 
-/* Choose candidates. Returns 0, or -EOPNOTSUPP with *why set: the event, and what would bring it. */
-int hooks_plan(struct hook *hooks, size_t n, char **why);
+/*
+ * Choose candidates for the programs of an object that is not loaded yet. The
+ * variable PAGE2CACHE_HOOKS (tp, fentry or kprobe) narrows the choice for the
+ * events that have a candidate of that kind. STATUS_UNSUPPORTED: *why says for
+ * which event nothing serves, and what would; STATUS_BAD_INPUT: the variable.
+ */
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why);
 /* Load the chosen programs only: to be called between open and load. */
 void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj);
 /* Returns 0, or -errno with *why set and nothing left attached. */
 int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why);
+/* Says so if the kernel skipped programs, as their CPU was in the middle of one. */
 void hooks_detach(struct hook *hooks, size_t n);
+
+/* Try those candidates, too, that the plan had no need for (--check). */
+void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj);
 
 /* { event: hook or null, ... } */
 struct json_object *hooks_json(const struct hook *hooks, size_t n);

@@ -96,21 +96,23 @@ static enum status load(struct tracker *t, const struct watch_options *opt, bool
 			char **why)
 {
 	struct watch_config cfg;
+	enum status status;
 	int err;
 
-	if (hooks_plan(tracker_hooks, tracker_nr_hooks, why))
+	t->skel = pcforce_bpf__open();
+	if (!t->skel) {
+		*why = hooks_load_error(-errno);
 		return STATUS_UNSUPPORTED;
+	}
+	status = hooks_plan(tracker_hooks, tracker_nr_hooks, t->skel->obj, why);
+	if (status)
+		return status;
 	err = watch_config(opt, &cfg);
 	if (err) {
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
 	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt, &cfg);
-	t->skel = pcforce_bpf__open();
-	if (!t->skel) {
-		*why = hooks_load_error(-errno);
-		return STATUS_UNSUPPORTED;
-	}
 	WATCH_CONFIGURE(t->skel, opt, &cfg);
 	t->skel->rodata->fire_on_hits = fire_on_hits;
 	t->words = lay_out(t);

@@ -38,19 +38,30 @@ struct watch {
 
 /* A row a line: */
 /* clang-format off */
-/* What turns the kernel's events into accesses: bpf/lookup.bpf.h, a row a program. */
+/*
+ * What turns the kernel's events into accesses: bpf/points.bpf.h. Linux 6.1 has no
+ * tracepoints for lookups and faults, 6.12 has; those of readahead are younger.
+ * At the end of a lookup and of fault-around the functions' return tells more
+ * than the tracepoints do: there these come second.
+ */
+#define HOOK_READ_LOOKUP \
+	{ "read_lookup", false, { { { "lookup_fexit" } }, { { "lookup_tp" } }, { { "lookup_kprobe", "lookup_kretprobe" } } } }
+#define HOOK_READ_MISS \
+	{ "read_miss", false, { { { "miss_tp" } }, { { "miss_fentry" } }, { { "miss_kprobe" } } } }
+#define HOOK_MMAP_ACCESS \
+	{ "mmap_access", false, { { { "fault_tp" } }, { { "fault_fentry" } }, { { "fault_kprobe" } } } }
+#define HOOK_MMAP_FAULT_AROUND \
+	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp", "around_rss" } }, { { "around_kprobe", "around_kretprobe" } } } }
+#define HOOK_PAGE_FAULT { "page_fault", false, { { { "begin_user", "begin_kernel" } } } }
+#define HOOK_LATE_HIT	{ "late_hit", true, { { { "task_sleep" } } } }
+#define HOOK_INSERT	{ "insert", false, { { { "page_insert" } } } }
+#define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
+#define HOOK_TASK_START { "task_start", true, { { { "task_new" } } } }
+#define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } } } }
+
 #define WATCH_HOOKS \
-	{ "read_lookup", false, { { "tp_btf/mm_filemap_get_pages", "lookup_end" } } }, \
-	{ "read_miss", false, { { "tp_btf/page_cache_sync_ra", "lookup_miss" } } }, \
-	{ "mmap_access", false, { { "tp_btf/mm_filemap_fault", "fault_visit" } } }, \
-	{ "mmap_fault_around", false, { { "tp_btf/mm_filemap_map_pages", "fault_around" } } }, \
-	{ "mmap_huge", false, { { "tp_btf/rss_stat", "fault_mapped" } } }, \
-	{ "page_fault_user", false, { { "tp_btf/page_fault_user", "fault_user" } } }, \
-	{ "page_fault_kernel", false, { { "tp_btf/page_fault_kernel", "fault_kernel" } } }, \
-	{ "late_hit", true, { { "tp_btf/sched_switch", "task_sleep" } } }, \
-	{ "removal", false, { { "tp_btf/mm_filemap_delete_from_page_cache", "page_remove" } } }, \
-	{ "task_start", true, { { "tp_btf/task_newtask", "task_new" } } }, \
-	{ "task_exit", true, { { "tp_btf/sched_process_exit", "task_exit" } } }
+	HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
+	HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
 /* clang-format on */
 
 /* Maps and memory are bounded: this many files without names, the rest is counted as one. */

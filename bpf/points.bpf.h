@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the programs attach. Each event has one program for each kind of hook
+ * that can serve it: a BTF tracepoint, fentry or fexit, a kprobe. The user side
+ * (tools/lib/hooks.c) loads one kind of each event; all of them come down to the
+ * same calls of lookup.bpf.h.
+ */
+#ifndef PAGE2CACHE_POINTS_BPF_H
+#define PAGE2CACHE_POINTS_BPF_H
+
+#include "lookup.bpf.h"
+
+/* Read lookups. */
+
+/*
+ * The last page of a read of filemap_get_pages(), whose second argument is the
+ * number of bytes, in older kernels (6.1) the iov_iter that holds it: a kernel
+ * address, which no read is as long as.
+ */
+static __always_inline __u64 lookup_last(__u64 pos, __u64 count_or_iter)
+{
+	__u64 bytes = count_or_iter;
+
+	if ((__s64)count_or_iter < 0)
+		bytes = BPF_CORE_READ((struct iov_iter *)count_or_iter, count);
+	return bytes ? (pos + bytes - 1) >> PAGE_SHIFT : pos >> PAGE_SHIFT;
+}
+
+SEC("tp_btf/mm_filemap_get_pages")
+int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsigned long last)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode, true);
+
+	if (slot >= 0)
+		lookup_end(slot, (__u64)inode, index, last);
+	else
+		forget_sleep();
+	return 0;
+}
+
+SEC("fexit/filemap_get_pages")
+int BPF_PROG(lookup_fexit, struct kiocb *iocb)
+{
+	struct inode *inode = iocb->ki_filp->f_mapping->host;
+	int slot = access_slot(inode, true);
+	__u64 pos = iocb->ki_pos, bytes = 0, ret = 0;
+
+	if (slot < 0) {
+		forget_sleep();
+		return 0;
+	}
+	bpf_get_func_arg(ctx, 1, &bytes);
+	bpf_get_func_ret(ctx, &ret);
+	if ((int)ret)
+		lookup_fail((__u64)inode, pos >> PAGE_SHIFT);
+	else
+		lookup_end(slot, (__u64)inode, pos >> PAGE_SHIFT, lookup_last(pos, bytes));
+	return 0;
+}
+
+static __always_inline void lookup_return(struct task_state *st, bool failed)
+{
+	struct call call = st->call;
+
+	st->call.inode = 0;
+	if (!call.inode || call.vmf)
+		return;
+	if (failed)
+		lookup_fail(call.inode, call.first);
+	else
+		lookup_end(call.slot, call.inode, call.first, call.last);
+}
+
+SEC("kprobe/filemap_get_pages")
+int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
+{
+	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_mapping, host);
+	int slot = access_slot(inode, false);
+	__u64 pos = BPF_CORE_READ(iocb, ki_pos);
+	struct task_state *st;
+
+	if (slot < 0) {
+		forget_sleep();
+		return 0;
+	}
+	st = state_get();
+	if (!st)
+		return 0;
+	/* The kernel watches only so many returns at a time: one that was lost is made up for. */
+	lookup_return(st, false);
+	st->call.inode = (__u64)inode;
+	st->call.vmf = 0;
+	st->call.first = pos >> PAGE_SHIFT;
+	st->call.last = lookup_last(pos, bytes);
+	st->call.slot = slot;
+	return 0;
+}
+
+SEC("kretprobe/filemap_get_pages")
+int BPF_KRETPROBE(lookup_kretprobe, int ret)
+{
+	struct task_state *st = state_if_any();
+
+	if (st)
+		lookup_return(st, ret != 0);
+	return 0;
+}
+
+static __always_inline void sync_readahead(struct address_space *mapping, struct inode *inode,
+					   bool typed, __u64 index, struct file_ra_state *ra)
+{
+	int slot = access_slot(inode, typed);
+
+	if (slot >= 0 && reads_file(mapping, ra))
+		lookup_miss(slot, (__u64)inode, index);
+}
+
+SEC("tp_btf/page_cache_sync_ra")
+int BPF_PROG(miss_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra)
+{
+	sync_readahead(inode->i_mapping, inode, true, index, ra);
+	return 0;
+}
+
+SEC("fentry/page_cache_sync_ra")
+int BPF_PROG(miss_fentry, struct readahead_control *ractl)
+{
+	sync_readahead(ractl->mapping, ractl->mapping->host, true, ractl->_index, ractl->ra);
+	return 0;
+}
+
+SEC("kprobe/page_cache_sync_ra")
+int BPF_KPROBE(miss_kprobe, struct readahead_control *ractl)
+{
+	struct address_space *mapping = BPF_CORE_READ(ractl, mapping);
+
+	sync_readahead(mapping, BPF_CORE_READ(mapping, host), false, BPF_CORE_READ(ractl, _index),
+		       BPF_CORE_READ(ractl, ra));
+	return 0;
+}
+
+/* Page faults. x86 alone has the tracepoints that say where one begins. */
+
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(begin_user, unsigned long address, struct pt_regs *regs, unsigned long error_code)
+{
+	begin_fault(address, error_code, ORIGIN_USER);
+	return 0;
+}
+
+SEC("tp_btf/page_fault_kernel")
+int BPF_PROG(begin_kernel, unsigned long address, struct pt_regs *regs, unsigned long error_code)
+{
+	begin_fault(address, error_code, ORIGIN_KERNEL);
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_fault")
+int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode, true);
+
+	if (slot >= 0)
+		fault_visit(slot, mapping, (__u64)inode, index);
+	return 0;
+}
+
+/* At its entry a fault beyond the end of the file, which is SIGBUS, has not been told apart. */
+static __always_inline void fault_enter(struct address_space *mapping, struct inode *inode,
+					bool typed, __u64 index)
+{
+	int slot = access_slot(inode, typed);
+	__u64 size = FIELD(typed, inode, i_size);
+
+	if (slot >= 0 && index < (size + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT)
+		fault_visit(slot, mapping, (__u64)inode, index);
+}
+
+SEC("fentry/filemap_fault")
+int BPF_PROG(fault_fentry, struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+
+	fault_enter(mapping, mapping->host, true, vmf->pgoff);
+	return 0;
+}
+
+SEC("kprobe/filemap_fault")
+int BPF_KPROBE(fault_kprobe, struct vm_fault *vmf)
+{
+	struct address_space *mapping = BPF_CORE_READ(vmf, vma, vm_file, f_mapping);
+
+	fault_enter(mapping, BPF_CORE_READ(mapping, host), false, BPF_CORE_READ(vmf, pgoff));
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_map_pages")
+int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsigned long last)
+{
+	struct inode *inode = mapping->host;
+	int slot = access_slot(inode, true);
+
+	if (slot >= 0)
+		fault_around(slot, (__u64)inode, first, last, true);
+	return 0;
+}
+
+/*
+ * Fault-around that maps a whole PMD-sized folio leaves filemap_map_pages()
+ * before its tracepoint. All that shows is that the process got more file
+ * pages while a fault of its own had no access yet; of which file, its
+ * address tells. The ordinary kind of fault-around comes by here as well.
+ */
+static long around_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
+{
+	struct task_state *st = state_if_any();
+	struct file *file = vma->vm_file;
+	struct address_space *mapping;
+	__u64 index, first;
+	int slot;
+
+	if (!st || !file)
+		return 0;
+	mapping = file->f_mapping;
+	slot = file_slot(mapping->host, true, true);
+	if (slot < 0)
+		return 0;
+	take_fault(st);
+	take_around(st, (__u64)mapping->host, slot);
+	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
+	if (huge_range(mapping, index, vma->vm_start, vma->vm_pgoff, &first))
+		on_around(slot, first, first + PMD_FOLIO_PAGES - 1, true);
+	return 0;
+}
+
+SEC("tp_btf/rss_stat")
+int BPF_PROG(around_rss, struct mm_struct *mm, int member)
+{
+	struct task_state *st;
+
+	if (member != MM_FILEPAGES)
+		return 0;
+	st = state_if_any();
+	if (!st || !(st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall())))
+		return 0;
+	bpf_find_vma(bpf_get_current_task_btf(), st->address, around_vma, NULL, 0);
+	return 0;
+}
+
+/* The range that was mapped: that asked for, as far as the file goes, or all of a huge folio. */
+static __always_inline void around_exit(struct vm_fault *vmf, struct address_space *mapping,
+					struct inode *inode, bool typed, int slot, __u64 first,
+					__u64 last, __u64 ret)
+{
+	struct vm_area_struct *vma = FIELD(typed, vmf, vma);
+	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT, huge;
+	bool resolved = ret & FAULT_NOPAGE;
+
+	if (last >= end)
+		last = end - 1;
+	if (resolved && huge_range(mapping, FIELD(typed, vmf, pgoff), FIELD(typed, vma, vm_start),
+				   FIELD(typed, vma, vm_pgoff), &huge)) {
+		first = huge;
+		last = huge + PMD_FOLIO_PAGES - 1;
+	}
+	if (end && first <= last)
+		fault_around(slot, (__u64)inode, first, last, resolved);
+}
+
+SEC("fexit/filemap_map_pages")
+int BPF_PROG(around_fexit, struct vm_fault *vmf, unsigned long first, unsigned long last,
+	     unsigned int ret)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	int slot = access_slot(mapping->host, true);
+
+	if (slot >= 0)
+		around_exit(vmf, mapping, mapping->host, true, slot, first, last, ret);
+	return 0;
+}
+
+SEC("kprobe/filemap_map_pages")
+int BPF_KPROBE(around_kprobe, struct vm_fault *vmf, unsigned long first, unsigned long last)
+{
+	struct inode *inode = BPF_CORE_READ(vmf, vma, vm_file, f_mapping, host);
+	int slot = access_slot(inode, false);
+	struct task_state *st;
+
+	if (slot < 0)
+		return 0;
+	st = state_get();
+	if (!st)
+		return 0;
+	st->call.inode = (__u64)inode;
+	st->call.vmf = (__u64)vmf;
+	st->call.first = first;
+	st->call.last = last;
+	st->call.slot = slot;
+	return 0;
+}
+
+SEC("kretprobe/filemap_map_pages")
+int BPF_KRETPROBE(around_kretprobe, unsigned int ret)
+{
+	struct task_state *st = state_if_any();
+	struct address_space *mapping;
+	struct vm_fault *vmf;
+
+	if (!st || !st->call.inode || !st->call.vmf)
+		return 0;
+	st->call.inode = 0;
+	vmf = (struct vm_fault *)st->call.vmf;
+	mapping = BPF_CORE_READ(vmf, vma, vm_file, f_mapping);
+	around_exit(vmf, mapping, BPF_CORE_READ(mapping, host), false, st->call.slot,
+		    st->call.first, st->call.last, ret);
+	return 0;
+}
+
+/* What every kernel has a tracepoint for. */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
+{
+	if (BPF_CORE_READ_BITFIELD(prev, in_iowait) && task_counted())
+		lookup_sleep(ctx);
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_add_to_page_cache")
+int BPF_PROG(page_insert, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	int slot = file_slot(inode, true, auto_files && task_counted());
+	__u32 nr;
+
+	if (slot < 0)
+		return 0;
+	nr = folio_pages(folio);
+	count(slot, COUNT_INSERTED, nr);
+	on_insert(slot, folio->index, nr);
+	return 0;
+}
+
+SEC("tp_btf/mm_filemap_delete_from_page_cache")
+int BPF_PROG(page_remove, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	int slot = file_slot(inode, true, false);
+	__u32 nr;
+
+	if (slot < 0)
+		return 0;
+	nr = folio_pages(folio);
+	count(slot, COUNT_REMOVED, nr);
+	on_remove(slot, folio->index, nr);
+	return 0;
+}
+
+#endif

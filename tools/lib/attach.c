@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "attach.h"
+#include "util.h"
+
+const char *const hook_kind_names[NR_HOOK_KINDS] = { "tp", "fentry", "kprobe" };
+
+static const struct {
+	const char *prefix;
+	enum hook_kind kind;
+} sections[] = {
+	{ "tp_btf/", HOOK_TP },	    { "fentry/", HOOK_FENTRY },	   { "fexit/", HOOK_FENTRY },
+	{ "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
+};
+
+int hook_kind(const char *section)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sections); i++) {
+		if (!strncmp(section, sections[i].prefix, strlen(sections[i].prefix)))
+			return sections[i].kind;
+	}
+	return -1;
+}
+
+/* A BTF tracepoint exists if the kernel has the type of its handlers. */
+static char *tracepoint_refused(const struct btf *btf, const char *name)
+{
+	char type[128];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	if (btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0)
+		return NULL;
+	return xstrdup("this kernel has no such tracepoint (Linux 6.18 has it)");
+}
+
+/* The smallest program there is, attached for a moment: only the kernel knows what it allows. */
+static char *fentry_refused(const struct btf *btf, const char *function)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
+	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog, link, err;
+
+	if (id < 0)
+		return xstrdup("this kernel has no such function (inlined or renamed)");
+	opts.attach_btf_id = id;
+	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, ARRAY_SIZE(nothing),
+			     &opts);
+	if (prog < 0)
+		return xasprintf("this kernel refuses BPF programs there: %s%s", strerror(-prog),
+				 prog == -EPERM ? " (lockdown, or no CAP_PERFMON)" : "");
+	link = bpf_raw_tracepoint_open(NULL, prog);
+	err = link < 0 ? -link : 0;
+	if (link >= 0)
+		close(link);
+	close(prog);
+	if (!err)
+		return NULL;
+	return xasprintf("this kernel does not let BPF programs attach there: %s%s", strerror(err),
+			 err == EPERM ? " (lockdown, or no CAP_PERFMON)" : "");
+}
+
+/* The number of the kernel's kind of perf event; -1 without kprobes. */
+static int kprobe_type(void)
+{
+	FILE *f = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
+	int type;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%d", &type) != 1)
+		type = -1;
+	fclose(f);
+	return type;
+}
+
+static char *kprobe_refused(const char *function)
+{
+	struct perf_event_attr attr = { .size = sizeof(attr) };
+	int type = kprobe_type(), fd;
+
+	if (type < 0)
+		return xstrdup("this kernel is built without kprobes");
+	attr.type = type;
+	attr.config1 = (uintptr_t)function;
+	fd = syscall(__NR_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd >= 0) {
+		close(fd);
+		return NULL;
+	}
+	if (errno == ENOENT)
+		return xstrdup("this kernel has no such function (inlined or renamed)");
+	return xasprintf("this kernel refuses kprobes there: %s", strerror(errno));
+}
+
+char *hook_refused(const struct btf *btf, const char *section)
+{
+	const char *name = strchr(section, '/');
+
+	switch (hook_kind(section)) {
+	case HOOK_TP:
+		return tracepoint_refused(btf, name + 1);
+	case HOOK_FENTRY:
+		return fentry_refused(btf, name + 1);
+	case HOOK_KPROBE:
+		return kprobe_refused(name + 1);
+	default:
+		return xasprintf("%s: not a kind of hook that this program knows", section);
+	}
+}
