@@ -106,6 +106,8 @@ def place(tree, path, source=None):
     there too."""
     source = source or path
     target = tree + path
+    if os.path.isdir(source) and not os.path.islink(source):
+        return
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if os.path.lexists(target):
         return
@@ -142,7 +144,7 @@ def base_tree():
         for folder in ("dev", "proc", "sys", "run", "tmp", "root", "data", "var/tmp", "etc", "mnt"):
             os.makedirs(os.path.join(tree, folder))
         for path in run("dpkg-query", "-L", *PACKAGES).splitlines():
-            if path.startswith("/") and not UNWANTED.match(path) and not os.path.isdir(path):
+            if path.startswith("/") and not UNWANTED.match(path):
                 place(tree, path)
         # Links that dpkg does not know: awk and its like.
         for name in ("awk",):

@@ -50,7 +50,7 @@ def command_line(accel, kernel, disks, ports, args):
     """Root and data are namespaces of one NVMe controller, in this order."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot",
                "-machine", "q35", "-smp", str(args.cpus), "-m", f"{args.mem >> 20}M",
-               "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
+               "-accel", "kvm" if accel == "kvm" else "tcg,thread=single",
                "-cpu", "host" if accel == "kvm" else "max",
                "-kernel", kernel.image, "-append",
                f"root=PARTUUID={guest.DISK_ID:08x}-01 rootwait rw init=/sbin/init "

@@ -16,6 +16,9 @@ BUILD=$(realpath "${O:-build}")
 CACHEMISS=$BUILD/cachemiss
 PCFORCE=$BUILD/pcforce
 PROGS=$BUILD/tests
+# In a guest under software emulation the same is done with less: PAGE2CACHE_TEST_QUICK=1
+FILE_SIZE=${PAGE2CACHE_TEST_QUICK:+4m} FILE_SIZE=${FILE_SIZE:-16m}
+ACCESSES=${PAGE2CACHE_TEST_QUICK:+300} ACCESSES=${ACCESSES:-1500}
 TAP_TESTS=0
 TAP_FAILED=0
 TAP_PLAN=
@@ -203,6 +206,14 @@ make_file()
 	"$PROGS/access" --create "$2" -n 0 --evict "$1" >/dev/null || bail "cannot make $1"
 }
 
+# nowait_reads: does a refused RWF_NOWAIT read start the I/O? Linux 6.1's starts nothing (IOCB_NOIO),
+# so it looks nothing up either.
+nowait_reads()
+{
+	make_file "$DIR/nowait" 64k
+	[ "$("$PROGS/access" --evict -m nowait-once -n 1 "$DIR/nowait" | jq .resident_after)" != 0 ]
+}
+
 # --- JSON
 
 # json FILE FILTER: compact, one line an answer
@@ -227,6 +238,65 @@ watched()
 	timeout -k 5 300 "$CACHEMISS" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR"
 	STATUS=$?
 	[ "$STATUS" -eq 0 ] || diag "cachemiss: status $STATUS: $(head -3 "$ERR")"
+}
+
+# scenario NAME PROGRAM OPTIONS...: for run_scenarios, which gives it a file of its own
+scenario()
+{
+	SCENARIOS+=("$1")
+	SCENARIO_COMMANDS+=("'$PROGS/$2' ${*:3}")
+}
+SCENARIOS=() SCENARIO_COMMANDS=()
+
+# run_scenarios: all of them under one cachemiss, each on a file that nobody else reads;
+# what the tool counted for scenario I is scenario_record I, what the program knew
+# $DIR/scenario.I.truth
+run_scenarios()
+{
+	local i f options=()
+
+	: >"$DIR/script"
+	for i in "${!SCENARIOS[@]}"; do
+		f=$DIR/scenario.$i
+		[ -e "$f" ] || make_file "$f" "$FILE_SIZE"
+		options+=(-f "$f")
+		echo "${SCENARIO_COMMANDS[i]} '$f' >'$f.truth' 2>'$f.err'" >>"$DIR/script"
+	done
+	rm -f "$DIR"/scenario.*.truth
+	watched "${options[@]}" -- bash "$DIR/script"
+	for i in "${!SCENARIOS[@]}"; do
+		[ ! -s "$DIR/scenario.$i.err" ] || diag "${SCENARIOS[i]}: $(head -3 "$DIR/scenario.$i.err")"
+	done
+}
+
+# compare_scenarios RECORD_FILTER TRUTH_FILTER [SUFFIX]: a check for each, what the two say is the same
+compare_scenarios()
+{
+	local i f
+	declare -A counted=() known=()
+
+	while IFS=$'\t' read -r f i; do
+		counted[$f]=$i
+	done < <(jq -r "select(.record == \"file\") | [.file, ($1 | tojson)] | join(\"\t\")" "$OUT")
+	while IFS=$'\t' read -r f i; do
+		known[${f%.truth}]=$i
+	done < <(jq -r "[input_filename, ($2 | tojson)] | join(\"\t\")" "$DIR"/scenario.*.truth)
+	for i in "${!SCENARIOS[@]}"; do
+		f=$DIR/scenario.$i
+		is "${counted[$f]:-}" "${known[$f]:-nothing}" "${SCENARIOS[i]}${3:-}"
+	done
+}
+
+# scenario_record I FILTER
+scenario_record()
+{
+	json "$OUT" "select(.record == \"file\" and .file == \"$DIR/scenario.$1\") | $2"
+}
+
+# The next scenarios are others.
+end_scenarios()
+{
+	SCENARIOS=() SCENARIO_COMMANDS=()
 }
 
 # background TOOL_OPTIONS...: cachemiss alone, ready when it has written its first record
@@ -289,6 +359,7 @@ trace_start()
 	dev=$(($(stat -c %Hd "$1") << 20 | $(stat -c %Ld "$1")))
 	echo 32768 >"$TRACE/buffer_size_kb"
 	for event in "${@:2}"; do
+		[ -e "$TRACE/events/$event" ] || return 1
 		echo "s_dev == $dev && i_ino == $(stat -c %i "$1")" >"$TRACE/events/$event/filter" &&
 			echo 1 >"$TRACE/events/$event/enable" || return 1
 	done

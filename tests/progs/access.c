@@ -249,9 +249,8 @@ static void *work(void *arg)
 			tell(w, &b);
 			i++;
 		}
-		/* mincore(2) alone cannot see I/O in flight: let it end. */
 		if (oracle.no_cachestat && !opt.blind)
-			nap_us(5000);
+			oracle_settle(&oracle);
 		while (opt.rate && now_us() - start < i * 1000000 / opt.rate)
 			;
 	}

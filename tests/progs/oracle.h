@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ struct oracle {
 	uint64_t page_size;
 	unsigned char *map; /* for mincore(2) alone: never touched */
 	bool no_cachestat;
+	int inflight; /* the disk's requests in flight, -1 if they cannot be told */
 };
 
 static inline void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
@@ -130,6 +132,26 @@ static inline bool oracle_wait_uptodate(struct oracle *o, uint64_t page)
 	return true;
 }
 
+/*
+ * Without cachestat(2) a page that is being read looks absent: wait until the disk
+ * has nothing to do. A request ends after its pages became valid.
+ */
+static inline void oracle_settle(struct oracle *o)
+{
+	unsigned int reads, writes;
+	char text[64];
+	ssize_t n;
+
+	do {
+		n = o->inflight < 0 ? -1 : pread(o->inflight, text, sizeof(text) - 1, 0);
+		if (n <= 0) {
+			nap_us(5000);
+			return;
+		}
+		text[n] = 0;
+	} while (sscanf(text, "%u %u", &reads, &writes) != 2 || reads + writes);
+}
+
 /* Whether this process has the address mapped: then touching it is no fault. */
 static inline bool oracle_mapped(struct oracle *o, const volatile void *addr)
 {
@@ -144,6 +166,7 @@ static inline bool oracle_mapped(struct oracle *o, const volatile void *addr)
 static inline void oracle_open(struct oracle *o, int fd)
 {
 	struct stat st;
+	char disk[64];
 
 	memset(o, 0, sizeof(*o));
 	if (fstat(fd, &st))
@@ -160,6 +183,10 @@ static inline void oracle_open(struct oracle *o, int fd)
 	o->map = mmap(NULL, o->size, PROT_READ, MAP_SHARED, fd, 0);
 	if (o->map == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
+	snprintf(disk, sizeof(disk), "/sys/dev/block/%u:%u/inflight", major(st.st_dev),
+		 minor(st.st_dev));
+	/* Some file systems have a device number of their own: no such disk. */
+	o->inflight = open(disk, O_RDONLY | O_CLOEXEC);
 	o->no_cachestat = oracle_count(o, 0, 1) < 0;
 	if (o->no_cachestat && errno != ENOSYS)
 		die("cachestat: %s", strerror(errno));

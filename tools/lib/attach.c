@@ -45,7 +45,7 @@ static char *tracepoint_refused(const struct btf *btf, const char *name)
 	return xstrdup("this kernel has no such tracepoint (Linux 6.18 has it)");
 }
 
-/* The smallest program there is, attached for a moment: only the kernel knows what it allows. */
+/* The smallest program there is: only the kernel knows what it allows. */
 static char *fentry_refused(const struct btf *btf, const char *function)
 {
 	static const struct bpf_insn nothing[] = {
@@ -53,7 +53,7 @@ static char *fentry_refused(const struct btf *btf, const char *function)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
-	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog, link, err;
+	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog;
 
 	if (id < 0)
 		return xstrdup("this kernel has no such function (inlined or renamed)");
@@ -63,15 +63,8 @@ static char *fentry_refused(const struct btf *btf, const char *function)
 	if (prog < 0)
 		return xasprintf("this kernel refuses BPF programs there: %s%s", strerror(-prog),
 				 prog == -EPERM ? " (lockdown, or no CAP_PERFMON)" : "");
-	link = bpf_raw_tracepoint_open(NULL, prog);
-	err = link < 0 ? -link : 0;
-	if (link >= 0)
-		close(link);
 	close(prog);
-	if (!err)
-		return NULL;
-	return xasprintf("this kernel does not let BPF programs attach there: %s%s", strerror(err),
-			 err == EPERM ? " (lockdown, or no CAP_PERFMON)" : "");
+	return NULL;
 }
 
 /* The number of the kernel's kind of perf event; -1 without kprobes. */

@@ -23,6 +23,8 @@ void hooks_quiet_libbpf(void)
 	libbpf_set_print(quiet_print);
 }
 
+#define ANY_KIND (-1)
+
 /* The section of a candidate's program, NULL if it has no such program. */
 static const char *section_of(const struct bpf_object *obj, const struct candidate *c, size_t k)
 {
@@ -65,49 +67,34 @@ static bool usable(const struct btf *btf, const struct bpf_object *obj, struct c
 
 static bool of_kind(const struct candidate *c, int kind)
 {
-	return c->programs[0] && hook_kind(c->hook) == kind;
+	return hook_kind(c->hook) == kind;
 }
 
-/* Is there a choice to be narrowed to this kind? */
-static bool has_kind(const struct hook *h, int kind)
-{
-	size_t k;
-
-	for (k = 0; k < MAX_CANDIDATES; k++) {
-		if (of_kind(&h->candidates[k], kind))
-			return true;
-	}
-	return false;
-}
-
+/* The first candidate that is usable and, if KIND is one, of that kind. */
 static void choose(struct hook *h, const struct btf *btf, const struct bpf_object *obj, int kind)
 {
-	bool narrow = kind >= 0 && has_kind(h, kind);
 	struct candidate *c;
 	size_t k;
 
 	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0] && !h->chosen; k++) {
 		c = &h->candidates[k];
-		if (narrow && !of_kind(c, kind)) {
-			free(c->reason);
-			c->reason = xstrdup("not asked for (PAGE2CACHE_HOOKS)");
-		} else if (usable(btf, obj, c)) {
+		if (kind != ANY_KIND && !of_kind(c, kind))
+			continue;
+		if (usable(btf, obj, c))
 			h->chosen = c;
-		} else {
+		else
 			say_verbose("%s: not %s: %s", h->event, c->hook, c->reason);
-		}
 	}
-	say_verbose("%s: %s", h->event, h->chosen ? h->chosen->hook : "no hook");
 }
 
-/* The kind that PAGE2CACHE_HOOKS asks for, -1: any, -EINVAL: no such kind. */
+/* The kind that PAGE2CACHE_HOOKS asks for, or -EINVAL: no such kind. */
 static int kind_asked(void)
 {
 	const char *name = getenv("PAGE2CACHE_HOOKS");
 	int kind;
 
 	if (!name || !*name)
-		return -1;
+		return ANY_KIND;
 	for (kind = 0; kind < NR_HOOK_KINDS; kind++) {
 		if (!strcmp(name, hook_kind_names[kind]))
 			return kind;
@@ -129,9 +116,34 @@ static char *no_hook(const struct hook *h)
 	return text;
 }
 
+/* No event at all is served by the kind that was asked for: why, of the first that could be. */
+static char *no_hook_of_kind(const struct hook *hooks, size_t n, int kind)
+{
+	const struct candidate *c;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++) {
+			c = &hooks[i].candidates[k];
+			if (of_kind(c, kind) && c->reason)
+				return xasprintf("this kernel serves no event with %s hooks, which "
+						 "PAGE2CACHE_HOOKS asks for: %s: %s",
+						 hook_kind_names[kind], c->hook, c->reason);
+		}
+	}
+	return xasprintf("no event has a %s hook", hook_kind_names[kind]);
+}
+
+/* Where there is a choice: an event with tracepoints only says nothing of what was asked for. */
+static bool has_choice(const struct hook *h)
+{
+	return h->candidates[1].programs[0];
+}
+
 enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why)
 {
 	int kind = kind_asked();
+	bool served = kind == ANY_KIND;
 	struct btf *btf;
 	size_t i;
 
@@ -149,10 +161,18 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 	name_hooks(hooks, n, obj);
 	*why = NULL;
 	for (i = 0; i < n; i++) {
-		choose(&hooks[i], btf, obj, kind);
+		if (kind != ANY_KIND)
+			choose(&hooks[i], btf, obj, kind);
+		served |= hooks[i].chosen && has_choice(&hooks[i]);
+		if (!hooks[i].chosen)
+			choose(&hooks[i], btf, obj, ANY_KIND);
+		say_verbose("%s: %s", hooks[i].event,
+			    hooks[i].chosen ? hooks[i].chosen->hook : "no hook");
 		if (!hooks[i].chosen && !hooks[i].optional && !*why)
 			*why = no_hook(&hooks[i]);
 	}
+	if (!served && !*why)
+		*why = no_hook_of_kind(hooks, n, kind);
 	btf__free(btf);
 	return *why ? STATUS_UNSUPPORTED : STATUS_DONE;
 }

@@ -30,10 +30,11 @@ struct hook {
 };
 
 /*
- * Choose candidates for the programs of an object that is not loaded yet. The
- * variable PAGE2CACHE_HOOKS (tp, fentry or kprobe) narrows the choice for the
- * events that have a candidate of that kind. STATUS_UNSUPPORTED: *why says for
- * which event nothing serves, and what would; STATUS_BAD_INPUT: the variable.
+ * Choose candidates for the programs of an object that is not loaded yet. Where
+ * the variable PAGE2CACHE_HOOKS asks for a kind (tp, fentry or kprobe), that is
+ * chosen for each event that this kernel has such a hook for.
+ * STATUS_UNSUPPORTED: *why says for which event nothing serves, or that none of
+ * the events is served by the kind asked for; STATUS_BAD_INPUT: no such kind.
  */
 enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why);
 /* Load the chosen programs only: to be called between open and load. */
