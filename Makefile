@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSI
 LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf -I$(O)
 
-TOOLS := cachemiss pcforce
+TOOLS := cachemiss ratrace pcforce
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS := $(BPFS:%=$(O)/%.skel.h)
 LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*.c))

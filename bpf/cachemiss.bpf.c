@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cachemiss: counts, miss latencies and, for a list, each page's first access. */
 #include "points.bpf.h"
+#include "bits.bpf.h"
+#include "latency.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool record_pages = false;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct file_latency);
-} latency SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -49,18 +44,6 @@ static __always_inline struct chunk_pages *chunk_get(__u32 slot, __u64 chunk)
 	return bpf_map_lookup_elem(&chunks, &key);
 }
 
-/* The bits of pages first..last that lie in a chunk. */
-static __always_inline __u64 chunk_mask(__u64 chunk, __u64 first, __u64 last)
-{
-	__u64 mask = ~0ULL;
-
-	if (chunk == first / 64)
-		mask &= ~0ULL << (first % 64);
-	if (chunk == last / 64)
-		mask &= ~0ULL >> (63 - last % 64);
-	return mask;
-}
-
 static __always_inline void send_run(__u32 slot, struct chunk_pages *c, __u64 index, __u32 nr,
 				     __u64 mask)
 {
@@ -80,15 +63,6 @@ static __always_inline void send_run(__u32 slot, struct chunk_pages *c, __u64 in
 	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 20))
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(r, flags);
-}
-
-/* BPF has no instruction for it. */
-static __always_inline __u32 popcount(__u64 x)
-{
-	x -= x >> 1 & 0x5555555555555555ULL;
-	x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
-	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	return x * 0x0101010101010101ULL >> 56;
 }
 
 /* List those pages of a chunk that are new, run by run. */
@@ -178,54 +152,9 @@ static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool 
 	list_pages(slot, first, last);
 }
 
-static __always_inline __u32 log2_u64(__u64 v)
-{
-	__u32 r = 0;
-
-	if (v >> 32) {
-		v >>= 32;
-		r = 32;
-	}
-	if (v >> 16) {
-		v >>= 16;
-		r += 16;
-	}
-	if (v >> 8) {
-		v >>= 8;
-		r += 8;
-	}
-	if (v >> 4) {
-		v >>= 4;
-		r += 4;
-	}
-	if (v >> 2) {
-		v >>= 2;
-		r += 2;
-	}
-	return r + (v >> 1);
-}
-
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 {
-	struct file_latency *l = bpf_map_lookup_elem(&latency, &slot);
-	__u64 at = ns, old;
-	__u32 log, i;
-
-	if (!l)
-		return;
-	if (ns >> LAT_SUB_BITS) {
-		log = log2_u64(ns);
-		at = ((log - LAT_SUB_BITS + 1) << LAT_SUB_BITS) +
-		     ((ns >> (log - LAT_SUB_BITS)) & ((1 << LAT_SUB_BITS) - 1));
-	}
-	if (at >= LAT_SLOTS)
-		at = LAT_SLOTS - 1;
-	__sync_fetch_and_add(&l->slots[at], 1);
-	for (i = 0; i < 4; i++) {
-		old = l->max_ns;
-		if (old >= ns || __sync_val_compare_and_swap(&l->max_ns, old, ns) == old)
-			break;
-	}
+	latency_add(slot, ns, 1);
 }
 
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)

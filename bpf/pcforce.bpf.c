@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pcforce: fires the trigger, and sees what becomes of the forced pages. */
 #include "points.bpf.h"
+#include "bits.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -96,18 +97,6 @@ struct page_walk {
 	__u32 met; /* forced pages among them */
 };
 
-/* Of pages first..last those that lie in the same word as the I-th of them. */
-static __always_inline __u64 walk_mask(const struct page_walk *w, __u32 i)
-{
-	__u64 chunk = w->first / 64 + i, mask = ~0ULL;
-
-	if (chunk == w->first / 64)
-		mask &= ~0ULL << (w->first % 64);
-	if (chunk == w->last / 64)
-		mask &= ~0ULL >> (63 - w->last % 64);
-	return mask;
-}
-
 #define MAX_WORDS 64 /* of one lookup or folio: 4096 pages */
 
 static long use_step(__u32 i, void *data)
@@ -120,7 +109,7 @@ static long use_step(__u32 i, void *data)
 	if (!f || w->first / 64 + i > w->last / 64 ||
 	    !find_word(f, (w->first / 64 + i) * 64, &word))
 		return 1;
-	bits = bits_of(&forced, word) & walk_mask(w, i);
+	bits = bits_of(&forced, word) & chunk_mask(w->first / 64 + i, w->first, w->last);
 	if (bits) {
 		w->met = 1;
 		set_bits(&used, word, bits);
@@ -221,7 +210,7 @@ static long remove_step(__u32 i, void *data)
 	if (!f || w->first / 64 + i > w->last / 64 ||
 	    !find_word(f, (w->first / 64 + i) * 64, &word))
 		return 1;
-	mask = walk_mask(w, i);
+	mask = chunk_mask(w->first / 64 + i, w->first, w->last);
 	ours = bits_of(&forced, word) & mask;
 	if (forcing)
 		set_bits(&removed, word, mask & ~ours);

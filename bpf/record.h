@@ -99,6 +99,59 @@ struct force_file {
 	__u64 polluted; /* misses on pages that forcing pushed out */
 };
 
+/* Who decided to read ahead. */
+enum ra_kind {
+	RA_SYNC,      /* a lookup or fault at an absent page */
+	RA_ASYNC,     /* one that met the marker page of a window */
+	RA_ORDER,     /* a fault, reading around its page */
+	RA_UNBOUNDED, /* a file system, past the end of the file (fs-verity's hashes) */
+	RA_FORCE,     /* readahead(2), fadvise(2) or madvise(2) */
+	NR_RA_KINDS,
+};
+
+#define RA_UNKNOWN ((__u32)-1) /* ra_pages, where a hook does not say */
+
+struct ra_record {
+	__u64 ts_ns; /* CLOCK_MONOTONIC */
+	__u64 index; /* of the access that led to it */
+	__u64 req_pages;
+	__u64 start; /* of the window, and how many pages it has */
+	__u32 size;
+	__u32 async_size;
+	__u32 order;
+	__u32 ra_pages; /* the most that the file's readahead reads at once */
+	__u32 pages_read;
+	__u32 slot;
+	__u32 pid;
+	__u32 tid;
+	__u32 kind; /* enum ra_kind */
+	__u32 pad;
+	char comm[16];
+};
+
+/* A task's decision, while it lasts. */
+struct ra_decision {
+	struct ra_record r;
+	__u64 inode;
+	__u64 from; /* the pages that it may read; to == 0: not known yet */
+	__u64 to;
+};
+
+/* Window sizes by powers of two. */
+#define RA_HIST 24
+
+struct ra_counts {
+	__u64 decisions[NR_RA_KINDS];
+	__u64 plain; /* of the sync ones: read what was asked for, no window */
+	__u64 pages_read;
+	__u64 pages_used;
+	__u64 pages_unused_removed;
+	__u64 lost_pages;  /* whose use could not be followed */
+	__u64 lost_events; /* records that the ring buffer had no room for */
+	__u64 windows[RA_HIST];
+	__u64 largest; /* window */
+};
+
 /* Address ranges of kernel functions, for "where does this task sleep". */
 enum where {
 	WHERE_READAHEAD, /* submits I/O of its own: not late */

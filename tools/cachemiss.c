@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cachemiss: which accesses to a file miss the page cache, and what they cost. */
-#include <argp.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "record.h"
 #include "cachemiss.skel.h"
-#include "hooks.h"
-#include "output.h"
 #include "recorder.h"
 #include "report.h"
 #include "residency.h"
-#include "session.h"
-#include "watch.h"
+#include "watcher.h"
 
 #define DEFAULT_INTERVAL_US 1000000
 #define RECORD_POLL_US	    50000
@@ -26,39 +20,24 @@ static struct hook hooks[] = {
 };
 
 static struct options {
-	const char **files;
-	size_t nr_files;
-	uint64_t pid;
-	const char *cgroup_dir;
-	bool everybody;
-	uint64_t duration_us;
 	const char *list;
-	bool json;
-	const char *out;
 	bool resident;
-	bool exit_command;
 	uint64_t interval_us;
 	uint64_t count;
-	char **command;
 } opt;
 
 static struct cachemiss {
+	struct watcher w;
 	struct cachemiss_bpf *skel;
-	struct watch watch;
 	struct ring_buffer *ring;
 	struct recorder recorder;
-	struct target *targets;
-	struct command command;
-	struct output out;
 	struct report report;
-	uint64_t start_ns;
 } cm;
 
 /* Options. */
 
 enum {
 	OPT_RESIDENT = 256,
-	OPT_EXIT_COMMAND
 };
 
 const char *argp_program_version = "cachemiss (page2cache) " VERSION;
@@ -77,88 +56,54 @@ static const char doc[] =
 	"Status: 0 done, 1 failed, 2 bad usage or input, 3 this kernel cannot do it.";
 
 static const struct argp_option argp_options[] = {
-	{ "file", 'f', "FILE", 0, "Watch this file (repeatable)", 0 },
-	{ "pid", 'p', "PID", 0, "Count this process only", 0 },
-	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
-	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
-	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
-	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
-	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
-	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
+
+static const struct argp_child argp_children[] = {
+	{ &run_argp, 0, NULL, 0 },
+	{ &filter_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void check_usage(const struct argp_state *state)
+{
+	const struct run_options *run = &cm.w.run;
+	const struct filter_options *filter = &cm.w.filter;
+
+	check_filters(state, run, filter);
+	if (opt.resident && (!run->nr_files || run->command || filter->pid || filter->cgroup_dir ||
+			     opt.interval_us || run->duration_us))
+		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
-	case 'f':
-		opt.files = xrealloc(opt.files, opt.nr_files + 1, sizeof(*opt.files));
-		opt.files[opt.nr_files++] = arg;
-		break;
-	case 'p':
-		if (parse_u64(arg, &opt.pid) || !opt.pid || opt.pid > INT32_MAX)
-			argp_error(state, "-p takes a process number, not '%s'", arg);
-		break;
-	case 'c':
-		opt.cgroup_dir = arg;
-		break;
-	case 'a':
-		opt.everybody = true;
-		break;
-	case 'd':
-		if (parse_seconds(arg, &opt.duration_us))
-			argp_error(state, "-d takes seconds, not '%s'", arg);
-		break;
 	case 'w':
 		opt.list = arg;
-		break;
-	case 'j':
-		opt.json = true;
-		break;
-	case 'O':
-		opt.out = arg;
-		break;
-	case 'v':
-		verbose = true;
 		break;
 	case OPT_RESIDENT:
 		opt.resident = true;
 		break;
-	case OPT_EXIT_COMMAND:
-		opt.exit_command = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &cm.w.run;
+		state->child_inputs[1] = &cm.w.filter;
 		break;
 	case ARGP_KEY_ARG:
-		if (state->quoted && state->next > state->quoted) {
-			opt.command = &state->argv[state->next - 1];
-			state->next = state->argc;
-		} else if (state->arg_num == 0) {
-			if (parse_seconds(arg, &opt.interval_us))
-				argp_error(state,
-					   "INTERVAL is in seconds, not '%s' "
-					   "(COMMAND follows --)",
-					   arg);
-		} else if (state->arg_num == 1) {
-			if (parse_u64(arg, &opt.count) || !opt.count)
-				argp_error(state, "COUNT is a number above 0, not '%s'", arg);
-		} else {
-			argp_error(state, "'%s' is one argument too many", arg);
-		}
+		if (after_dashes(state) || state->arg_num > 1)
+			return ARGP_ERR_UNKNOWN;
+		if (state->arg_num == 0 && parse_seconds(arg, &opt.interval_us))
+			argp_error(state,
+				   "INTERVAL is in seconds, not '%s' "
+				   "(COMMAND follows --)",
+				   arg);
+		if (state->arg_num == 1 && (parse_u64(arg, &opt.count) || !opt.count))
+			argp_error(state, "COUNT is a number above 0, not '%s'", arg);
 		break;
-	case ARGP_KEY_END:
-		if (state->quoted && !opt.command)
-			argp_error(state, "COMMAND is missing after --");
-		if (opt.command && opt.pid)
-			argp_error(state, "-p and COMMAND exclude each other");
-		if (opt.everybody && !opt.command)
-			argp_error(state, "-a goes with COMMAND");
-		if (opt.exit_command && !opt.command)
-			argp_error(state, "--exit-command goes with COMMAND");
-		if (opt.resident && (!opt.nr_files || opt.command || opt.pid || opt.cgroup_dir ||
-				     opt.interval_us || opt.duration_us))
-			argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+	case ARGP_KEY_SUCCESS:
+		check_usage(state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -169,68 +114,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_option,
+	.children = argp_children,
 	.args_doc = "[INTERVAL [COUNT]] [-- COMMAND...]",
 	.doc = doc,
 };
 
-/* Files. */
-
-static enum status open_targets(void)
-{
-	enum status status = STATUS_DONE;
-	char *why;
-	size_t i;
-
-	cm.targets = xcalloc(opt.nr_files, sizeof(*cm.targets));
-	for (i = 0; i < opt.nr_files; i++) {
-		if (target_open(&cm.targets[i], opt.files[i], &why) != TARGET_OK) {
-			say("%s", why);
-			free(why);
-			status = STATUS_BAD_INPUT;
-		}
-	}
-	return status;
-}
-
-static enum status resolve_targets(void)
-{
-	struct target **all = xcalloc(opt.nr_files, sizeof(*all));
-	char *why = NULL;
-	size_t i;
-	int err;
-
-	for (i = 0; i < opt.nr_files; i++)
-		all[i] = &cm.targets[i];
-	err = targets_resolve(all, opt.nr_files, &why);
-	free(all);
-	if (!err)
-		return STATUS_DONE;
-	say("%s", why);
-	free(why);
-	return err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED;
-}
-
 /* BPF. */
 
-static enum status fail_with(char *why, enum status status)
+static enum status load(void)
 {
-	say("%s", why);
-	free(why);
-	return status;
-}
-
-static void plan_filters(struct watch_options *w)
-{
-	memset(w, 0, sizeof(*w));
-	w->auto_files = !opt.nr_files;
-	w->tree = opt.command && !opt.everybody;
-	w->pid = opt.pid;
-	w->cgroup_dir = opt.cgroup_dir;
-	w->nr_files = opt.nr_files;
-}
-
-static enum status load(const struct watch_options *w)
-{
+	const struct watch_options *w = &cm.w.options;
 	struct watch_config cfg;
 	enum status status;
 	char *why = NULL;
@@ -253,11 +146,11 @@ static enum status load(const struct watch_options *w)
 		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
 	}
 	hooks_select(hooks, ARRAY_SIZE(hooks), cm.skel->obj);
-	err = watch_size(&cm.watch, cm.skel->obj, &cfg, w);
+	err = watch_size(&cm.w.watch, cm.skel->obj, &cfg, w);
 	err = err ? err : cachemiss_bpf__load(cm.skel);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
-	WATCH_BIND(&cm.watch, cm.skel);
+	WATCH_BIND(&cm.w.watch, cm.skel);
 	return STATUS_DONE;
 }
 
@@ -267,29 +160,15 @@ static int take_run(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-static enum status attach(const struct watch_options *w)
+static enum status attach(void)
 {
-	char *why = NULL;
-	size_t i;
-	int err;
-
-	if (w->cgroup_dir && watch_cgroup(&cm.watch, w->cgroup_dir, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
-	for (i = 0; i < opt.nr_files; i++) {
-		err = watch_file(&cm.watch, &cm.targets[i]);
-		if (err)
-			return fail_with(xasprintf("%s: %s", opt.files[i], strerror(-err)),
-					 STATUS_FAILED);
-	}
 	if (opt.list) {
 		cm.ring = ring_buffer__new(bpf_map__fd(cm.skel->maps.ring), take_run, NULL, NULL);
 		if (!cm.ring)
 			return fail_with(xasprintf("ring buffer: %s", strerror(errno)),
 					 STATUS_FAILED);
 	}
-	if (hooks_attach(hooks, ARRAY_SIZE(hooks), cm.skel->obj, &why))
-		return fail_with(why, STATUS_UNSUPPORTED);
-	return STATUS_DONE;
+	return watcher_attach(&cm.w, hooks, ARRAY_SIZE(hooks));
 }
 
 /* The run. */
@@ -303,42 +182,24 @@ static bool on_events(void *ctx)
 
 static void on_interval(void *ctx)
 {
-	report_interval(&cm.report, &cm.out, (now_ns() - cm.start_ns) / 1000);
+	report_interval(&cm.report, &cm.w.out, (now_ns() - cm.w.start_ns) / 1000);
 }
 
 static enum status run(void)
 {
+	const struct watch_options *w = &cm.w.options;
 	struct session s = {
-		.duration_us = opt.duration_us,
 		.interval_us = opt.interval_us,
 		.count = opt.count,
-		.command = opt.command ? &cm.command : NULL,
 		.event_fd = cm.ring ? ring_buffer__epoll_fd(cm.ring) : -1,
 		.poll_us = cm.ring ? RECORD_POLL_US : 0,
 		.on_events = on_events,
 		.on_interval = on_interval,
 	};
-	int err;
 
-	if (!s.interval_us && !opt.nr_files && !opt.pid && !opt.cgroup_dir && !opt.command)
+	if (!s.interval_us && w->auto_files && !w->pid && !w->cgroup_dir && !cm.w.run.command)
 		s.interval_us = DEFAULT_INTERVAL_US;
-	cm.start_ns = now_ns();
-	if (opt.command) {
-		err = command_fork(&cm.command);
-		if (!err && !opt.everybody)
-			err = watch_command(&cm.watch);
-		if (!err)
-			err = command_go(&cm.command);
-		if (err)
-			return fail_with(xasprintf("%s: %s", opt.command[0], strerror(-err)),
-					 STATUS_BAD_INPUT);
-	}
-	err = session_run(&s);
-	if (err)
-		return fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
-	if (s.signal == SIGTERM)
-		command_stop(&cm.command, SIGTERM);
-	return STATUS_DONE;
+	return watcher_run(&cm.w, &s);
 }
 
 static enum status write_list(void)
@@ -363,31 +224,18 @@ static enum status write_list(void)
 
 static enum status watch_main(void)
 {
-	struct watch_options w;
+	const struct command *command = cm.w.run.command ? &cm.w.command : NULL;
 	enum status status, ended;
-	char *why = NULL;
 
-	if (opt.command && command_find(&cm.command, opt.command, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
-	if (opt.pid && kill(opt.pid, 0) && errno == ESRCH)
-		return fail_with(xasprintf("-p %llu: no such process", (unsigned long long)opt.pid),
-				 STATUS_BAD_INPUT);
-	if (opt.cgroup_dir) {
-		int fd = cgroup_open(opt.cgroup_dir, &why);
-
-		if (fd < 0)
-			return fail_with(why, STATUS_BAD_INPUT);
-		close(fd);
-	}
-	plan_filters(&w);
-	status = load(&w);
-	status = status ? status : resolve_targets();
-	status = status ? status : attach(&w);
+	status = watcher_check(&cm.w);
+	status = status ? status : load();
+	status = status ? status : attach();
 	if (status)
 		return status;
-	report_init(&cm.report, &cm.watch, cm.targets, opt.nr_files, w.auto_files);
-	if (opt.json)
-		output_record(&cm.out, record_meta("cachemiss", hooks, ARRAY_SIZE(hooks)));
+	report_init(&cm.report, &cm.w.watch, cm.w.targets, cm.w.run.nr_files,
+		    cm.w.options.auto_files);
+	if (cm.w.out.json)
+		output_record(&cm.w.out, record_meta("cachemiss", hooks, ARRAY_SIZE(hooks)));
 	status = run();
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	hooks_detach(hooks, ARRAY_SIZE(hooks));
@@ -396,12 +244,10 @@ static enum status watch_main(void)
 	report_read(&cm.report);
 	if (opt.list)
 		status = write_list();
-	if (opt.command)
-		output_new_line(&cm.out);
-	ended = report_files(&cm.report, &cm.out, opt.command ? &cm.command : NULL);
-	if (*cm.watch.tasks_lost)
-		say("%llu of COMMAND's descendants could not be followed",
-		    (unsigned long long)*cm.watch.tasks_lost);
+	if (command)
+		output_new_line(&cm.w.out);
+	ended = report_files(&cm.report, &cm.w.out, command);
+	watch_complain(&cm.w.watch);
 	return status ? status : ended;
 }
 
@@ -416,13 +262,7 @@ int main(int argc, char **argv)
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
-	status = open_targets();
-	if (!status) {
-		err = output_open(&cm.out, opt.out, opt.json);
-		if (err)
-			status = fail_with(xasprintf("%s: %s", opt.out, strerror(-err)),
-					   STATUS_BAD_INPUT);
-	}
+	status = watcher_open(&cm.w);
 	if (!status && opt.list) {
 		err = recorder_open(&cm.recorder, opt.list);
 		if (err)
@@ -430,16 +270,11 @@ int main(int argc, char **argv)
 					   STATUS_BAD_INPUT);
 	}
 	if (!status)
-		status = opt.resident ? report_resident(cm.targets, opt.nr_files, &cm.out,
+		status = opt.resident ? report_resident(cm.w.targets, cm.w.run.nr_files, &cm.w.out,
 							opt.list ? &cm.recorder : NULL)
 				      : watch_main();
-	if (cm.out.f && output_close(&cm.out) && !status)
-		status = STATUS_FAILED;
 	recorder_free(&cm.recorder);
 	ring_buffer__free(cm.ring);
 	cachemiss_bpf__destroy(cm.skel);
-	watch_free(&cm.watch);
-	if (!status && opt.exit_command && cm.command.ended)
-		return command_exit_status(&cm.command);
-	return status;
+	return watcher_close(&cm.w, status);
 }

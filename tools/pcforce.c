@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pcforce: put the pages of a list into the page cache before they are missed. */
-#include <argp.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,20 +10,17 @@
 #include "check.h"
 #include "receipt.h"
 #include "session.h"
+#include "watcher.h"
 
 static struct options {
-	const char **files;
-	size_t nr_files;
+	struct run_options run;
 	const char *list;
 	enum engine engine;
 	int trigger; /* enum trigger, -1: the default */
-	bool now, check, dry_run, once, json, stale_ok, strict, exit_command;
-	uint64_t duration_us;
+	bool now, check, dry_run, once, stale_ok, strict;
 	uint64_t jobs;
 	uint64_t max_bytes;
 	uint64_t hold_ms;
-	const char *out;
-	char **command;
 } opt = { .engine = ENGINE_AUTO, .trigger = -1 };
 
 static struct pcforce {
@@ -47,7 +43,6 @@ enum {
 	OPT_HOLD,
 	OPT_STALE_OK,
 	OPT_STRICT,
-	OPT_EXIT_COMMAND,
 };
 
 const char *argp_program_version = "pcforce (page2cache) " VERSION;
@@ -68,7 +63,6 @@ static const char doc[] =
 	"4 not all requested pages became resident, or files of the list were gone or stale.";
 
 static const struct argp_option argp_options[] = {
-	{ "file", 'f', "FILE", 0, "The file to force (repeatable with --now)", 0 },
 	{ "offsets", 'o', "OFFSETS", 0, "The list of pages, - for standard input", 0 },
 	{ "engine", 'e', "ENGINE", 0, "auto, helper, kfunc or user", 0 },
 	{ "trigger", 't', "TRIGGER", 0, "access, miss, open or now", 0 },
@@ -76,17 +70,17 @@ static const struct argp_option argp_options[] = {
 	{ "check", OPT_CHECK, NULL, 0, "Show what this kernel allows, and why not", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Look at the list and the cache, read nothing", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Fire once; without COMMAND, then end", 0 },
-	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
 	{ "jobs", OPT_JOBS, "N", 0, "Submitting threads (1 to 64)", 0 },
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0, "Read no more than this (K, M, G, T)", 0 },
 	{ "hold", OPT_HOLD, "MS", 0, "Let who opens wait for the forcing, at most so long", 0 },
 	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "A newer modification time is a change, too", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
-	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
-	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
-	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static const struct argp_child argp_children[] = {
+	{ &run_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
 };
 
 /* The index of a name in a table of them, -1 if it has none. */
@@ -112,34 +106,26 @@ static void parse_engine(const char *arg, struct argp_state *state)
 
 static void check_usage(struct argp_state *state)
 {
-	if (state->quoted && !opt.command)
-		argp_error(state, "COMMAND is missing after --");
 	if (opt.check) {
-		if (opt.list || opt.nr_files || opt.command || opt.now || opt.dry_run)
+		if (opt.list || opt.run.nr_files || opt.run.command || opt.now || opt.dry_run)
 			argp_error(state, "--check takes -j and -O only");
 		return;
 	}
 	/* Looking is done at once as well. */
 	opt.now |= opt.dry_run;
-	if (opt.now && (opt.command || opt.trigger >= 0 || opt.hold_ms))
+	if (opt.now && (opt.run.command || opt.trigger >= 0 || opt.hold_ms))
 		argp_error(state, "--now and --dry-run take no COMMAND, trigger or --hold");
 	if (!opt.list && !opt.now)
 		argp_error(state, "-o OFFSETS, --now or --check is missing");
-	if (!opt.list && !opt.nr_files)
+	if (!opt.list && !opt.run.nr_files)
 		argp_error(state, "--now takes -f FILE or -o OFFSETS");
-	if (opt.list && opt.nr_files > 1)
+	if (opt.list && opt.run.nr_files > 1)
 		argp_error(state, "a list takes one -f at most");
-	if (opt.exit_command && !opt.command)
-		argp_error(state, "--exit-command goes with COMMAND");
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
-	case 'f':
-		opt.files = xrealloc(opt.files, opt.nr_files + 1, sizeof(*opt.files));
-		opt.files[opt.nr_files++] = arg;
-		break;
 	case 'o':
 		opt.list = arg;
 		break;
@@ -150,19 +136,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		opt.trigger = name_index(trigger_names, NR_TRIGGERS, arg);
 		if (opt.trigger < 0)
 			argp_error(state, "-t takes access, miss, open or now, not '%s'", arg);
-		break;
-	case 'd':
-		if (parse_seconds(arg, &opt.duration_us))
-			argp_error(state, "-d takes seconds, not '%s'", arg);
-		break;
-	case 'j':
-		opt.json = true;
-		break;
-	case 'O':
-		opt.out = arg;
-		break;
-	case 'v':
-		verbose = true;
 		break;
 	case OPT_NOW:
 		opt.now = true;
@@ -194,17 +167,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_STRICT:
 		opt.strict = true;
 		break;
-	case OPT_EXIT_COMMAND:
-		opt.exit_command = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &opt.run;
 		break;
-	case ARGP_KEY_ARG:
-		if (!state->quoted || state->next <= state->quoted)
-			argp_error(state, "'%s' is one argument too many (COMMAND follows --)",
-				   arg);
-		opt.command = &state->argv[state->next - 1];
-		state->next = state->argc;
-		break;
-	case ARGP_KEY_END:
+	case ARGP_KEY_SUCCESS:
 		check_usage(state);
 		break;
 	default:
@@ -216,16 +182,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_option,
+	.children = argp_children,
 	.args_doc = "[-- COMMAND...]",
 	.doc = doc,
 };
-
-static enum status fail_with(char *why, enum status status)
-{
-	say("%s", why);
-	free(why);
-	return status;
-}
 
 /* A list can name more files than a shell's soft limit lets a process open. */
 static void raise_file_limit(void)
@@ -241,7 +201,7 @@ static void raise_file_limit(void)
 static enum status load_list(void)
 {
 	struct list_options lo = {
-		.only_file = opt.nr_files ? opt.files[0] : NULL,
+		.only_file = opt.run.nr_files ? opt.run.files[0] : NULL,
 		.stale_ok = opt.stale_ok,
 		.strict = opt.strict,
 	};
@@ -251,7 +211,7 @@ static enum status load_list(void)
 
 	raise_file_limit();
 	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why)
-		       : list_whole_files(&pf.list, opt.files, opt.nr_files, &why);
+		       : list_whole_files(&pf.list, opt.run.files, opt.run.nr_files, &why);
 	if (err)
 		return fail_with(why, STATUS_BAD_INPUT);
 	for (i = 0; i < pf.list.nr_files; i++) {
@@ -323,11 +283,11 @@ static enum status prepare(void)
 
 static enum status watch(void)
 {
-	struct watch_options w = { .tree = opt.command != NULL, .nr_files = pf.list.nr_files };
+	struct watch_options w = { .tree = opt.run.command != NULL, .nr_files = pf.list.nr_files };
 	char *why = NULL;
 	enum status status;
 
-	if (opt.command && command_find(&pf.command, opt.command, &why))
+	if (opt.run.command && command_find(&pf.command, opt.run.command, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
 	status = tracker_open(&pf.tracker, &pf.list, &w, pf.firing.trigger == TRIGGER_ACCESS,
 			      firing_event, &pf.firing, &why);
@@ -338,7 +298,7 @@ static bool on_events(void *ctx)
 {
 	bool over = firing_over(&pf.firing);
 
-	return opt.command || !over;
+	return opt.run.command || !over;
 }
 
 /* Armed before COMMAND is let go, and not a moment before it exists. */
@@ -347,27 +307,27 @@ static enum status start(void)
 	char *why = NULL;
 	int err = 0;
 
-	if (opt.command)
+	if (opt.run.command)
 		err = command_fork(&pf.command);
-	if (!err && opt.command)
+	if (!err && opt.run.command)
 		err = watch_command(&pf.tracker.watch);
 	if (err)
-		return fail_with(xasprintf("%s: %s", opt.command[0], strerror(-err)),
+		return fail_with(xasprintf("%s: %s", opt.run.command[0], strerror(-err)),
 				 STATUS_FAILED);
 	if (firing_start(&pf.firing, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
 	/* Who waits for this record finds the trigger armed. */
-	if (opt.json) {
+	if (opt.run.json) {
 		struct json_object *meta = record_meta("pcforce", tracker_hooks, tracker_nr_hooks);
 
 		record_text(meta, "engine", engine_names[opt.engine]);
 		output_record(&pf.out, meta);
 	}
-	if (!opt.command)
+	if (!opt.run.command)
 		return STATUS_DONE;
 	err = command_go(&pf.command);
 	if (err)
-		return fail_with(xasprintf("%s: %s", opt.command[0], strerror(-err)),
+		return fail_with(xasprintf("%s: %s", opt.run.command[0], strerror(-err)),
 				 STATUS_BAD_INPUT);
 	return STATUS_DONE;
 }
@@ -375,8 +335,8 @@ static enum status start(void)
 static enum status run(void)
 {
 	struct session s = {
-		.duration_us = opt.duration_us,
-		.command = opt.command ? &pf.command : NULL,
+		.duration_us = opt.run.duration_us,
+		.command = opt.run.command ? &pf.command : NULL,
 		.on_events = on_events,
 	};
 	enum status status, receipts;
@@ -400,10 +360,10 @@ static enum status run(void)
 		return status;
 	if (s.signal == SIGTERM)
 		command_stop(&pf.command, SIGTERM);
-	if (opt.command)
+	if (opt.run.command)
 		output_new_line(&pf.out);
 	receipts = receipt_print(&pf.receipt);
-	if (opt.json && opt.command)
+	if (opt.run.json && opt.run.command)
 		output_record(&pf.out, record_command(&pf.command));
 	if (!pf.firing.fired_ns && pf.list.nr_extents)
 		say("the trigger did not fire: none of the list's files was %s",
@@ -418,7 +378,7 @@ static enum status force_main(void)
 	/* Only now: a list that comes from a pipe may never end. */
 	session_block_signals();
 	/* There is nothing to wait for with an empty list. */
-	opt.now |= !pf.list.nr_extents && !opt.command;
+	opt.now |= !pf.list.nr_extents && !opt.run.command;
 	status = choose_engine();
 	status = status ? status : prepare();
 	if (status)
@@ -439,9 +399,9 @@ int main(int argc, char **argv)
 	/* The list first: it may be what -O names, too. */
 	status = opt.check ? STATUS_DONE : load_list();
 	if (!status) {
-		err = output_open(&pf.out, opt.out, opt.json);
+		err = output_open(&pf.out, opt.run.out, opt.run.json);
 		if (err)
-			status = fail_with(xasprintf("%s: %s", opt.out, strerror(-err)),
+			status = fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)),
 					   STATUS_BAD_INPUT);
 	}
 	if (!status)
@@ -453,7 +413,7 @@ int main(int argc, char **argv)
 	force_free(&pf.force);
 	list_free(&pf.list);
 	/* A list that did not come in whole does not change what COMMAND says. */
-	if ((!status || status == STATUS_PARTIAL) && opt.exit_command && pf.command.ended)
+	if ((!status || status == STATUS_PARTIAL) && opt.run.exit_command && pf.command.ended)
 		return command_exit_status(&pf.command);
 	return status;
 }

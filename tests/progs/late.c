@@ -157,7 +157,9 @@ int main(int argc, char **argv)
 			if (process && waitpid(child, &status, WNOHANG) == child &&
 			    shared->started <= i)
 				die("the starter has died");
-		cached = oracle_cached(&oracle, target(i));
+		/* What readahead(2) has inserted is there, also where cachestat(2) is not to say so. */
+		cached = (oracle.no_cachestat && !nowait && shared->started > i) ||
+			 oracle_cached(&oracle, target(i));
 		uptodate = oracle_uptodate(&oracle, target(i));
 		getrusage(RUSAGE_THREAD, &before);
 		read_page(target(i));

@@ -67,40 +67,73 @@ static bool trigger_loads(char **why)
 	return loads;
 }
 
-static void line(struct output *out, struct libscols_table *t, const char *kind, const char *name,
-		 const char *hook, bool available, const char *reason)
+static void engine_line(struct output *out, struct libscols_table *t, enum engine e, bool available,
+			const char *reason)
 {
-	if (out->json) {
-		struct json_object *o = record_new("check");
+	struct json_object *o;
 
-		record_text(o, kind, name);
-		if (!strcmp(kind, "event"))
-			record_text(o, "hook", hook);
-		json_object_object_add(o, "available", json_object_new_boolean(available));
-		record_text(o, "reason", reason);
-		output_record(out, o);
-	} else {
-		char *cells[] = { cell_text(kind), cell_text(name), cell_text(hook ? hook : "-"),
+	if (!out->json) {
+		char *cells[] = { cell_text("engine"), cell_text(engine_names[e]), cell_text("-"),
 				  cell_text(available ? "yes" : "no"),
 				  cell_text(reason ? reason : "") };
 
 		table_row(t, cells, ARRAY_SIZE(cells));
+		return;
 	}
+	o = record_new("check");
+	record_text(o, "engine", engine_names[e]);
+	json_object_object_add(o, "available", json_object_new_boolean(available));
+	record_text(o, "reason", reason);
+	output_record(out, o);
 }
 
-/* A line for each of its hooks, the one in use first. */
-static void event_lines(struct output *out, struct libscols_table *t, const struct hook *h)
+static const char *candidate_reason(const struct hook *h, const struct candidate *c)
 {
+	return c->reason ? c->reason : c == h->chosen ? NULL : "not needed: there is a better one";
+}
+
+/* A record an event, with all of its hooks. */
+static void event_record(struct output *out, const struct hook *h, const char *why)
+{
+	struct json_object *o = record_new("check"), *all = json_object_new_array(), *one;
 	const struct candidate *c;
 	size_t k;
 
-	if (h->chosen)
-		line(out, t, "event", h->event, h->chosen->hook, true, NULL);
 	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
 		c = &h->candidates[k];
-		if (c != h->chosen)
-			line(out, t, "event", h->event, c->hook, !c->reason,
-			     c->reason ? c->reason : "not needed: there is a better one");
+		one = json_object_new_object();
+		record_text(one, "hook", c->hook);
+		json_object_object_add(one, "available", json_object_new_boolean(!c->reason));
+		record_text(one, "reason", candidate_reason(h, c));
+		json_object_array_add(all, one);
+	}
+	record_text(o, "event", h->event);
+	record_text(o, "hook", h->chosen ? h->chosen->hook : NULL);
+	json_object_object_add(o, "available", json_object_new_boolean(!why));
+	record_text(o, "reason", why);
+	json_object_object_add(o, "candidates", all);
+	output_record(out, o);
+}
+
+/* A line for each of its hooks, the one in use first. */
+static void event_lines(struct libscols_table *t, const struct hook *h)
+{
+	const struct candidate *c;
+	const char *reason;
+	size_t i, k;
+
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+			c = &h->candidates[k];
+			if ((c == h->chosen) == (i > 0))
+				continue;
+			reason = candidate_reason(h, c);
+			char *cells[] = { cell_text("event"), cell_text(h->event),
+					  cell_text(c->hook), cell_text(c->reason ? "no" : "yes"),
+					  cell_text(reason ? reason : "") };
+
+			table_row(t, cells, ARRAY_SIZE(cells));
+		}
 	}
 }
 
@@ -121,11 +154,20 @@ enum status check_print(struct output *out)
 		engine_why = NULL;
 		if (engine_available(i, &engine_why) && i == ENGINE_USER && !loads)
 			engine_why = xasprintf("only with --now: %s", why);
-		line(out, t, "engine", engine_names[i], NULL, i == ENGINE_USER, engine_why);
+		engine_line(out, t, i, i == ENGINE_USER, engine_why);
 		free(engine_why);
 	}
-	for (i = 0; i < tracker_nr_hooks; i++)
-		event_lines(out, t, &tracker_hooks[i]);
+	for (i = 0; i < tracker_nr_hooks; i++) {
+		const struct hook *h = &tracker_hooks[i];
+
+		if (t)
+			event_lines(t, h);
+		else
+			event_record(out, h,
+				     loads && h->chosen ? NULL
+				     : h->chosen	? why
+							: "this kernel has none of its hooks");
+	}
 	if (t) {
 		table_print(t);
 		output_flush(out);

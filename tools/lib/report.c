@@ -96,10 +96,10 @@ static int by_misses(const void *a, const void *b)
 		return x->a.misses < y->a.misses ? 1 : -1;
 	if (x->a.accesses != y->a.accesses)
 		return x->a.accesses < y->a.accesses ? 1 : -1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
+	return x->known.slot < y->known.slot ? -1 : x->known.slot > y->known.slot;
 }
 
-static void add_file(struct report *r, uint32_t slot, const struct file_key *key, char *path)
+static void add_file(struct report *r, const struct known_file *known)
 {
 	struct file_latency l = { 0 };
 	struct file_counts c = { 0 };
@@ -108,70 +108,36 @@ static void add_file(struct report *r, uint32_t slot, const struct file_key *key
 	r->files = xrealloc(r->files, r->nr_files + 1, sizeof(*r->files));
 	f = &r->files[r->nr_files++];
 	memset(f, 0, sizeof(*f));
-	f->slot = slot;
-	f->key = *key;
-	f->path = path;
-	watch_counts(r->watch, slot, &c);
+	f->known = *known;
+	watch_counts(r->watch, known->slot, &c);
 	account_derive(&c, r->watch->late_known, NULL, &f->a);
-	bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(r->watch->obj, "latency"), &slot, &l);
-	account_percentiles(&l, &f->lat);
-}
-
-/* Files that got their slot at their first access. */
-static void read_found(struct report *r)
-{
-	int files = bpf_object__find_map_fd_by_name(r->watch->obj, "files");
-	int names = bpf_object__find_map_fd_by_name(r->watch->obj, "names");
-	struct file_key key, *before = NULL;
-	struct mounts *m = mounts_read();
-	struct file_name name;
-	uint32_t slot;
-
-	while (!bpf_map_get_next_key(files, before, &key)) {
-		before = &key;
-		if (bpf_map_lookup_elem(files, &key, &slot) ||
-		    bpf_map_lookup_elem(names, &slot, &name))
-			continue;
-		add_file(r, slot, &key, mounts_path(m, &name));
-		if (!r->files[r->nr_files - 1].a.accesses) {
-			/* Something was inserted, nothing accessed: of no interest. */
-			r->nr_files--;
-			free(r->files[r->nr_files].path);
-		}
+	/* Found for something that was inserted, not accessed: of no interest. */
+	if (r->auto_files && !f->a.accesses) {
+		r->nr_files--;
+		return;
 	}
-	mounts_free(m);
-	qsort(r->files, r->nr_files, sizeof(*r->files), by_misses);
+	bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(r->watch->obj, "latency"), &known->slot,
+			    &l);
+	account_percentiles(&l, &f->lat);
 }
 
 void report_read(struct report *r)
 {
-	struct file_key none = { 0 };
 	size_t i;
 
-	for (i = 0; i < r->nr_targets; i++)
-		add_file(r, r->targets[i].slot, &r->targets[i].key, xstrdup(r->targets[i].path));
-	if (!r->auto_files)
-		return;
-	read_found(r);
-	add_file(r, SLOT_OTHERS, &none, NULL);
-	if (!r->files[r->nr_files - 1].a.accesses)
-		r->nr_files--;
-}
-
-static char *dev_text(uint32_t dev)
-{
-	return xasprintf("%u:%u", dev >> 20, dev & ((1U << 20) - 1));
+	files_read(&r->known, r->watch, r->targets, r->nr_targets, r->auto_files);
+	for (i = 0; i < r->known.nr; i++)
+		add_file(r, &r->known.files[i]);
+	if (r->auto_files)
+		qsort(r->files, r->nr_files, sizeof(*r->files), by_misses);
 }
 
 static void record_file(struct output *out, const struct report_file *f)
 {
 	struct json_object *o = record_new("file");
-	bool lat = f->lat.samples, others = f->slot == SLOT_OTHERS;
-	char *dev = dev_text(f->key.dev);
+	bool lat = f->lat.samples;
 
-	record_text(o, "file", f->path);
-	record_text(o, "dev", others ? NULL : dev);
-	record_u64_if(o, "ino", !others, f->key.ino);
+	record_file_name(o, &f->known);
 	record_account(o, &f->a);
 	record_us(o, "miss_us_p50", lat, f->lat.p50);
 	record_us(o, "miss_us_p90", lat, f->lat.p90);
@@ -179,17 +145,6 @@ static void record_file(struct output *out, const struct report_file *f)
 	record_us(o, "miss_us_max", lat, f->lat.max);
 	record_u64(o, "lost_events", f->a.lost_events);
 	output_record(out, o);
-	free(dev);
-}
-
-static char *file_cell(const struct report_file *f)
-{
-	if (f->path)
-		return xstrdup(f->path);
-	if (f->slot == SLOT_OTHERS)
-		return xstrdup("(files beyond the table's size)");
-	return xasprintf("(dev %u:%u, inode %llu)", f->key.dev >> 20, f->key.dev & ((1U << 20) - 1),
-			 (unsigned long long)f->key.ino);
 }
 
 static void print_table(const struct report *r, struct output *out)
@@ -223,7 +178,7 @@ static void print_table(const struct report *r, struct output *out)
 				  cell_us(lat, f->lat.p50),
 				  cell_us(lat, f->lat.p99),
 				  cell_us(lat, f->lat.max),
-				  file_cell(f) };
+				  file_cell(&f->known) };
 
 		table_row(t, cells, ARRAY_SIZE(cells));
 	}
@@ -252,8 +207,7 @@ enum status report_files(struct report *r, struct output *out, const struct comm
 		say("%" PRIu64 " events of the list were lost: pages are missing in it, "
 		    "the counts are exact",
 		    lost);
-	for (i = 0; i < r->nr_files; i++)
-		free(r->files[i].path);
+	files_free(&r->known);
 	free(r->files);
 	r->files = NULL;
 	r->nr_files = 0;
@@ -278,15 +232,15 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 	*sections = xcalloc(*n, sizeof(**sections));
 	for (i = 0; i < r->nr_files; i++) {
 		const struct report_file *f = &r->files[i];
-		struct offsets_section *s = &(*sections)[f->slot];
+		struct offsets_section *s = &(*sections)[f->known.slot];
 
 		if ((r->auto_files && !f->a.misses) || s->file)
 			continue;
-		if (!f->path || target_open(&t, f->path, &why) != TARGET_OK) {
+		if (!f->known.path || target_open(&t, f->known.path, &why) != TARGET_OK) {
 			unnamed++;
 			continue;
 		}
-		s->file = absolute(f->path);
+		s->file = absolute(f->known.path);
 		s->id = t.id;
 		s->page_size = page_size();
 		s->misses = f->a.misses;

@@ -3,16 +3,14 @@
 #ifndef PAGE2CACHE_REPORT_H
 #define PAGE2CACHE_REPORT_H
 
-#include "mounts.h"
+#include "files.h"
 #include "offsets.h"
 #include "output.h"
 #include "recorder.h"
 #include "watch.h"
 
 struct report_file {
-	uint32_t slot;
-	struct file_key key;
-	char *path; /* NULL: it could not be resolved */
+	struct known_file known;
 	struct account a;
 	struct percentiles lat;
 };
@@ -24,6 +22,7 @@ struct report {
 	bool auto_files;
 	struct account before; /* totals at the last interval */
 	unsigned int lines;    /* of intervals, for the heading */
+	struct files known;
 	struct report_file *files;
 	size_t nr_files;
 };

@@ -142,6 +142,13 @@ int watch_counts(struct watch *w, uint32_t slot, struct file_counts *sum)
 	return 0;
 }
 
+void watch_complain(const struct watch *w)
+{
+	if (*w->tasks_lost)
+		say("%llu of COMMAND's descendants could not be followed",
+		    (unsigned long long)*w->tasks_lost);
+}
+
 void watch_free(struct watch *w)
 {
 	free(w->per_cpu);

@@ -123,6 +123,9 @@ int watch_command(struct watch *w);
 /* Counters of one slot. Returns 0 or -errno. */
 int watch_counts(struct watch *w, uint32_t slot, struct file_counts *sum);
 
+/* Says so if not all of COMMAND's descendants were counted. */
+void watch_complain(const struct watch *w);
+
 void watch_free(struct watch *w);
 
 /* A cgroup v2 directory? Returns an O_RDONLY descriptor, or -errno with *why. */

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ratrace: what readahead decided, how many pages it read, and which of them
+ * were used.
+ *
+ * A decision is the outermost call: page_cache_sync_ra() and page_cache_async_ra()
+ * end in page_cache_ra_order() or page_cache_ra_unbounded(), which then say what
+ * became of it. A task has one at a time; it is over when the task goes on to
+ * something else.
+ */
+#include "points.bpf.h"
+#include "bits.bpf.h"
+#include "latency.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile bool tell_events = true;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 15);
+	__type(key, __u32); /* thread */
+	__type(value, struct ra_decision);
+} decisions SEC(".maps");
+
+__s64 open_decisions = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ra_counts);
+} ra_counts SEC(".maps");
+
+struct chunk_key {
+	__u64 chunk; /* page index / 64 */
+	__u64 slot;
+};
+
+/* Pages that readahead brought in and that are still there. */
+struct ra_chunk {
+	__u64 read;
+	__u64 used;
+	__u64 ts[64]; /* when each was read */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 20);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct chunk_key);
+	__type(value, struct ra_chunk);
+} chunks SEC(".maps");
+
+__u64 no_pages[sizeof(struct ra_chunk) / sizeof(__u64)]; /* zeros, too many for the stack */
+
+static __always_inline struct ra_counts *counts_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&ra_counts, &slot);
+}
+
+#define ADD(slot, field, by)                                       \
+	do {                                                       \
+		struct ra_counts *counts_ = counts_of(slot);       \
+		if (counts_)                                       \
+			__sync_fetch_and_add(&counts_->field, by); \
+	} while (0)
+
+/* Decisions. */
+
+static __always_inline struct ra_decision *decision_open(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return open_decisions > 0 ? bpf_map_lookup_elem(&decisions, &tid) : NULL;
+}
+
+static __always_inline void decision_end(void)
+{
+	struct ra_decision *d = decision_open();
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (!d)
+		return;
+	if (tell_events && bpf_ringbuf_output(&ring, &d->r, sizeof(d->r), 0))
+		ADD(d->r.slot, lost_events, 1);
+	if (!bpf_map_delete_elem(&decisions, &tid))
+		__sync_fetch_and_add(&open_decisions, -1);
+}
+
+static __always_inline struct ra_decision *decision_begin(__u32 slot, __u64 inode,
+							  enum ra_kind kind, __u64 index,
+							  __u64 req_pages, struct file_ra_state *ra)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct ra_decision d = {};
+	__u32 tid = id;
+
+	decision_end();
+	d.inode = inode;
+	d.r.ts_ns = bpf_ktime_get_ns();
+	d.r.index = index;
+	d.r.req_pages = req_pages;
+	d.r.start = index;
+	d.r.ra_pages = ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN;
+	d.r.slot = slot;
+	d.r.pid = id >> 32;
+	d.r.tid = tid;
+	d.r.kind = kind;
+	bpf_get_current_comm(d.r.comm, sizeof(d.r.comm));
+	if (kind < NR_RA_KINDS)
+		ADD(slot, decisions[kind], 1);
+	if (bpf_map_update_elem(&decisions, &tid, &d, BPF_ANY)) {
+		ADD(slot, lost_events, 1);
+		return NULL;
+	}
+	__sync_fetch_and_add(&open_decisions, 1);
+	return bpf_map_lookup_elem(&decisions, &tid);
+}
+
+static __always_inline void decision_window(struct ra_decision *d, __u64 start, __u32 size,
+					    __u32 async_size)
+{
+	struct ra_counts *c = counts_of(d->r.slot);
+	__u32 log = log2_u64(size);
+
+	d->r.start = start;
+	d->r.size = size;
+	d->r.async_size = async_size;
+	d->from = start;
+	d->to = start + size;
+	if (!c || !size)
+		return;
+	if (log < RA_HIST)
+		__sync_fetch_and_add(&c->windows[log], 1);
+	if (size > c->largest)
+		c->largest = size;
+}
+
+static __always_inline void read_ahead(struct inode *inode, bool typed, enum ra_kind kind,
+				       __u64 index, struct file_ra_state *ra, __u64 req_pages)
+{
+	int slot = access_slot(inode, typed);
+
+	if (slot >= 0)
+		decision_begin(slot, (__u64)inode, kind, index, req_pages, ra);
+}
+
+/* The page that the task's fault is about, if it just missed in this file. */
+static __always_inline __u64 fault_index(__u64 inode, __u64 otherwise)
+{
+	struct task_state *st = state_if_any();
+
+	return st && st->phase == FAULT_MISS && st->inode == inode ? st->index : otherwise;
+}
+
+static __always_inline void read_order(struct inode *inode, bool typed, __u64 index,
+				       struct file_ra_state *ra, __u32 order)
+{
+	int slot = access_slot(inode, typed);
+	struct ra_decision *d;
+
+	if (slot < 0)
+		return;
+	d = decision_open();
+	if (!d || d->inode != (__u64)inode || d->to || d->r.kind > RA_ASYNC)
+		d = decision_begin(slot, (__u64)inode, RA_ORDER, fault_index((__u64)inode, index),
+				   1, ra);
+	if (!d)
+		return;
+	d->r.order = order;
+	decision_window(d, index, BPF_CORE_READ(ra, size), BPF_CORE_READ(ra, async_size));
+}
+
+/* Part of the decision that is open? A window's rest, or a request in several parts. */
+static __always_inline bool continues(const struct ra_decision *d, __u64 inode, __u64 index)
+{
+	return d && d->inode == inode && d->r.kind <= RA_ORDER &&
+	       (!d->to || (index >= d->from && index <= d->to));
+}
+
+static __always_inline void read_unbounded(struct inode *inode, bool typed, __u64 index, __u64 nr,
+					   __u64 lookahead, struct file_ra_state *ra)
+{
+	int slot = access_slot(inode, typed);
+	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
+	struct ra_decision *d;
+
+	if (slot < 0)
+		return;
+	d = decision_open();
+	if (!continues(d, (__u64)inode, index)) {
+		/* do_page_cache_ra() stays within the file; who calls this directly need not. */
+		d = decision_begin(slot, (__u64)inode, index < end ? RA_FORCE : RA_UNBOUNDED, index,
+				   nr, ra);
+		if (d)
+			decision_window(d, index, nr, lookahead);
+		return;
+	}
+	if (!d->to) {
+		if (d->r.kind == RA_SYNC)
+			ADD(slot, plain, 1);
+		decision_window(d, index, nr, lookahead);
+	} else if (index + nr > d->to) {
+		/* A large request that is read in parts. */
+		d->r.size += index + nr - d->to;
+		d->to = index + nr;
+	}
+}
+
+/* Where they attach. */
+
+SEC("tp_btf/page_cache_sync_ra")
+int BPF_PROG(sync_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra,
+	     unsigned long req_pages)
+{
+	read_ahead(inode, true, RA_SYNC, index, ra, req_pages);
+	return 0;
+}
+
+SEC("fentry/page_cache_sync_ra")
+int BPF_PROG(sync_fentry, struct readahead_control *ractl, unsigned long req_pages)
+{
+	read_ahead(ractl->mapping->host, true, RA_SYNC, ractl->_index, ractl->ra, req_pages);
+	return 0;
+}
+
+SEC("kprobe/page_cache_sync_ra")
+int BPF_KPROBE(sync_kprobe, struct readahead_control *ractl, unsigned long req_pages)
+{
+	read_ahead(BPF_CORE_READ(ractl, mapping, host), false, RA_SYNC,
+		   BPF_CORE_READ(ractl, _index), BPF_CORE_READ(ractl, ra), req_pages);
+	return 0;
+}
+
+SEC("tp_btf/page_cache_async_ra")
+int BPF_PROG(async_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra,
+	     unsigned long req_pages)
+{
+	read_ahead(inode, true, RA_ASYNC, index, ra, req_pages);
+	return 0;
+}
+
+SEC("fentry/page_cache_async_ra")
+int BPF_PROG(async_fentry, struct readahead_control *ractl, struct folio *folio,
+	     unsigned long req_pages)
+{
+	read_ahead(ractl->mapping->host, true, RA_ASYNC, ractl->_index, ractl->ra, req_pages);
+	return 0;
+}
+
+SEC("kprobe/page_cache_async_ra")
+int BPF_KPROBE(async_kprobe, struct readahead_control *ractl, struct folio *folio,
+	       unsigned long req_pages)
+{
+	read_ahead(BPF_CORE_READ(ractl, mapping, host), false, RA_ASYNC,
+		   BPF_CORE_READ(ractl, _index), BPF_CORE_READ(ractl, ra), req_pages);
+	return 0;
+}
+
+/* The order is a field of the state in newer kernels, in older ones an argument. */
+struct file_ra_state___order {
+	unsigned short order;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 order_of(struct file_ra_state *ra, __u64 argument)
+{
+	if (bpf_core_field_exists(((struct file_ra_state___order *)0)->order))
+		return BPF_CORE_READ((struct file_ra_state___order *)ra, order);
+	return argument;
+}
+
+SEC("tp_btf/page_cache_ra_order")
+int BPF_PROG(order_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra)
+{
+	read_order(inode, true, index, ra, order_of(ra, 0));
+	return 0;
+}
+
+SEC("fentry/page_cache_ra_order")
+int BPF_PROG(order_fentry, struct readahead_control *ractl, struct file_ra_state *ra)
+{
+	__u64 order = 0;
+
+	bpf_get_func_arg(ctx, 2, &order);
+	read_order(ractl->mapping->host, true, ractl->_index, ra, order_of(ra, order));
+	return 0;
+}
+
+SEC("kprobe/page_cache_ra_order")
+int BPF_KPROBE(order_kprobe, struct readahead_control *ractl, struct file_ra_state *ra,
+	       unsigned int order)
+{
+	read_order(BPF_CORE_READ(ractl, mapping, host), false, BPF_CORE_READ(ractl, _index), ra,
+		   order_of(ra, order));
+	return 0;
+}
+
+SEC("tp_btf/page_cache_ra_unbounded")
+int BPF_PROG(unbounded_tp, struct inode *inode, unsigned long index, unsigned long nr,
+	     unsigned long lookahead)
+{
+	read_unbounded(inode, true, index, nr, lookahead, NULL);
+	return 0;
+}
+
+SEC("fentry/page_cache_ra_unbounded")
+int BPF_PROG(unbounded_fentry, struct readahead_control *ractl, unsigned long nr,
+	     unsigned long lookahead)
+{
+	read_unbounded(ractl->mapping->host, true, ractl->_index, nr, lookahead, ractl->ra);
+	return 0;
+}
+
+SEC("kprobe/page_cache_ra_unbounded")
+int BPF_KPROBE(unbounded_kprobe, struct readahead_control *ractl, unsigned long nr,
+	       unsigned long lookahead)
+{
+	read_unbounded(BPF_CORE_READ(ractl, mapping, host), false, BPF_CORE_READ(ractl, _index), nr,
+		       lookahead, BPF_CORE_READ(ractl, ra));
+	return 0;
+}
+
+/* What becomes of the pages. */
+
+struct page_walk {
+	__u64 first;
+	__u64 last;
+	__u64 now;
+	__u32 slot;
+};
+
+#define MAX_CHUNKS 64 /* of one lookup or folio: 4096 pages */
+
+static __always_inline struct ra_chunk *walk_chunk(const struct page_walk *w, __u32 i, __u64 *mask)
+{
+	struct chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
+
+	*mask = chunk_mask(key.chunk, w->first, w->last);
+	return bpf_map_lookup_elem(&chunks, &key);
+}
+
+static long read_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
+	struct ra_chunk *c;
+	__u64 mask;
+	int bit;
+
+	if (key.chunk > w->last / 64)
+		return 1;
+	c = walk_chunk(w, i, &mask);
+	if (!c) {
+		bpf_map_update_elem(&chunks, &key, no_pages, BPF_NOEXIST);
+		c = walk_chunk(w, i, &mask);
+	}
+	if (!c) {
+		ADD(w->slot, lost_pages, 1);
+		return 0;
+	}
+	__sync_fetch_and_and(&c->used, ~mask);
+	__sync_fetch_and_or(&c->read, mask);
+	for (bit = 0; bit < 64; bit++)
+		if (mask >> bit & 1)
+			c->ts[bit] = w->now;
+	return 0;
+}
+
+static long use_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct ra_chunk *c;
+	__u64 mask, age;
+	__u32 bit, times;
+
+	if (w->first / 64 + i > w->last / 64)
+		return 1;
+	c = walk_chunk(w, i, &mask);
+	if (!c)
+		return 0;
+	mask &= c->read;
+	mask &= ~__sync_fetch_and_or(&c->used, mask);
+	if (!mask)
+		return 0;
+	/* Pages that are used at once were mostly read at once: one age for all of them. */
+	bit = popcount((mask & -mask) - 1) & 63;
+	times = popcount(mask);
+	age = w->now - c->ts[bit];
+	latency_add(w->slot, age, times);
+	ADD(w->slot, pages_used, times);
+	return 0;
+}
+
+static long drop_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct ra_chunk *c;
+	__u64 mask;
+
+	if (w->first / 64 + i > w->last / 64)
+		return 1;
+	c = walk_chunk(w, i, &mask);
+	if (!c)
+		return 0;
+	mask &= __sync_fetch_and_and(&c->read, ~mask);
+	mask &= ~c->used;
+	if (mask)
+		ADD(w->slot, pages_unused_removed, popcount(mask));
+	return 0;
+}
+
+static __always_inline void use_pages(__u32 slot, __u64 first, __u64 last)
+{
+	struct page_walk w = { .first = first, .last = last, .slot = slot };
+
+	w.now = bpf_ktime_get_ns();
+	if (first / 64 == last / 64)
+		use_step(0, &w);
+	else
+		bpf_loop(MAX_CHUNKS, use_step, &w, 0);
+}
+
+static __always_inline void on_miss(__u32 slot, __u64 index)
+{
+}
+
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+{
+	decision_end();
+	use_pages(slot, index, last);
+}
+
+static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+{
+	/* A late hit is told twice. */
+	if (how == HOW_LATE)
+		return;
+	decision_end();
+	use_pages(slot, index, index);
+}
+
+static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
+{
+	decision_end();
+	use_pages(slot, first, last);
+}
+
+/* The page of a fault that missed has arrived: it was not there yet when the fault came. */
+static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
+{
+	decision_end();
+	use_pages(slot, index, index);
+}
+
+static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
+{
+	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct ra_decision *d = decision_open();
+
+	/* Others put pages in as well: writers, and lookups where readahead did not. */
+	if (!d || d->r.slot != slot || index >= d->to || w.last < d->from)
+		return;
+	d->r.pages_read += nr;
+	ADD(slot, pages_read, nr);
+	w.now = bpf_ktime_get_ns();
+	bpf_loop(MAX_CHUNKS, read_step, &w, 0);
+}
+
+static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
+{
+	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+
+	bpf_loop(MAX_CHUNKS, drop_step, &w, 0);
+}
