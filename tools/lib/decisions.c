@@ -139,6 +139,16 @@ static char *shape(const struct ra_counts *c)
 			 started + n[RA_ORDER], all);
 }
 
+/* Where most of it was for nothing: what would read less. */
+static const char *advice(const struct ra_counts *c)
+{
+	if (c->decisions[RA_FORCE] * 2 > decided(c))
+		return " yet";
+	if (c->decisions[RA_ORDER] * 2 > decided(c))
+		return " (MADV_RANDOM or a smaller read_ahead_kb reads less)";
+	return " (POSIX_FADV_RANDOM or a smaller read_ahead_kb reads less)";
+}
+
 char *ra_meaning(const struct ra_counts *c)
 {
 	char *text, *longer;
@@ -150,12 +160,11 @@ char *ra_meaning(const struct ra_counts *c)
 	if (!c->pages_read || c->lost_pages)
 		return text;
 	part = 100.0 * unused(c) / c->pages_read;
-	longer = xasprintf("%s; %.0f %% of what was read ahead was never used%s", text, part,
-			   part < 50				     ? ""
-			   : c->decisions[RA_FORCE] * 2 > decided(c) ? " yet"
-			   : c->decisions[RA_ORDER] * 2 > decided(c)
-				   ? " (MADV_RANDOM or a smaller read_ahead_kb reads less)"
-				   : " (POSIX_FADV_RANDOM or a smaller read_ahead_kb reads less)");
+	if (part < 0.5)
+		longer = xasprintf("%s; all that was read ahead was used", text);
+	else
+		longer = xasprintf("%s; %.0f %% of what was read ahead was never used%s", text,
+				   part, part < 50 ? "" : advice(c));
 	free(text);
 	return longer;
 }
