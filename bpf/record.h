@@ -64,7 +64,7 @@ struct file_name {
 	struct file_key key;
 	__u32 bytes; /* of names[]; 0: the path could not be read whole */
 	__u32 pad;
-	char names[NAME_BYTES];
+	char names[NAME_BYTES + 256]; /* one more, so that a verifier sees that it fits */
 };
 
 /* A run of pages that was accessed for the first time (cachemiss -w). */

@@ -84,12 +84,15 @@ static __always_inline bool task_counted(void)
 	return !filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1;
 }
 
+/* An AND that the compiler cannot see through: it stays, in this register. */
+#define KEEP_BITS(x, mask) asm volatile("%0 &= %1" : "+r"(x) : "i"(mask))
+
 /* A name for the file, any of its links: from the leaf up, as far as it fits. */
 static __always_inline void read_name(struct file_name *name, struct inode *inode)
 {
 	struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
 	struct dentry *dentry, *parent;
-	__u32 used = 0;
+	__u64 used = 0, len;
 	int level;
 
 	name->bytes = 0;
@@ -98,7 +101,6 @@ static __always_inline void read_name(struct file_name *name, struct inode *inod
 	dentry = (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
 	for (level = 0; level < NAME_LEVELS; level++) {
 		const unsigned char *text;
-		__u32 len;
 
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry) {
@@ -107,12 +109,14 @@ static __always_inline void read_name(struct file_name *name, struct inode *inod
 		}
 		text = BPF_CORE_READ(dentry, d_name.name);
 		len = BPF_CORE_READ(dentry, d_name.len) & 0xff;
-		if (used > NAME_BYTES - 257)
+		if (used + len >= NAME_BYTES)
 			return;
+		/* Older verifiers do not see it from the comparison. */
+		KEEP_BITS(used, NAME_BYTES - 1);
+		KEEP_BITS(len, 0xff);
 		bpf_probe_read_kernel(&name->names[used], len, text);
 		used += len;
-		if (used > NAME_BYTES - 1)
-			return;
+		KEEP_BITS(used, NAME_BYTES - 1);
 		name->names[used++] = 0;
 		dentry = parent;
 	}
