@@ -123,35 +123,26 @@ static const struct argp argp = {
 
 static enum status load(void)
 {
-	const struct watch_options *w = &cm.w.options;
 	struct watch_config cfg;
 	enum status status;
-	char *why = NULL;
-	int err;
 
 	cm.skel = cachemiss_bpf__open();
 	if (!cm.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = hooks_plan(hooks, ARRAY_SIZE(hooks), cm.skel->obj, &why);
+	status = watcher_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
 	if (status)
-		return fail_with(why, status);
-	err = watch_config(w, &cfg);
-	if (err)
-		return fail_with(hooks_load_error(err), STATUS_FAILED);
-	watch_drop_hooks(hooks, ARRAY_SIZE(hooks), w, &cfg);
-	WATCH_CONFIGURE(cm.skel, w, &cfg);
+		return status;
+	WATCH_CONFIGURE(cm.skel, &cm.w.options, &cfg);
 	cm.skel->rodata->record_pages = opt.list != NULL;
 	if (!opt.list) {
 		bpf_map__set_max_entries(cm.skel->maps.ring, 4096);
 		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
 	}
-	hooks_select(hooks, ARRAY_SIZE(hooks), cm.skel->obj);
-	err = watch_size(&cm.w.watch, cm.skel->obj, &cfg, w);
-	err = err ? err : cachemiss_bpf__load(cm.skel);
-	if (err)
-		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
-	WATCH_BIND(&cm.w.watch, cm.skel);
-	return STATUS_DONE;
+	status = watcher_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
+			      &cfg);
+	if (!status)
+		WATCH_BIND(&cm.w.watch, cm.skel);
+	return status;
 }
 
 static int take_run(void *ctx, void *data, size_t size)

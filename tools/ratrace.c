@@ -92,29 +92,21 @@ static enum status load(void)
 {
 	struct watch_config cfg;
 	enum status status;
-	char *why = NULL;
-	int err;
 
 	rt.skel = ratrace_bpf__open();
 	if (!rt.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = hooks_plan(hooks, ARRAY_SIZE(hooks), rt.skel->obj, &why);
+	status = watcher_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
 	if (status)
-		return fail_with(why, status);
-	err = watch_config(&rt.w.options, &cfg);
-	if (err)
-		return fail_with(hooks_load_error(err), STATUS_FAILED);
-	watch_drop_hooks(hooks, ARRAY_SIZE(hooks), &rt.w.options, &cfg);
+		return status;
 	WATCH_CONFIGURE(rt.skel, &rt.w.options, &cfg);
 	rt.skel->rodata->tell_events = !rt.summary_only;
 	bpf_map__set_max_entries(rt.skel->maps.ra_counts, cfg.max_slots);
-	hooks_select(hooks, ARRAY_SIZE(hooks), rt.skel->obj);
-	err = watch_size(&rt.w.watch, rt.skel->obj, &cfg, &rt.w.options);
-	err = err ? err : ratrace_bpf__load(rt.skel);
-	if (err)
-		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
-	WATCH_BIND(&rt.w.watch, rt.skel);
-	return STATUS_DONE;
+	status = watcher_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
+			      &cfg);
+	if (!status)
+		WATCH_BIND(&rt.w.watch, rt.skel);
+	return status;
 }
 
 static int take_event(void *ctx, void *data, size_t size)

@@ -65,6 +65,35 @@ enum status watcher_check(struct watcher *w)
 	return STATUS_DONE;
 }
 
+enum status watcher_plan(struct watcher *w, const struct bpf_object *obj, struct hook *hooks,
+			 size_t n, struct watch_config *cfg)
+{
+	enum status status;
+	char *why = NULL;
+	int err;
+
+	status = hooks_plan(hooks, n, obj, &why);
+	if (status)
+		return fail_with(why, status);
+	err = watch_config(&w->options, cfg);
+	if (err)
+		return fail_with(hooks_load_error(err), STATUS_FAILED);
+	watch_drop_hooks(hooks, n, &w->options, cfg);
+	return STATUS_DONE;
+}
+
+enum status watcher_load(struct watcher *w, struct bpf_object_skeleton *skeleton,
+			 struct bpf_object *obj, const struct hook *hooks, size_t n,
+			 const struct watch_config *cfg)
+{
+	int err;
+
+	hooks_select(hooks, n, obj);
+	err = watch_size(&w->watch, obj, cfg, &w->options);
+	err = err ? err : bpf_object__load_skeleton(skeleton);
+	return err ? fail_with(hooks_load_error(err), STATUS_UNSUPPORTED) : STATUS_DONE;
+}
+
 static enum status resolve_targets(struct watcher *w)
 {
 	struct target **all = xcalloc(w->run.nr_files, sizeof(*all));

@@ -26,6 +26,16 @@ enum status fail_with(char *why, enum status status);
 enum status watcher_open(struct watcher *w);
 /* COMMAND, process and cgroup: are they there? Nothing is attached yet. */
 enum status watcher_check(struct watcher *w);
+/*
+ * With the programs opened: choose their hooks and say what their read-only data
+ * is to be (WATCH_CONFIGURE); then, with that written, load what was chosen
+ * (WATCH_BIND follows).
+ */
+enum status watcher_plan(struct watcher *w, const struct bpf_object *obj, struct hook *hooks,
+			 size_t n, struct watch_config *cfg);
+enum status watcher_load(struct watcher *w, struct bpf_object_skeleton *skeleton,
+			 struct bpf_object *obj, const struct hook *hooks, size_t n,
+			 const struct watch_config *cfg);
 /* With the programs loaded: resolve and watch the files, then attach. */
 enum status watcher_attach(struct watcher *w, struct hook *hooks, size_t n);
 /* Start COMMAND and wait for the end of the session, whose end and command are set here. */
