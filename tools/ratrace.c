@@ -12,23 +12,11 @@
 
 #define EVENT_POLL_US 100000
 
-/* A row a line: */
-/* clang-format off */
 static struct hook hooks[] = {
-	{ "sync", false, { { { "sync_tp" } }, { { "sync_fentry" } }, { { "sync_kprobe" } } } },
-	{ "async", false, { { { "async_tp" } }, { { "async_fentry" } }, { { "async_kprobe" } } } },
-	{ "order", false, { { { "order_tp" } }, { { "order_fentry" } }, { { "order_kprobe" } } } },
-	{ "unbounded", false, { { { "unbounded_tp" } }, { { "unbounded_fentry" } }, { { "unbounded_kprobe" } } } },
-	HOOK_READ_LOOKUP,
-	HOOK_MMAP_ACCESS,
-	HOOK_MMAP_FAULT_AROUND,
-	HOOK_PAGE_FAULT,
-	HOOK_INSERT,
-	HOOK_REMOVAL,
-	HOOK_TASK_START,
-	HOOK_TASK_EXIT,
+	READAHEAD_HOOKS,	HOOK_READ_LOOKUP, HOOK_MMAP_ACCESS,
+	HOOK_MMAP_FAULT_AROUND, HOOK_PAGE_FAULT,  HOOK_INSERT,
+	HOOK_REMOVAL,		HOOK_TASK_START,  HOOK_TASK_EXIT,
 };
-/* clang-format on */
 
 static struct ratrace {
 	struct watcher w;

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "record.h"
 #include "pcforce.skel.h"
+#include "ratrace.skel.h"
 #include "table.h"
 #include "tracker.h"
 
@@ -42,28 +43,48 @@ bool engine_available(enum engine e, char **why)
 	}
 }
 
-/* Do the trigger's BPF programs load and attach here? Tries every hook there is. */
-static bool trigger_loads(char **why)
+/* Do the programs load and attach here? Tries every hook there is. */
+static bool attaches(struct bpf_object *obj, struct hook *hooks, size_t n, char **why)
 {
-	struct pcforce_bpf *skel = pcforce_bpf__open();
 	bool loads = false;
 	int err;
 
-	if (!skel) {
-		*why = hooks_load_error(-errno);
-		return false;
-	}
-	if (!hooks_plan(tracker_hooks, tracker_nr_hooks, skel->obj, why)) {
-		hooks_select(tracker_hooks, tracker_nr_hooks, skel->obj);
-		err = pcforce_bpf__load(skel);
+	if (!hooks_plan(hooks, n, obj, why)) {
+		hooks_select(hooks, n, obj);
+		err = bpf_object__load(obj);
 		if (err)
 			*why = hooks_load_error(err);
 		else
-			loads = !hooks_attach(tracker_hooks, tracker_nr_hooks, skel->obj, why);
+			loads = !hooks_attach(hooks, n, obj, why);
 	}
-	hooks_detach(tracker_hooks, tracker_nr_hooks);
-	hooks_try_all(tracker_hooks, tracker_nr_hooks, skel->obj);
+	hooks_detach(hooks, n);
+	hooks_try_all(hooks, n, obj);
+	return loads;
+}
+
+/* Those of the trigger, and of following what is forced. */
+static bool trigger_attaches(char **why)
+{
+	struct pcforce_bpf *skel = pcforce_bpf__open();
+	bool loads = skel && attaches(skel->obj, tracker_hooks, tracker_nr_hooks, why);
+
+	if (!skel)
+		*why = hooks_load_error(-errno);
 	pcforce_bpf__destroy(skel);
+	return loads;
+}
+
+/* What the other programs need beyond these. */
+static struct hook other_hooks[] = { READAHEAD_HOOKS, HOOK_INSERT };
+
+static bool others_attach(char **why)
+{
+	struct ratrace_bpf *skel = ratrace_bpf__open();
+	bool loads = skel && attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), why);
+
+	if (!skel)
+		*why = hooks_load_error(-errno);
+	ratrace_bpf__destroy(skel);
 	return loads;
 }
 
@@ -137,15 +158,32 @@ static void event_lines(struct libscols_table *t, const struct hook *h)
 	}
 }
 
+static void events_print(struct output *out, struct libscols_table *t, const struct hook *hooks,
+			 size_t n, bool loads, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (t)
+			event_lines(t, &hooks[i]);
+		else
+			event_record(out, &hooks[i],
+				     loads && hooks[i].chosen ? NULL
+				     : hooks[i].chosen	      ? why
+						       : "this kernel has none of its hooks");
+	}
+}
+
 enum status check_print(struct output *out)
 {
 	static const char *const columns[] = { "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
 	struct libscols_table *t = NULL;
-	char *why = NULL, *engine_why;
-	bool loads;
+	char *why = NULL, *others_why = NULL, *engine_why;
+	bool loads, others;
 	size_t i;
 
-	loads = trigger_loads(&why);
+	loads = trigger_attaches(&why);
+	others = others_attach(&others_why);
 	if (out->json)
 		output_record(out, record_meta("pcforce", tracker_hooks, tracker_nr_hooks));
 	else
@@ -157,21 +195,13 @@ enum status check_print(struct output *out)
 		engine_line(out, t, i, i == ENGINE_USER, engine_why);
 		free(engine_why);
 	}
-	for (i = 0; i < tracker_nr_hooks; i++) {
-		const struct hook *h = &tracker_hooks[i];
-
-		if (t)
-			event_lines(t, h);
-		else
-			event_record(out, h,
-				     loads && h->chosen ? NULL
-				     : h->chosen	? why
-							: "this kernel has none of its hooks");
-	}
+	events_print(out, t, tracker_hooks, tracker_nr_hooks, loads, why);
+	events_print(out, t, other_hooks, ARRAY_SIZE(other_hooks), others, others_why);
 	if (t) {
 		table_print(t);
 		output_flush(out);
 	}
 	free(why);
+	free(others_why);
 	return STATUS_DONE;
 }

@@ -59,6 +59,13 @@ struct watch {
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } } } }
 #define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } } } }
 
+/* What readahead decides: bpf/ratrace.bpf.c. */
+#define READAHEAD_HOOKS \
+	{ "readahead_sync", false, { { { "sync_tp" } }, { { "sync_fentry" } }, { { "sync_kprobe" } } } }, \
+	{ "readahead_async", false, { { { "async_tp" } }, { { "async_fentry" } }, { { "async_kprobe" } } } }, \
+	{ "readahead_order", false, { { { "order_tp" } }, { { "order_fentry" } }, { { "order_kprobe" } } } }, \
+	{ "readahead_unbounded", false, { { { "unbounded_tp" } }, { { "unbounded_fentry" } }, { { "unbounded_kprobe" } } } }
+
 #define WATCH_HOOKS \
 	HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
 	HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
