@@ -69,7 +69,9 @@ struct task_state {
 	__u64 address;	  /* that the latest exception was about */
 	struct call call; /* kprobes: what the function was asked for, until it returns */
 	__u32 slot;
-	__u32 open; /* read lookups of this task that missed and are not closed */
+	__u32 open;	 /* read lookups of this task that missed and are not closed */
+	__u64 neighbour; /* struct page, 0: none */
+	__s32 neighbour_count;
 	__u8 phase;
 	__u8 origin;
 	__u8 slept;	/* for I/O, inside a read lookup */
@@ -273,6 +275,7 @@ static __always_inline void begin_fault(__u64 address, __u64 error_code, enum fa
 	if (!st)
 		return;
 	st->address = address;
+	st->neighbour = 0;
 	st->origin = error_code & X86_PF_PROT ? ORIGIN_TAKEN : origin;
 }
 
@@ -312,6 +315,57 @@ static __always_inline void fault_data(struct task_state *st)
 	st->ts = 0;
 }
 
+/*
+ * Which pages a fault maps beyond its own. Where the folio lies in the mapping,
+ * within one page table, Linux 6.18 maps all of it (mm/memory.c, finish_fault();
+ * mm/filemap.c, filemap_map_pages()); older kernels do so only if it is as large
+ * as a page table. That is learned by looking: a fault that maps a page raises
+ * the map count of its neighbour in the folio, too, or does not.
+ */
+bool maps_folios = false;
+
+static __always_inline bool folio_is_mapped(struct address_space *mapping, __u64 index,
+					    struct vm_area_struct *vma, __u64 *first, __u64 *last)
+{
+	struct folio *folio = page_folio_at(mapping, index);
+	__u64 start = BPF_CORE_READ(vma, vm_start), pgoff = BPF_CORE_READ(vma, vm_pgoff);
+	__u64 pages = (BPF_CORE_READ(vma, vm_end) - start) >> PAGE_SHIFT, from;
+	__u32 nr;
+
+	if (!folio)
+		return false;
+	nr = folio_pages(folio);
+	if (nr == 1 || (nr != PMD_FOLIO_PAGES && !maps_folios))
+		return false;
+	*first = BPF_CORE_READ(folio, index);
+	*last = *first + nr - 1;
+	if (*first < pgoff || *last >= pgoff + pages)
+		return false;
+	from = (start >> PAGE_SHIFT) + *first - pgoff;
+	return from / PMD_FOLIO_PAGES == (from + nr - 1) / PMD_FOLIO_PAGES;
+}
+
+/* The map count of a page; it begins at -1. */
+static __always_inline int map_count(__u64 page)
+{
+	return BPF_CORE_READ((struct page *)page, _mapcount.counter);
+}
+
+/* Before a fault maps the page at an index: remember its neighbour in a large folio. */
+static __always_inline void note_neighbour(struct task_state *st, struct address_space *mapping,
+					   __u64 index)
+{
+	struct folio *folio = page_folio_at(mapping, index);
+	__u64 at;
+
+	if (!folio || folio_pages(folio) == 1)
+		return;
+	at = index - BPF_CORE_READ(folio, index);
+	at = at ? at - 1 : at + 1;
+	st->neighbour = (__u64)folio + at * bpf_core_type_size(struct page);
+	st->neighbour_count = map_count(st->neighbour);
+}
+
 /* filemap_fault() for a page within the file. */
 static __always_inline void fault_visit(__u32 slot, struct address_space *mapping, __u64 inode,
 					__u64 index)
@@ -325,6 +379,7 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 			first = true;
 		} else if (st->phase != FAULT_NONE && st->index == index) {
 			fault_data(st);
+			note_neighbour(st, mapping, index);
 			return;
 		}
 	}
@@ -342,6 +397,8 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 		st->slot = slot;
 		st->ts = present ? 0 : bpf_ktime_get_ns();
 		st->readahead = 0;
+		if (present)
+			note_neighbour(st, mapping, index);
 	}
 	if (!present)
 		on_miss(slot, index);
@@ -365,17 +422,6 @@ static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, _
 			fault_data(st);
 	}
 	on_around(slot, first, last, resolved);
-}
-
-/* The pages that a fault at an address maps if they are one PMD-sized folio; else none. */
-static __always_inline bool huge_range(struct address_space *mapping, __u64 index, __u64 vm_start,
-				       __u64 vm_pgoff, __u64 *first)
-{
-	struct folio *folio = page_folio_at(mapping, index);
-
-	*first = index & ~(PMD_FOLIO_PAGES - 1ULL);
-	return folio && folio_pages(folio) == PMD_FOLIO_PAGES && *first >= vm_pgoff &&
-	       (vm_start >> PAGE_SHIFT) % PMD_FOLIO_PAGES == vm_pgoff % PMD_FOLIO_PAGES;
 }
 
 /* Late hits: sleeps for I/O inside a lookup whose page was there, not yet read. */

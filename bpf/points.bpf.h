@@ -208,17 +208,19 @@ int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsi
 }
 
 /*
- * Fault-around that maps a whole PMD-sized folio leaves filemap_map_pages()
- * before its tracepoint. All that shows is that the process got more file
- * pages while a fault of its own had no access yet; of which file, its
- * address tells. The ordinary kind of fault-around comes by here as well.
+ * A process got more pages of files. That is all that tells what a fault mapped
+ * beyond its own page, and all that shows of fault-around which maps a PMD-sized
+ * folio: it leaves filemap_map_pages() before its tracepoint. Of which file, the
+ * address of the fault tells. The ordinary kind of fault-around comes by here too.
  */
-static long around_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
+const volatile bool around_hidden = true; /* fault-around is seen by its tracepoint only */
+
+static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
 {
 	struct task_state *st = state_if_any();
 	struct file *file = vma->vm_file;
 	struct address_space *mapping;
-	__u64 index, first;
+	__u64 index, first, last;
 	int slot;
 
 	if (!st || !file)
@@ -227,25 +229,35 @@ static long around_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 	slot = file_slot(mapping->host, true, true);
 	if (slot < 0)
 		return 0;
-	take_fault(st);
-	take_around(st, (__u64)mapping->host, slot);
+	if (*(bool *)data) {
+		take_fault(st);
+		take_around(st, (__u64)mapping->host, slot);
+	}
 	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
-	if (huge_range(mapping, index, vma->vm_start, vma->vm_pgoff, &first))
-		on_around(slot, first, first + PMD_FOLIO_PAGES - 1, true);
+	if (folio_is_mapped(mapping, index, vma, &first, &last))
+		on_around(slot, first, last, *(bool *)data);
 	return 0;
 }
 
 SEC("tp_btf/rss_stat")
-int BPF_PROG(around_rss, struct mm_struct *mm, int member)
+int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
 {
 	struct task_state *st;
+	bool around;
 
 	if (member != MM_FILEPAGES)
 		return 0;
 	st = state_if_any();
-	if (!st || !(st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall())))
+	if (!st)
 		return 0;
-	bpf_find_vma(bpf_get_current_task_btf(), st->address, around_vma, NULL, 0);
+	around = around_hidden &&
+		 (st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall()));
+	if (!around && !st->neighbour)
+		return 0;
+	if (st->neighbour && map_count(st->neighbour) > st->neighbour_count)
+		maps_folios = true;
+	st->neighbour = 0;
+	bpf_find_vma(bpf_get_current_task_btf(), st->address, mapped_vma, &around, 0);
 	return 0;
 }
 
@@ -255,15 +267,15 @@ static __always_inline void around_exit(struct vm_fault *vmf, struct address_spa
 					__u64 last, __u64 ret)
 {
 	struct vm_area_struct *vma = FIELD(typed, vmf, vma);
-	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT, huge;
+	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
+	__u64 from, to;
 	bool resolved = ret & FAULT_NOPAGE;
 
 	if (last >= end)
 		last = end - 1;
-	if (resolved && huge_range(mapping, FIELD(typed, vmf, pgoff), FIELD(typed, vma, vm_start),
-				   FIELD(typed, vma, vm_pgoff), &huge)) {
-		first = huge;
-		last = huge + PMD_FOLIO_PAGES - 1;
+	if (resolved && folio_is_mapped(mapping, FIELD(typed, vmf, pgoff), vma, &from, &to)) {
+		first = from < first ? from : first;
+		last = to > last ? to : last;
 	}
 	if (end && first <= last)
 		fault_around(slot, (__u64)inode, first, last, resolved);

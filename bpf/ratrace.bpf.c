@@ -326,6 +326,14 @@ int BPF_KPROBE(unbounded_kprobe, struct readahead_control *ractl, unsigned long 
 	return 0;
 }
 
+/* Numbers of tasks are used again. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(decision_exit)
+{
+	decision_end();
+	return 0;
+}
+
 /* What becomes of the pages. */
 
 struct page_walk {

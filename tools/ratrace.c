@@ -12,11 +12,22 @@
 
 #define EVENT_POLL_US 100000
 
+/* A row a line: */
+/* clang-format off */
 static struct hook hooks[] = {
-	READAHEAD_HOOKS,	HOOK_READ_LOOKUP, HOOK_MMAP_ACCESS,
-	HOOK_MMAP_FAULT_AROUND, HOOK_PAGE_FAULT,  HOOK_INSERT,
-	HOOK_REMOVAL,		HOOK_TASK_START,  HOOK_TASK_EXIT,
+	READAHEAD_HOOKS,
+	HOOK_READ_LOOKUP,
+	HOOK_MMAP_ACCESS,
+	HOOK_MMAP_FAULT_AROUND,
+	HOOK_MMAP_MAPPED,
+	HOOK_PAGE_FAULT,
+	HOOK_INSERT,
+	HOOK_REMOVAL,
+	HOOK_TASK_START,
+	HOOK_TASK_EXIT,
+	{ "task_end", false, { { { "decision_exit" } } } },
 };
+/* clang-format on */
 
 static struct ratrace {
 	struct watcher w;

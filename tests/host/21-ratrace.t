@@ -15,7 +15,7 @@ needs jq jq
 needs_built "$RATRACE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 8 + 5 + 5 + 4 + 3 + 5 + 4))
+plan $((2 * 8 + 5 + 5 + 4 + 3 + 5 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -98,7 +98,7 @@ is "$(record "$OUT" '[.force, .sync, .async, .order, .unbounded]')" '[1024,0,0,0
 is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_resident]')" '[1024,0,1024]' 'readahead(2): read, not used'
 is "$(events '[(map(.kind) | unique), (map(.size) | unique), length]')" '[["force"],[1],1024]' \
 	'readahead(2): the events, the last one included'
-matches "$(record "$OUT" .meaning)" 'asked for by a program.*1024 calls.*100 % .* never used yet' 'readahead(2): in words'
+matches "$(record "$OUT" .meaning)" 'asked for by a program.*at most 1 page;.*100 % .* never used yet' 'readahead(2): in words'
 evict "$file"
 # fadvise64(2) is system call 221; POSIX_FADV_WILLNEED 3
 traced -f "$file" -- perl -e 'open(F, "<", $ARGV[0]) && exit(syscall(221, fileno(F), 0, 0, 3) != 0)' "$file"
@@ -115,6 +115,14 @@ is "$(record "$OUT" '[.order, .pages_read]')" '[8,256]' 'faults: 8 windows of 32
 is "$(record "$OUT" .pages_used)" "$((8 * 16))" 'faults: used are the 16 pages that fault-around maps of each window'
 traced -f "$file" -- "$PROGS/access" --evict -m mmap --madvise random -p random -n 200 "$file"
 is "$(record "$OUT" '[.sync, .async, .order, .force, .pages_read]')" '[0,0,0,0,0]' 'MADV_RANDOM: no readahead at all'
+matches "$(record "$OUT" .meaning)" 'no readahead: 200 faults' 'MADV_RANDOM: in words'
+
+# Where the kernel maps whole folios, a fault uses all of its folio.
+for pattern in sequential random; do
+	traced -f "$file" -- "$PROGS/access" --evict -a "$DIR/all" -m mmap -p $pattern "$file"
+	is "$(record "$OUT" '.pages_used >= 4090')" true "mmap $pattern: every page was touched, so every page that was read was used" ||
+		diag "$(record "$OUT" .)"
+done
 
 # --- used, evicted unused, unused so far
 
@@ -145,7 +153,7 @@ is "$(json "$OUT" "select(.record == \"file\" and .file == \"$DIR/other\") | .pa
 evict "$file"
 traced -f "$file" -- true
 is "$(record "$OUT" '[.sync, .async, .pages_read, .pages_used]')" '[0,0,0,0]' 'nothing was read: zeros'
-matches "$(record "$OUT" .meaning)" 'no readahead' 'and it says so'
+is "$(record "$OUT" .meaning)" '"not accessed"' 'and it says so'
 
 # --- for people
 

@@ -43,49 +43,57 @@ bool engine_available(enum engine e, char **why)
 	}
 }
 
-/* Do the programs load and attach here? Tries every hook there is. */
-static bool attaches(struct bpf_object *obj, struct hook *hooks, size_t n, char **why)
+/*
+ * Do the programs load and attach here? Tries every hook there is. Returns
+ * STATUS_DONE if they do, else STATUS_UNSUPPORTED or STATUS_BAD_INPUT, with *why.
+ */
+static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n, char **why)
 {
-	bool loads = false;
+	enum status status = hooks_plan(hooks, n, obj, why);
 	int err;
 
-	if (!hooks_plan(hooks, n, obj, why)) {
+	if (!status) {
 		hooks_select(hooks, n, obj);
 		err = bpf_object__load(obj);
 		if (err)
 			*why = hooks_load_error(err);
 		else
-			loads = !hooks_attach(hooks, n, obj, why);
+			err = hooks_attach(hooks, n, obj, why);
+		status = err ? STATUS_UNSUPPORTED : STATUS_DONE;
 	}
 	hooks_detach(hooks, n);
 	hooks_try_all(hooks, n, obj);
-	return loads;
+	return status;
 }
 
 /* Those of the trigger, and of following what is forced. */
-static bool trigger_attaches(char **why)
+static enum status trigger_attaches(char **why)
 {
 	struct pcforce_bpf *skel = pcforce_bpf__open();
-	bool loads = skel && attaches(skel->obj, tracker_hooks, tracker_nr_hooks, why);
+	enum status status = STATUS_UNSUPPORTED;
 
-	if (!skel)
+	if (skel)
+		status = attaches(skel->obj, tracker_hooks, tracker_nr_hooks, why);
+	else
 		*why = hooks_load_error(-errno);
 	pcforce_bpf__destroy(skel);
-	return loads;
+	return status;
 }
 
 /* What the other programs need beyond these. */
 static struct hook other_hooks[] = { READAHEAD_HOOKS, HOOK_INSERT };
 
-static bool others_attach(char **why)
+static enum status others_attach(char **why)
 {
 	struct ratrace_bpf *skel = ratrace_bpf__open();
-	bool loads = skel && attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), why);
+	enum status status = STATUS_UNSUPPORTED;
 
-	if (!skel)
+	if (skel)
+		status = attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), why);
+	else
 		*why = hooks_load_error(-errno);
 	ratrace_bpf__destroy(skel);
-	return loads;
+	return status;
 }
 
 static void engine_line(struct output *out, struct libscols_table *t, enum engine e, bool available,
@@ -179,10 +187,15 @@ enum status check_print(struct output *out)
 	static const char *const columns[] = { "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
 	struct libscols_table *t = NULL;
 	char *why = NULL, *others_why = NULL, *engine_why;
-	bool loads, others;
+	enum status trigger, others;
 	size_t i;
 
-	loads = trigger_attaches(&why);
+	trigger = trigger_attaches(&why);
+	if (trigger == STATUS_BAD_INPUT) {
+		say("%s", why);
+		free(why);
+		return trigger;
+	}
 	others = others_attach(&others_why);
 	if (out->json)
 		output_record(out, record_meta("pcforce", tracker_hooks, tracker_nr_hooks));
@@ -190,13 +203,13 @@ enum status check_print(struct output *out)
 		t = table_new(columns, ARRAY_SIZE(columns), out->f);
 	for (i = 0; i < NR_ENGINES; i++) {
 		engine_why = NULL;
-		if (engine_available(i, &engine_why) && i == ENGINE_USER && !loads)
+		if (engine_available(i, &engine_why) && i == ENGINE_USER && trigger)
 			engine_why = xasprintf("only with --now: %s", why);
 		engine_line(out, t, i, i == ENGINE_USER, engine_why);
 		free(engine_why);
 	}
-	events_print(out, t, tracker_hooks, tracker_nr_hooks, loads, why);
-	events_print(out, t, other_hooks, ARRAY_SIZE(other_hooks), others, others_why);
+	events_print(out, t, tracker_hooks, tracker_nr_hooks, !trigger, why);
+	events_print(out, t, other_hooks, ARRAY_SIZE(other_hooks), !others, others_why);
 	if (t) {
 		table_print(t);
 		output_flush(out);

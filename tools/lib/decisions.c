@@ -10,10 +10,12 @@
 /* Files that the summary for people shows when none was named. */
 #define BUSIEST 20
 #define BAR	40
+/* Decisions that do not make a pattern. */
+#define FEW 3
 
 const char *const ra_kind_names[NR_RA_KINDS] = { "sync", "async", "order", "unbounded", "force" };
 
-void decisions_init(struct decisions *d, const struct watch *w, struct output *out,
+void decisions_init(struct decisions *d, struct watch *w, struct output *out,
 		    const struct target *targets, size_t n, bool auto_files)
 {
 	size_t i;
@@ -98,6 +100,7 @@ void decisions_print(struct decisions *d, const struct ra_record *r)
 struct summary {
 	const struct known_file *file;
 	struct ra_counts c;
+	struct account accesses; /* the misses of reads are not counted here */
 	struct percentiles first_use;
 };
 
@@ -123,9 +126,12 @@ static char *shape(const struct ra_counts *c)
 	unsigned long long all = decided(c), started = n[RA_SYNC] - c->plain;
 
 	if (n[RA_FORCE] * 2 > all)
-		return xasprintf("asked for by a program (readahead, fadvise, madvise), %llu calls "
-				 "of up to %llu pages",
-				 (unsigned long long)n[RA_FORCE], (unsigned long long)c->largest);
+		return xasprintf("asked for by a program (readahead, fadvise, madvise), in parts "
+				 "of at most %llu page%s",
+				 (unsigned long long)c->largest, c->largest == 1 ? "" : "s");
+	if (all < FEW)
+		return xasprintf("%llu decision%s, too few to see a pattern", all,
+				 all == 1 ? "" : "s");
 	if (n[RA_ORDER] * 2 > all)
 		return xasprintf("faults that miss read up to %llu pages around them",
 				 (unsigned long long)c->largest);
@@ -149,22 +155,28 @@ static const char *advice(const struct ra_counts *c)
 	return " (POSIX_FADV_RANDOM or a smaller read_ahead_kb reads less)";
 }
 
-char *ra_meaning(const struct ra_counts *c)
+char *ra_meaning(const struct ra_counts *c, const struct account *a)
 {
+	unsigned int percent;
 	char *text, *longer;
-	double part;
 
+	if (!decided(c) && !a->accesses)
+		return xstrdup("not accessed");
+	if (!decided(c) && a->mmap_misses)
+		return xasprintf("no readahead: %llu faults read their page alone (MADV_RANDOM, or "
+				 "too many misses in a row)",
+				 (unsigned long long)a->mmap_misses);
 	if (!decided(c))
 		return xstrdup("no readahead: what was accessed was in the page cache");
 	text = shape(c);
 	if (!c->pages_read || c->lost_pages)
 		return text;
-	part = 100.0 * unused(c) / c->pages_read;
-	if (part < 0.5)
+	percent = 100.0 * unused(c) / c->pages_read + 0.5;
+	if (!percent)
 		longer = xasprintf("%s; all that was read ahead was used", text);
 	else
-		longer = xasprintf("%s; %.0f %% of what was read ahead was never used%s", text,
-				   part, part < 50 ? "" : advice(c));
+		longer = xasprintf("%s; %u %% of what was read ahead was never used%s", text,
+				   percent, percent < 50 ? "" : advice(c));
 	free(text);
 	return longer;
 }
@@ -174,7 +186,7 @@ static void summary_record(struct output *out, const struct summary *s)
 	struct json_object *o = record_new("file"), *hist = json_object_new_object();
 	const struct ra_counts *c = &s->c;
 	bool known = !c->lost_pages, timed = s->first_use.samples;
-	char *meaning = ra_meaning(c), key[16];
+	char *meaning = ra_meaning(c, &s->accesses), key[16];
 	int i;
 
 	for (i = 0; i < RA_HIST; i++) {
@@ -227,7 +239,7 @@ static double percent(uint64_t part, uint64_t all)
 static void summary_print(FILE *f, const struct summary *s)
 {
 	const struct ra_counts *c = &s->c;
-	char *name = file_cell(s->file), *meaning = ra_meaning(c);
+	char *name = file_cell(s->file), *meaning = ra_meaning(c, &s->accesses);
 	int i;
 
 	fprintf(f, "%s\n  decisions  ", name);
@@ -273,6 +285,7 @@ void decisions_summary(struct decisions *d)
 	int latency = bpf_object__find_map_fd_by_name(d->watch->obj, "latency");
 	uint64_t lost_events = 0, lost_pages = 0;
 	struct summary *all, *s;
+	struct file_counts counted;
 	struct file_latency l;
 	struct files files;
 	size_t i, n = 0;
@@ -285,6 +298,8 @@ void decisions_summary(struct decisions *d)
 		if (bpf_map_lookup_elem(counts, &s->file->slot, &s->c) ||
 		    (d->auto_files && !decided(&s->c)))
 			continue;
+		if (!watch_counts(d->watch, s->file->slot, &counted))
+			account_derive(&counted, false, NULL, &s->accesses);
 		if (!bpf_map_lookup_elem(latency, &s->file->slot, &l))
 			account_percentiles(&l, &s->first_use);
 		lost_events += s->c.lost_events;
@@ -301,6 +316,8 @@ void decisions_summary(struct decisions *d)
 		else if (!d->auto_files || i < BUSIEST)
 			summary_print(d->out->f, &all[i]);
 	}
+	if (!d->out->json && !n)
+		fprintf(d->out->f, "Nothing was read ahead.\n");
 	if (!d->out->json && d->auto_files && n > BUSIEST)
 		fprintf(d->out->f, "%zu more files for which less was read (-j lists all)\n",
 			n - BUSIEST);

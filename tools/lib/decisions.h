@@ -6,7 +6,7 @@
 #include "files.h"
 
 struct decisions {
-	const struct watch *watch;
+	struct watch *watch;
 	struct output *out;
 	const struct target *targets;
 	size_t nr_targets;
@@ -19,14 +19,14 @@ struct decisions {
 
 extern const char *const ra_kind_names[NR_RA_KINDS];
 
-void decisions_init(struct decisions *d, const struct watch *w, struct output *out,
+void decisions_init(struct decisions *d, struct watch *w, struct output *out,
 		    const struct target *targets, size_t n, bool auto_files);
 void decisions_print(struct decisions *d, const struct ra_record *r);
 /* At the end, a record or a paragraph for each file that readahead decided for. */
 void decisions_summary(struct decisions *d);
 void decisions_free(struct decisions *d);
 
-/* What the counts of a file mean, in words; to be freed. */
-char *ra_meaning(const struct ra_counts *c);
+/* What the counts of a file mean, in words; to be freed. Of *a the misses of faults count. */
+char *ra_meaning(const struct ra_counts *c, const struct account *a);
 
 #endif

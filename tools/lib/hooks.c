@@ -147,6 +147,7 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 	struct btf *btf;
 	size_t i;
 
+	name_hooks(hooks, n, obj);
 	if (kind == -EINVAL) {
 		*why = xasprintf("PAGE2CACHE_HOOKS=%s: not one of tp, fentry, kprobe",
 				 getenv("PAGE2CACHE_HOOKS"));
@@ -158,7 +159,6 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 			       "built with CONFIG_DEBUG_INFO_BTF");
 		return STATUS_UNSUPPORTED;
 	}
-	name_hooks(hooks, n, obj);
 	*why = NULL;
 	for (i = 0; i < n; i++) {
 		if (kind != ANY_KIND)

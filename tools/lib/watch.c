@@ -33,11 +33,13 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg)
 }
 
 void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
-		      const struct watch_config *cfg)
+		      struct watch_config *cfg)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
+		if (hooks[i].chosen && !strcmp(hooks[i].chosen->programs[0], "around_tp"))
+			cfg->around_hidden = true;
 		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
 		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
 			hooks[i].chosen = NULL;

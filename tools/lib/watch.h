@@ -51,7 +51,8 @@ struct watch {
 #define HOOK_MMAP_ACCESS \
 	{ "mmap_access", false, { { { "fault_tp" } }, { { "fault_fentry" } }, { { "fault_kprobe" } } } }
 #define HOOK_MMAP_FAULT_AROUND \
-	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp", "around_rss" } }, { { "around_kprobe", "around_kretprobe" } } } }
+	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp" } }, { { "around_kprobe", "around_kretprobe" } } } }
+#define HOOK_MMAP_MAPPED { "mmap_mapped", false, { { { "mapped_rss" } } } }
 #define HOOK_PAGE_FAULT { "page_fault", false, { { { "begin_user", "begin_kernel" } } } }
 #define HOOK_LATE_HIT	{ "late_hit", true, { { { "task_sleep" } } } }
 #define HOOK_INSERT	{ "insert", false, { { { "page_insert" } } } }
@@ -68,7 +69,7 @@ struct watch {
 
 #define WATCH_HOOKS \
 	HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
-	HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
+	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
 /* clang-format on */
 
 /* Maps and memory are bounded: this many files without names, the rest is counted as one. */
@@ -77,6 +78,7 @@ struct watch {
 struct watch_config {
 	uint32_t max_slots;
 	uint64_t pidns_dev, pidns_ino;
+	bool around_hidden; /* by the tracepoint alone, see bpf/points.bpf.h */
 	unsigned int nr_ranges;
 	struct text_range ranges[MAX_RANGES];
 };
@@ -99,6 +101,7 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
 		(skel)->rodata->pidns_ino = (cfg)->pidns_ino;                                 \
 		(skel)->rodata->max_slots = (cfg)->max_slots;                                 \
 		(skel)->rodata->nr_ranges = (cfg)->nr_ranges;                                 \
+		(skel)->rodata->around_hidden = (cfg)->around_hidden;                         \
 		memcpy((void *)(skel)->rodata->ranges, (cfg)->ranges, sizeof((cfg)->ranges)); \
 	} while (0)
 
@@ -112,9 +115,12 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
 		(w)->command_tid = &(skel)->bss->command_tid; \
 	} while (0)
 
-/* Hooks that this run does not need cost the system nothing: they are not chosen. */
+/*
+ * Hooks that this run does not need cost the system nothing: they are not chosen.
+ * What the programs have to know of those that are goes into *cfg.
+ */
 void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
-		      const struct watch_config *cfg);
+		      struct watch_config *cfg);
 
 /* Sizes the maps, between open and load. Returns 0 or -errno. */
 int watch_size(struct watch *w, struct bpf_object *obj, const struct watch_config *cfg,
