@@ -43,7 +43,7 @@ for ra in $readahead; do
 		done
 	done
 	scenario "read_ahead_kb $ra: part of the file was cached before" access --evict --load 3/7 -p random -n $ACCESSES
-	scenario "read_ahead_kb $ra: requests smaller than a page" access --evict -b 512 -p sequential -n 4000
+	scenario "read_ahead_kb $ra: requests smaller than a page" access --evict -b 512 -p sequential -n $((ACCESSES * 8 / 3))
 	scenario "read_ahead_kb $ra: random, FADV_RANDOM" access --evict -p random -n $ACCESSES --fadvise random
 	scenario "read_ahead_kb $ra: sequential, FADV_SEQUENTIAL" access --evict --fadvise sequential
 	run_scenarios
@@ -78,13 +78,13 @@ done
 set_ra found
 
 rm "$DIR"/scenario.*
-FILE_SIZE=16m
+FILE_SIZE=16m # a part of 2 MiB or more for each thread
 # Each thread its own part; without readahead none reaches into another's.
 for mode in pread io_uring splice; do
 	scenario "4 threads, $mode" access --evict -T 4 -m $mode -p random --fadvise random -n $((2 * ACCESSES))
 done
 scenario 'io_uring, 32 requests in flight' access --evict -m io_uring -q 32 --fadvise random -p random -n 960
-scenario 'all cached' access --load 1/1 -p random -n 4000
+scenario 'all cached' access --load 1/1 -p random -n $((ACCESSES * 8 / 3))
 run_scenarios
 compare_scenarios "$counts" "$counts"
 is "$(scenario_record 4 '[.mmap_accesses, .mmap_misses]')" '[0,0]' 'reads are no mmap accesses'
@@ -97,6 +97,6 @@ rm "$DIR/scenario.0" "$DIR/scenario.1"
 make_file "$DIR/scenario.0" 5000001
 truncate -s 32m "$DIR/scenario.1"
 scenario 'a file that ends within a page' access --evict -p reverse
-scenario 'a file of nothing but a hole' access --evict -p random -n 8000
+scenario 'a file of nothing but a hole' access --evict -p random -n $((ACCESSES * 16 / 3))
 run_scenarios
 compare_scenarios "$counts" "$counts"

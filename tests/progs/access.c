@@ -417,6 +417,9 @@ int main(int argc, char **argv)
 	sigaddset(&usr1, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &usr1, NULL);
 	parse(argc, argv);
+	/* Its own code must not fault in the middle of an access: a page of it might, that
+	 * begins a page table, where fault-around ends. */
+	mlockall(MCL_CURRENT);
 	if (opt.create)
 		create_file();
 	/* A userfaultfd is only for who could write. */

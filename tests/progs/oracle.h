@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,7 +46,9 @@ struct oracle {
 	uint64_t page_size;
 	unsigned char *map; /* for mincore(2) alone: never touched */
 	bool no_cachestat;
-	int inflight; /* the disk's requests in flight, -1 if they cannot be told */
+	int disk;	   /* its /sys/.../stat, -1 if it cannot be told which it is */
+	bool worker;	   /* pages become valid in a worker, some time after the disk's answer */
+	uint64_t requests; /* that the disk had answered when it was last seen idle */
 };
 
 static inline void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
@@ -134,22 +137,43 @@ static inline bool oracle_wait_uptodate(struct oracle *o, uint64_t page)
 
 /*
  * Without cachestat(2) a page that is being read looks absent: wait until the disk
- * has nothing to do. A request ends after its pages became valid.
+ * has nothing to do. A request ends after its pages became valid, or a worker was told.
  */
 static inline void oracle_settle(struct oracle *o)
 {
-	unsigned int reads, writes;
-	char text[64];
+	uint64_t reads, inflight;
+	char text[256];
 	ssize_t n;
 
 	do {
-		n = o->inflight < 0 ? -1 : pread(o->inflight, text, sizeof(text) - 1, 0);
+		n = o->disk < 0 ? -1 : pread(o->disk, text, sizeof(text) - 1, 0);
 		if (n <= 0) {
 			nap_us(5000);
 			return;
 		}
 		text[n] = 0;
-	} while (sscanf(text, "%u %u", &reads, &writes) != 2 || reads + writes);
+	} while (sscanf(text, "%ju %*u %*u %*u %*u %*u %*u %*u %ju", &reads, &inflight) != 2 ||
+		 inflight);
+	if (o->worker && reads != o->requests)
+		nap_us(2000);
+	o->requests = reads;
+}
+
+/* The disk below a file; a file system of btrfs has a device number of its own, and a folder for its disks. */
+static inline void oracle_find_disk(struct oracle *o, dev_t dev)
+{
+	char path[64];
+	glob_t found;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(dev), minor(dev));
+	o->disk = open(path, O_RDONLY | O_CLOEXEC);
+	if (o->disk >= 0 || glob("/sys/fs/btrfs/*/devices/*/stat", 0, NULL, &found))
+		return;
+	/* Of several it cannot be told which. */
+	if (found.gl_pathc == 1)
+		o->disk = open(found.gl_pathv[0], O_RDONLY | O_CLOEXEC);
+	o->worker = true;
+	globfree(&found);
 }
 
 /* Whether this process has the address mapped: then touching it is no fault. */
@@ -166,7 +190,6 @@ static inline bool oracle_mapped(struct oracle *o, const volatile void *addr)
 static inline void oracle_open(struct oracle *o, int fd)
 {
 	struct stat st;
-	char disk[64];
 
 	memset(o, 0, sizeof(*o));
 	if (fstat(fd, &st))
@@ -183,10 +206,7 @@ static inline void oracle_open(struct oracle *o, int fd)
 	o->map = mmap(NULL, o->size, PROT_READ, MAP_SHARED, fd, 0);
 	if (o->map == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
-	snprintf(disk, sizeof(disk), "/sys/dev/block/%u:%u/inflight", major(st.st_dev),
-		 minor(st.st_dev));
-	/* Some file systems have a device number of their own: no such disk. */
-	o->inflight = open(disk, O_RDONLY | O_CLOEXEC);
+	oracle_find_disk(o, st.st_dev);
 	o->no_cachestat = oracle_count(o, 0, 1) < 0;
 	if (o->no_cachestat && errno != ENOSYS)
 		die("cachestat: %s", strerror(errno));

@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Debian 12, Linux 6.1, ext4: fentry and kprobes; it has no tracepoints of lookups.
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+bed stock-6.1 ext4 {fentry,kprobe}:{10,11,12,21} best:{13,30,31,60}

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# A bed is a kernel on a file system: bed runs host tests in such a guest and passes their
+# checks on. Sourced by tests/vm/*.t.
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+# unusable REASON: a bed that cannot be had is a failure where all of it is to be seen
+unusable()
+{
+	if [ -n "${CI:-}" ]; then
+		echo "Bail out! $*"
+		exit 1
+	fi
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+# bed KERNEL FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a host test
+bed()
+{
+	local kernel=$1 fs=$2 scratch status
+	shift 2
+	scratch=$(mktemp -d) || exit 1
+	# shellcheck disable=SC2064 # the folder of now
+	trap "rm -rf '$scratch'" EXIT
+	scripts/vm --kernel "$kernel" --fs "$fs" --timeout 1500 -- tests/vm/guest "$@" \
+		2>"$scratch/err" | tee "$scratch/tap" | grep -v '^# tally'
+	status=${PIPESTATUS[0]}
+	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
+	sed 's/^/# /' "$scratch/err"
+	# One line for each kind of hooks: how many checks, of these passed, of these skipped.
+	[ -z "${PAGE2CACHE_TALLY:-}" ] ||
+		sed -n "s/^# tally/$kernel $fs/p" "$scratch/tap" >>"$PAGE2CACHE_TALLY"
+	exit "$status"
+}
