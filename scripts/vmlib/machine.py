@@ -47,10 +47,15 @@ def drive(name, path):
 
 
 def command_line(accel, kernel, disks, ports, args):
-    """Root and data are namespaces of one NVMe controller, in this order."""
+    """Root and data are namespaces of one NVMe controller, in this order. One processor is
+    configured as the first of two: the emulator leaves out memory barriers where there can only
+    be one, or one at a time (thread=single), and the controller, which runs beside it, then
+    misses requests (its doorbells are in memory). With two or more of them running, kernels
+    that patch their own code can crash under emulation."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot",
-               "-machine", "q35", "-smp", str(args.cpus), "-m", f"{args.mem >> 20}M",
-               "-accel", "kvm" if accel == "kvm" else "tcg,thread=single",
+               "-machine", "q35", "-smp", f"{args.cpus},maxcpus={max(args.cpus, 2)}",
+               "-m", f"{args.mem >> 20}M",
+               "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi",
                "-cpu", "host" if accel == "kvm" else "max",
                "-kernel", kernel.image, "-append",
                f"root=PARTUUID={guest.DISK_ID:08x}-01 rootwait rw init=/sbin/init "

@@ -18,6 +18,7 @@ patterns='sequential reverse random strided'
 # A bed whose readahead is 128 KiB anyway has nothing more to show.
 readahead='0 128 found'
 [ "$RA_FOUND" = 128 ] && readahead='0 128'
+readahead=${PAGE2CACHE_TEST_READAHEAD:-$readahead}
 set -- $readahead
 plan $(($# * (8 * 4 + 4) + 3 + $# * 3 + 6))
 

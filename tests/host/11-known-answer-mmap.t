@@ -19,6 +19,7 @@ kinds='mmap mmap+random mmap+sequential mmap-exec mmap-kernel mmap-write mmap-sh
 # A bed whose readahead is 128 KiB anyway has nothing more to show.
 readahead='0 128 found'
 [ "$RA_FOUND" = 128 ] && readahead='0 128'
+readahead=${PAGE2CACHE_TEST_READAHEAD:-$readahead}
 set -- $readahead
 plan $(($# * (9 * 4 * 2 + 1) + 3 + 2 + 2 + 2 + 2 + 2))
 

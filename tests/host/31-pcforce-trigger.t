@@ -156,16 +156,8 @@ evict "$file"
 forced "${whole[@]}" -- bash -c "(bash -c \"'$PROGS/access' ${some[*]} '$file'\" &) ; $(then_all 1500 "$file")"
 is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's descendants fire"
 evict "$file"
-forced "${whole[@]}" -- python3 -c "
-import os, subprocess, sys, threading
-def read():
-    fd = os.open(sys.argv[1], os.O_RDONLY)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
-    os.pread(fd, 10, 0)
-t = threading.Thread(target=read)
-t.start()
-t.join()
-subprocess.run([sys.argv[2], '-w', '1500', sys.argv[1]], check=True)" "$file" "$PROGS/cached"
+# Its threads alone read.
+forced "${whole[@]}" -- bash -c "'$PROGS/access' -T 2 -n 2 --fadvise random '$file' && '$PROGS/cached' -w 1500 '$file'"
 is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's threads fire"
 evict "$file"
 reader "${some[@]}" "$file"

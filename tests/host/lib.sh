@@ -9,6 +9,7 @@
 #   PAGE2CACHE_TEST_DIR    where the files go (default /var/tmp); a real disk
 #   PAGE2CACHE_TEST_QUICK  so many accesses in a scenario of the known answers rather than
 #                          1500, in smaller files: for a guest under software emulation
+#   PAGE2CACHE_TEST_READAHEAD  read_ahead_kb of the known answers, rather than 0, 128, found
 #   O                      the build folder (default build)
 
 set -u
