@@ -13,12 +13,6 @@ import subprocess
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "init")
 
-# What the tests and scripts run, by Debian package. Their shared libraries are found, not listed.
-PACKAGES = """
-bash coreutils dash diffutils findutils gawk grep sed procps psmisc util-linux util-linux-extra
-mount kmod libc-bin e2fsprogs xfsprogs btrfs-progs jq perl perl-base perl-modules-5.36 libperl5.36
-bpftrace fio strace iproute2 attr xxd
-""".split()
 UNWANTED = re.compile(r"^/usr/(share/(doc|man|locale|info|lintian|bash-completion|zsh|"
                       r"applications|icons|fio|xfsprogs|initramfs-tools)|lib/systemd)(/|$)|^/etc/systemd")
 
@@ -42,10 +36,10 @@ def cache_folder():
     return folder
 
 
-def run(*command, **options):
+def run(*command):
     """A program's output; what it says is shown only if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False, **options)
+                          check=False)
     if done.returncode:
         raise Failed(f"{shlex.join(command)}: status {done.returncode}\n{done.stderr}")
     return done.stdout
@@ -68,13 +62,14 @@ def building(target):
 
 
 def installed():
-    """{package: version} of those that are installed."""
+    """{package: version} of what guests are made of. Shared libraries are found, not listed."""
+    packages = run(os.path.join(ROOT, "scripts/setup"), "--list", "guest").split()
     out = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version}\n",
-                          *PACKAGES], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          *packages], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                          check=False).stdout
     rows = [line.split() for line in out.splitlines()]
     found = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
-    missing = sorted(set(PACKAGES) - set(found))
+    missing = sorted(set(packages) - set(found))
     if missing:
         raise Missing(f"not installed: {' '.join(missing)} (scripts/setup vm brings them)")
     return found
@@ -132,6 +127,7 @@ SKELETON = {
 def base_tree():
     """The programs, made once for each set of versions."""
     versions = installed()
+    packages = list(versions)
     with open(__file__, "rb") as f:
         key = hashlib.sha256(repr(sorted(versions.items())).encode() + f.read()).hexdigest()[:16]
     target = os.path.join(cache_folder(), "root-" + key)
@@ -143,7 +139,7 @@ def base_tree():
             os.symlink("usr/" + link, os.path.join(tree, link))
         for folder in ("dev", "proc", "sys", "run", "tmp", "root", "data", "var/tmp", "etc", "mnt"):
             os.makedirs(os.path.join(tree, folder))
-        for path in run("dpkg-query", "-L", *PACKAGES).splitlines():
+        for path in run("dpkg-query", "-L", *packages).splitlines():
             if path.startswith("/") and not UNWANTED.match(path):
                 place(tree, path)
         # Links that dpkg does not know: awk and its like.

@@ -16,11 +16,10 @@ modes='pread preadv2-nowait nowait-once nowait-pread io_uring io_uring-async spl
 patterns='sequential reverse random strided'
 
 # A bed whose readahead is 128 KiB anyway has nothing more to show.
-readahead='0 128 found'
-[ "$RA_FOUND" = 128 ] && readahead='0 128'
-readahead=${PAGE2CACHE_TEST_READAHEAD:-$readahead}
-set -- $readahead
-plan $(($# * (8 * 4 + 4) + 3 + $# * 3 + 6))
+readahead=(0 128 found)
+[ "$RA_FOUND" != 128 ] || readahead=(0 128)
+[ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD")
+plan $((${#readahead[@]} * (8 * 4 + 4) + 3 + ${#readahead[@]} * 3 + 6))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -29,23 +28,23 @@ make_file "$file" 16m
 counts='[.read_accesses, .read_misses, .accesses, .misses]'
 
 if ! nowait_reads; then
-	skip $(($# * 8)) 'a refused RWF_NOWAIT read starts no I/O in this kernel'
+	skip $((${#readahead[@]} * 8)) 'a refused RWF_NOWAIT read starts no I/O in this kernel'
 	modes=${modes/preadv2-nowait nowait-once/}
 fi
 
 # Sequential far enough to leave the first readahead windows.
-for ra in $readahead; do
-	set_ra $ra
+for ra in "${readahead[@]}"; do
+	set_ra "$ra"
 	for mode in $modes; do
 		for pattern in $patterns; do
 			count=$ACCESSES
 			[ "$pattern" = sequential ] && count=1000000
-			scenario "read_ahead_kb $ra: $mode $pattern" access --evict -m "$mode" -p "$pattern" -n $count
+			scenario "read_ahead_kb $ra: $mode $pattern" access --evict -m "$mode" -p "$pattern" -n "$count"
 		done
 	done
-	scenario "read_ahead_kb $ra: part of the file was cached before" access --evict --load 3/7 -p random -n $ACCESSES
+	scenario "read_ahead_kb $ra: part of the file was cached before" access --evict --load 3/7 -p random -n "$ACCESSES"
 	scenario "read_ahead_kb $ra: requests smaller than a page" access --evict -b 512 -p sequential -n $((ACCESSES * 8 / 3))
-	scenario "read_ahead_kb $ra: random, FADV_RANDOM" access --evict -p random -n $ACCESSES --fadvise random
+	scenario "read_ahead_kb $ra: random, FADV_RANDOM" access --evict -p random -n "$ACCESSES" --fadvise random
 	scenario "read_ahead_kb $ra: sequential, FADV_SEQUENTIAL" access --evict --fadvise sequential
 	run_scenarios
 	compare_scenarios "$counts" "$counts"
@@ -57,11 +56,11 @@ set_ra found
 # the kernel itself counts. Without readahead they are no fewer than the program saw coming:
 # FADV_RANDOM reads all that a request lacks at the first absent page, read_ahead_kb 0 page
 # after page. (One more, when a page is pushed out between two lookups of its request.)
-for ra in $readahead; do
-	set_ra $ra
+for ra in "${readahead[@]}"; do
+	set_ra "$ra"
 	for block in 16k 128k 1m; do
 		name="read_ahead_kb $ra: misses of requests of $block, the kernel's own count"
-		case $ra in
+		case "$ra" in
 		0) truth=.absent_pages options=(-l 4m) ;;
 		128) truth=.absent_requests options=(--fadvise random) ;;
 		*) truth=0 options=() ;;
@@ -82,7 +81,7 @@ rm "$DIR"/scenario.*
 FILE_SIZE=16m # a part of 2 MiB or more for each thread
 # Each thread its own part; without readahead none reaches into another's.
 for mode in pread io_uring splice; do
-	scenario "4 threads, $mode" access --evict -T 4 -m $mode -p random --fadvise random -n $((2 * ACCESSES))
+	scenario "4 threads, $mode" access --evict -T 4 -m "$mode" -p random --fadvise random -n $((2 * ACCESSES))
 done
 scenario 'io_uring, 32 requests in flight' access --evict -m io_uring -q 32 --fadvise random -p random -n 960
 scenario 'all cached' access --load 1/1 -p random -n $((ACCESSES * 8 / 3))

@@ -17,11 +17,10 @@ patterns='sequential reverse random strided'
 kinds='mmap mmap+random mmap+sequential mmap-exec mmap-kernel mmap-write mmap-shared mmap+partly mmap+alone'
 
 # A bed whose readahead is 128 KiB anyway has nothing more to show.
-readahead='0 128 found'
-[ "$RA_FOUND" = 128 ] && readahead='0 128'
-readahead=${PAGE2CACHE_TEST_READAHEAD:-$readahead}
-set -- $readahead
-plan $(($# * (9 * 4 * 2 + 1) + 3 + 2 + 2 + 2 + 2 + 2))
+readahead=(0 128 found)
+[ "$RA_FOUND" != 128 ] || readahead=(0 128)
+[ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD")
+plan $((${#readahead[@]} * (9 * 4 * 2 + 1) + 3 + 2 + 2 + 2 + 2 + 2))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -32,8 +31,8 @@ known='[.mmap_accesses, .mmap_misses]'
 alone=yes
 "$PROGS/access" --no-fault-around -m mmap -n 1 "$file" >/dev/null 2>&1 || alone=
 
-for ra in $readahead; do
-	set_ra $ra
+for ra in "${readahead[@]}"; do
+	set_ra "$ra"
 	for kind in $kinds; do
 		more=()
 		case $kind in
@@ -49,7 +48,7 @@ for ra in $readahead; do
 		for pattern in $patterns; do
 			count=$ACCESSES
 			[ "$pattern" = sequential ] && count=1000000
-			scenario "read_ahead_kb $ra: $kind $pattern" access --evict -m "${kind%+*}" "${more[@]}" -p "$pattern" -n $count
+			scenario "read_ahead_kb $ra: $kind $pattern" access --evict -m "${kind%+*}" "${more[@]}" -p "$pattern" -n "$count"
 		done
 	done
 	run_scenarios
@@ -59,7 +58,7 @@ for ra in $readahead; do
 		'if .faults == .mmap_accesses then [0, 0] else .faults end' ': no reads, and the kernel agrees'
 	end_scenarios
 	# The kernel populates: no fault of the program's own, so only misses are known.
-	watched -f "$file" -- "$PROGS/access" --evict -m mmap-populate -p random -n $ACCESSES "$file"
+	watched -f "$file" -- "$PROGS/access" --evict -m mmap-populate -p random -n "$ACCESSES" "$file"
 	is "$(record "$OUT" .mmap_misses)" "$(json "$TRUTH" .mmap_misses)" "read_ahead_kb $ra: MADV_POPULATE_READ, misses"
 done
 set_ra found
@@ -67,7 +66,7 @@ set_ra found
 rm "$DIR"/scenario.*
 FILE_SIZE=16m
 for mode in mmap mmap-write mmap-kernel; do
-	scenario "4 threads, $mode" access --evict -T 4 -m $mode -p random --madvise random -n $((2 * ACCESSES))
+	scenario "4 threads, $mode" access --evict -T 4 -m "$mode" -p random --madvise random -n $((2 * ACCESSES))
 done
 # Once all is cached in large folios (ordinary readahead makes them), one fault maps 2 MiB.
 make_file "$DIR/scenario.3" "$FILE_SIZE"
@@ -75,8 +74,8 @@ make_file "$DIR/scenario.3" "$FILE_SIZE"
 scenario 'all cached by a sequential read before: large folios' access -m mmap -p random
 scenario 'MADV_HUGEPAGE, cold' access --evict -m mmap -p random --madvise hugepage
 # What was resolved without filemap_fault().
-scenario 'private writes' access --evict -m mmap-write -p random -n $ACCESSES
-scenario 'MADV_RANDOM' access --evict -m mmap --madvise random -p random -n $ACCESSES
+scenario 'private writes' access --evict -m mmap-write -p random -n "$ACCESSES"
+scenario 'MADV_RANDOM' access --evict -m mmap --madvise random -p random -n "$ACCESSES"
 run_scenarios
 compare_scenarios "$known" "$known"
 is "$(scenario_record 5 .mmap_fault_around)" 0 'a private write is never resolved by fault-around'

@@ -25,8 +25,8 @@ if ! nowait_reads; then
 fi
 for mode in pread splice mmap; do
 	for start in $starts; do
-		scenario "$mode, I/O started by $start in another thread" late -n $windows -w 64 -m $mode -s $start
-		scenario "$mode, I/O started by $start in another process" late -n $windows -w 64 -m $mode -s $start -P
+		scenario "$mode, I/O started by $start in another thread" late -n "$windows" -w 64 -m $mode -s "$start"
+		scenario "$mode, I/O started by $start in another process" late -n "$windows" -w 64 -m $mode -s "$start" -P
 	done
 done
 # An answer of 0 that is right by luck would prove nothing: try again.
@@ -37,7 +37,7 @@ done
 compare_scenarios '[.accesses, .misses]' '[.accesses + .starter_accesses, .misses + .starter_misses]' ': accesses and misses'
 compare_scenarios .late .late ': late hits'
 for i in "${!SCENARIOS[@]}"; do
-	within "${KNOWN[i]}" 1 $windows "${SCENARIOS[i]}: some were late for certain"
+	within "${KNOWN[i]}" 1 "$windows" "${SCENARIOS[i]}: some were late for certain"
 done
 end_scenarios
 
@@ -57,9 +57,9 @@ between()
 }
 
 for ra in 128 found; do
-	set_ra $ra
+	set_ra "$ra"
 	for mode in pread splice mmap; do
-		scenario "read_ahead_kb $ra: $mode behind its own readahead" access --evict -m $mode
+		scenario "read_ahead_kb $ra: $mode behind its own readahead" access --evict -m "$mode"
 	done
 	between
 done
@@ -67,6 +67,6 @@ set_ra found
 
 # The kernel may evict idle pages (DAMON does): what the program saw is what counts.
 for mode in pread mmap; do
-	scenario "all cached: $mode is not late" access --load 1/1 -m $mode -p random
+	scenario "all cached: $mode is not late" access --load 1/1 -m "$mode" -p random
 done
 between

@@ -33,7 +33,7 @@ extents()
 # readahead brought in and that were then read belong to the list too: once the
 # list is forced, nobody else reads them in.
 for ra in 0 128 found; do
-	set_ra $ra
+	set_ra "$ra"
 	for pattern in sequential reverse random strided; do
 		recorded --evict -p "$pattern" -n 1000
 		is "$(pages_of "$list" | md5sum)" "$(first_of_each "$DIR/all" | md5sum)" \
@@ -77,7 +77,7 @@ recorded --evict -m mmap-write -p strided -n 1000 --madvise random
 is "$(pages_of "$list" | md5sum)" "$(first_of_each "$DIR/absent" | md5sum)" 'mmap, private writes, strided'
 # Windows of 128 KiB make folios that are larger than what fault-around maps.
 for ra in found 128; do
-	set_ra $ra
+	set_ra "$ra"
 	for pattern in random sequential; do
 		recorded --evict -m mmap -p "$pattern" -n 1000
 		is "$(first_of_each "$DIR/all" | grep -cvxFf <(pages_of "$list"))" 0 \

@@ -62,7 +62,7 @@ windows()
 # --- a sequential reader: the windows follow from read_ahead_kb
 
 for kb in 128 512; do
-	set_ra $kb
+	set_ra "$kb"
 	ra=$((kb / 4))
 	traced -f "$file" -- "$PROGS/access" --evict -b 4k -p sequential "$file"
 	name="sequential, read_ahead_kb $kb"

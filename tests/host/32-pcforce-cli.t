@@ -34,9 +34,9 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-options='file offsets engine trigger once duration jobs max-bytes hold dry-run now check json output stale-ok strict exit-command verbose version'
+known='file offsets engine trigger once duration jobs max-bytes hold dry-run now check json output stale-ok strict exit-command verbose version'
 "$PCFORCE" --help >"$DIR/help"
-is "$(for o in $options; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
+is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
 fails 2 'no list' "$PCFORCE" -f "$file"
 fails 2 '--now without anything' "$PCFORCE" --now

@@ -24,6 +24,7 @@ ACCESSES=${PAGE2CACHE_TEST_QUICK:-1500}
 FILE_SIZE=${PAGE2CACHE_TEST_QUICK:+$((ACCESSES * 16))k} FILE_SIZE=${FILE_SIZE:-16m}
 TAP_TESTS=0
 TAP_FAILED=0
+TAP_SKIPPED=0
 TAP_PLAN=
 CLEANUPS=()
 TRACE=
@@ -106,6 +107,7 @@ skip()
 	local i
 	for ((i = 0; i < $1; i++)); do
 		TAP_TESTS=$((TAP_TESTS + 1))
+		TAP_SKIPPED=$((TAP_SKIPPED + 1))
 		echo "ok $TAP_TESTS # SKIP $2"
 	done
 }
@@ -151,6 +153,9 @@ finish()
 		rc=1
 	fi
 	[ "$TAP_FAILED" -eq 0 ] || rc=1
+	[ -z "${PAGE2CACHE_TALLY:-}" ] || printf 'this machine %s\t%s\t%s\t%d\t%d\t%d\n' "$(uname -r)" \
+		"${PAGE2CACHE_HOOKS:-best}" "${0##*/}" "$TAP_TESTS" $((TAP_TESTS - TAP_FAILED)) "$TAP_SKIPPED" \
+		>>"$PAGE2CACHE_TALLY"
 	exit "$rc"
 }
 trap finish EXIT

@@ -33,8 +33,9 @@ bed()
 	status=${PIPESTATUS[0]}
 	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
 	sed 's/^/# /' "$scratch/err"
-	# One line for each kind of hooks: how many checks, of these passed, of these skipped.
+	# How many checks each job had, of these passed, of these skipped.
 	[ -z "${PAGE2CACHE_TALLY:-}" ] ||
-		sed -n "s/^# tally/$kernel $fs/p" "$scratch/tap" >>"$PAGE2CACHE_TALLY"
+		sed -n "s/^# tally \([a-z]*\):\([^ ]*\)/$kernel $fs \1 \2/p" "$scratch/tap" |
+		awk -v OFS='\t' '{ print $1 " " $2, $3, $4, $5, $6, $7 }' >>"$PAGE2CACHE_TALLY"
 	exit "$status"
 }

@@ -295,15 +295,34 @@ struct json_object *hooks_json(const struct hook *hooks, size_t n)
 	return o;
 }
 
+/* Lockdown that forbids programs to read the kernel's memory makes them invalid. */
+static bool is_confidential(void)
+{
+	char line[128] = "";
+	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	return strstr(line, "[confidentiality]");
+}
+
 char *hooks_load_error(int err)
 {
-	if ((err == -EPERM || err == -EACCES) && geteuid())
+	bool denied = err == -EPERM || err == -EACCES;
+
+	if (denied && geteuid())
 		return xstrdup(
 			"BPF is not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
-	if (err == -EPERM || err == -EACCES)
-		return xstrdup("this kernel refuses the BPF programs, though for root "
-			       "(lockdown in confidentiality mode? a container without CAP_BPF "
-			       "and CAP_PERFMON?)");
-	return xasprintf("the kernel does not load the BPF programs: %s (-v shows more)",
+	if (is_confidential())
+		return xstrdup("this kernel refuses the BPF programs: lockdown in confidentiality "
+			       "mode forbids them to read its memory (integrity mode does not)");
+	if (denied)
+		return xstrdup("this kernel refuses the BPF programs, though for root (a container "
+			       "without CAP_BPF and CAP_PERFMON? lockdown?)");
+	return xasprintf("the kernel does not load the BPF programs: %s (lockdown in "
+			 "confidentiality mode? -v shows more)",
 			 strerror(-err));
 }

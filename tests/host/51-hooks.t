@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Hook plans: whichever kind of hooks serves, the counts are the same; what a kernel has
+# not is said, with status 3; and what serves is on record.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+RATRACE=$BUILD/ratrace
+
+needs_root
+needs jq jq
+needs_built "$CACHEMISS" "$RATRACE" "$PCFORCE" "$PROGS/access"
+setup_dir
+
+plan $((3 * 4 + 5 + 2))
+
+file=$DIR/data
+make_file "$file" 4m
+counts='[.read_accesses, .read_misses, .mmap_accesses, .mmap_misses, .mmap_fault_around, .inserted_pages]'
+work="'$PROGS/access' --evict --fadvise random -p random -n 300 '$file' && '$PROGS/access' --evict -m mmap -p strided -n 300 '$file'"
+unset PAGE2CACHE_HOOKS
+
+watched -f "$file" -- bash -c "$work"
+best=$(record "$OUT" "$counts")
+for kind in tp fentry kprobe; do
+	export PAGE2CACHE_HOOKS=$kind
+	watched -f "$file" -- bash -c "$work" 2>/dev/null
+	# Which kinds this kernel has is asked of the kernel, not of the tool.
+	case $kind in
+	tp) there=$(test -e /sys/kernel/tracing/events/filemap/mm_filemap_get_pages && echo yes) ;;
+	kprobe) there=$(test -e /sys/bus/event_source/devices/kprobe && echo yes) ;;
+	fentry) there=$(grep -q '\[none\]' /sys/kernel/security/lockdown 2>/dev/null || test ! -e /sys/kernel/security/lockdown && echo yes) ;;
+	esac
+	if [ -n "$there" ]; then
+		is "$STATUS $(record "$OUT" "$counts")" "0 $best" "$kind: the same counts as with the hooks that are best"
+		hooks=$(json "$OUT" 'select(.record == "meta") | .hooks | [.read_lookup, .mmap_access] | join(" ")' | tr -d '"')
+		case $kind in
+		tp) want='tp_btf/mm_filemap_get_pages tp_btf/mm_filemap_fault' ;;
+		fentry) want='fexit/filemap_get_pages fentry/filemap_fault' ;;
+		kprobe) want='kprobe/filemap_get_pages kretprobe/filemap_get_pages kprobe/filemap_fault' ;;
+		esac
+		is "$hooks" "$want" "$kind: the record says what served"
+		is "$(cat "$ERR")" '' "$kind: nothing on stderr"
+		is "$("$RATRACE" -s -j -f "$file" -- bash -c "$work" 2>&1 | jq -c 'select(.record == "file") | .plain')" 300 \
+			"$kind: ratrace counts the 300 reads of one page"
+	else
+		is "$STATUS $(wc -c <"$OUT" 2>/dev/null || echo 0)" '3 0' "$kind: this kernel has none: status 3, and no data"
+		matches "$(cat "$ERR")" "serves no event with $kind hooks.*(built without kprobes|refuses BPF programs|no such tracepoint)" \
+			"$kind: which hook, and what is missing"
+		is "$(wc -l <"$ERR")" 1 "$kind: one sentence, nothing of the libraries"
+		is "$("$RATRACE" -s -f "$file" -- true >/dev/null 2>&1; echo $?)" 3 "$kind: ratrace as well"
+	fi
+done
+
+export PAGE2CACHE_HOOKS=perf
+for tool in "$CACHEMISS" "$RATRACE"; do
+	is "$("$tool" -f "$file" -- true 2>&1 >/dev/null; echo $?)" \
+		"${tool##*/}: PAGE2CACHE_HOOKS=perf: not one of tp, fentry, kprobe
+2" "${tool##*/}: another word is bad input"
+done
+unset PAGE2CACHE_HOOKS
+
+# An event without any hook: BTF is hidden, as on a kernel that has none.
+: >"$DIR/nothing"
+if unshare -m true 2>/dev/null; then
+	unshare -m bash -c "mount --bind '$DIR/nothing' /sys/kernel/btf/vmlinux && exec '$CACHEMISS' -f '$file' -- true" \
+		>"$DIR/data.out" 2>"$DIR/err"
+	is "$? $(cat "$DIR/data.out")" '3 ' 'no BTF: status 3, no data'
+	matches "$(cat "$DIR/err")" 'BTF.*CONFIG_DEBUG_INFO_BTF' 'and what would bring it'
+else
+	skip 2 'no mount namespaces here'
+fi
+
+"$PCFORCE" --check -j >"$DIR/check"
+is "$(jq -cs 'map(select(.event)) | all((.candidates | length > 0) and (.candidates | map(select(.reason == null)) | length == 1))' "$DIR/check")" \
+	true '--check: every hook of every event, one of each in use'
+is "$(jq -cs '[.[] | select(.event) | .candidates[] | select(.available | not) | .reason | length > 15] | all' "$DIR/check")" \
+	true '--check: a reason for each that is of no use'
+"$CACHEMISS" -v -f "$file" -- true >/dev/null 2>"$DIR/err"
+matches "$(cat "$DIR/err")" 'read_miss: (tp_btf|fentry|kprobe)/page_cache_sync_ra' '-v says what is attached'

@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scripts/vm itself: what goes in, what comes out, and that it always ends.
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+number=0
+failed=0
+
+# is GOT WANT NAME
+is()
+{
+	number=$((number + 1))
+	if [ "$1" = "$2" ]; then
+		echo "ok $number - $3"
+	else
+		echo "not ok $number - $3"
+		printf 'got:  %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+vm()
+{
+	scripts/vm --kernel stock-6.12 "$@" >"$scratch/out" 2>"$scratch/err"
+	status=$?
+}
+
+vm -- true
+[ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
+echo 1..14
+
+# In one guest: output as it is, files that were added, tools on the PATH, the status.
+mkdir "$scratch/folder"
+echo one >"$scratch/folder/file"
+echo two >"$scratch/file"
+# shellcheck disable=SC2016 # for the guest
+vm --add "$scratch/folder" --add "$scratch/file" --nvme 1G -- bash -c 'cat "$1" "$2"; printf "\000\r\n\377"
+	echo words >&2; command -v cachemiss >/dev/null && [ -e scripts/test ] && echo tools
+	df -B1 --output=size,fstype /data | tail -n1 >&2; exit 5' - "$scratch/folder/file" "$scratch/file"
+is "$status" 5 'the status of the command'
+is "$(od -An -c "$scratch/out" | tr -d ' \n')" 'one\ntwo\n\0\r\n377tools\n' 'its output, byte by byte; files that were added; the tools'
+is "$(head -n1 "$scratch/err")" words 'its errors apart'
+is "$(awk 'NR == 2 { print ($1 > 900e6 && $1 < 1.1e9) " " $2 }' "$scratch/err")" '1 ext4' 'a data disk of the size that was asked for'
+
+# shellcheck disable=SC2016 # for the guest
+vm -- bash -c 'kill -9 $$'
+is "$status" 137 'a command that is killed'
+vm -- /no/such/command
+is "$status" 127 'a command that is not there'
+
+vm --console "$scratch/console" -- bash -c 'echo c >/proc/sysrq-trigger; sleep 60'
+is "$status $(grep -c 'the kernel panicked' "$scratch/err") $(grep -c 'Kernel panic' "$scratch/console")" '125 1 1' 'a panic'
+is "$(grep -c '^console: .*sysrq' "$scratch/err" | sed 's/[1-9][0-9]*/some/')" some 'and the end of the console with it'
+vm --timeout 25 -- sleep 1000
+is "$status $(grep -c 'the time limit of 25 s is over' "$scratch/err")" '124 1' 'a time limit'
+
+# A kernel that allows no BPF program to read its memory.
+# shellcheck disable=SC2016 # for the guest
+vm --append lockdown=confidentiality -- bash -c '
+	dd if=/dev/zero of=/data/f bs=1M count=1 status=none
+	grep -q "\[confidentiality\]" /sys/kernel/security/lockdown || exit 9; cachemiss -f /data/f -- true'
+is "$status $(wc -c <"$scratch/out")" '3 0' 'lockdown=confidentiality: cachemiss says status 3, and no figures'
+is "$(grep -c '^cachemiss: .*lockdown' "$scratch/err")" 1 'and why'
+
+scripts/vm --kernel stock-5.0 -- true 2>/dev/null
+is $? 2 'a kernel that it does not know'
+scripts/vm --kernel stock-6.12 2>/dev/null
+is $? 2 'no command'
+
+scripts/vm --kernel stock-6.12 -- sleep 1000 >/dev/null 2>&1 &
+script=$!
+for _ in {1..300}; do
+	machine=$(pgrep -P $script qemu) && break
+	sleep 0.1
+done
+kill -TERM $script
+wait $script
+sleep 0.5
+is "$([ -n "$machine" ] && ! kill -0 "$machine" 2>/dev/null && echo gone)" gone 'its end is the end of the machine'
+exit $failed
