@@ -141,7 +141,7 @@ static inline bool oracle_wait_uptodate(struct oracle *o, uint64_t page)
  */
 static inline void oracle_settle(struct oracle *o)
 {
-	uint64_t reads, inflight;
+	unsigned long reads, inflight;
 	char text[256];
 	ssize_t n;
 
@@ -152,7 +152,7 @@ static inline void oracle_settle(struct oracle *o)
 			return;
 		}
 		text[n] = 0;
-	} while (sscanf(text, "%ju %*u %*u %*u %*u %*u %*u %*u %ju", &reads, &inflight) != 2 ||
+	} while (sscanf(text, "%lu %*u %*u %*u %*u %*u %*u %*u %lu", &reads, &inflight) != 2 ||
 		 inflight);
 	if (o->worker && reads != o->requests)
 		nap_us(2000);
