@@ -77,8 +77,7 @@ def download(package, version, folder):
     done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True, check=False)
     debs = glob.glob(os.path.join(folder, "*.deb"))
     if done.returncode or len(debs) != 1:
-        raise guest.Failed(f"{package} {version} cannot be downloaded (apt-get update may help): "
-                           f"{done.stderr}")
+        raise guest.Failed(f"{package} {version} cannot be downloaded: {done.stderr}")
     unpacked = os.path.join(folder, "deb")
     guest.run("dpkg-deb", "-x", debs[0], unpacked)
     shutil.copy2(glob.glob(unpacked + "/boot/vmlinuz-*")[0], os.path.join(folder, "vmlinuz"))
@@ -87,15 +86,21 @@ def download(package, version, folder):
     os.unlink(debs[0])
 
 
-def get(name):
+def get(name, lists_are_new=False):
     """The kernel of that name: the newest that the package lists have, else the newest kept."""
     kept = os.path.join(guest.cache_folder(), name + "-")
     newest = newest_package(KERNELS[name])
     if newest:
         folder = kept + newest[1]
-        with guest.building(folder) as scratch:
-            if scratch:
-                download(*newest, scratch)
+        try:
+            with guest.building(folder) as scratch:
+                if scratch:
+                    download(*newest, scratch)
+        except guest.Failed:
+            # Old lists name versions that the archive no longer has.
+            if lists_are_new or apt("apt-get", "-qq", "update") is None:
+                raise
+            return get(name, True)
     else:
         folders = [f for f in glob.glob(kept + "*") if os.path.isdir(f) and not f.endswith(".new")]
         if not folders:
