@@ -12,6 +12,7 @@
  * The last line on stdout is a JSON object.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -63,8 +64,9 @@ static void *starter(void *arg)
 	if (own_fd < 0 || posix_fadvise(own_fd, 0, 0, POSIX_FADV_RANDOM))
 		die("%s: %s", file, strerror(errno));
 	for (done = 0; done < windows; done++) {
+		/* The other one may have to run on this very processor. */
 		while (shared->wanted <= done)
-			;
+			sched_yield();
 		start_window(own_fd, done);
 		shared->started = done + 1;
 	}
@@ -153,10 +155,12 @@ int main(int argc, char **argv)
 
 		shared->wanted = i + 1;
 		/* Its I/O may end at once: do not wait for the starter to say so. */
-		while (shared->started <= i && !oracle_cached(&oracle, target(i)))
+		while (shared->started <= i && !oracle_cached(&oracle, target(i))) {
 			if (process && waitpid(child, &status, WNOHANG) == child &&
 			    shared->started <= i)
 				die("the starter has died");
+			sched_yield();
+		}
 		/* What readahead(2) has inserted is there, also where cachestat(2) is not to say so. */
 		cached = (oracle.no_cachestat && !nowait && shared->started > i) ||
 			 oracle_cached(&oracle, target(i));
