@@ -19,7 +19,7 @@ plan $((3 * 4 + 5 + 2))
 file=$DIR/data
 make_file "$file" 4m
 counts='[.read_accesses, .read_misses, .mmap_accesses, .mmap_misses, .mmap_fault_around, .inserted_pages]'
-work="'$PROGS/access' --evict --fadvise random -p random -n 300 '$file' && '$PROGS/access' --evict -m mmap -p strided -n 300 '$file'"
+work="'$PROGS/access' --evict --fadvise random -p random -n 300 '$file' && '$PROGS/access' --evict -m mmap --madvise random -p random -n 300 '$file'"
 unset PAGE2CACHE_HOOKS
 
 watched -f "$file" -- bash -c "$work"
