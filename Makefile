@@ -28,7 +28,7 @@ TOOLS := cachemiss ratrace pcforce
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS := $(BPFS:%=$(O)/%.skel.h)
 LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*.c))
-PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(wildcard tests/progs/*.c))
+PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(filter-out %.bpf.c,$(wildcard tests/progs/*.c)))
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
 
@@ -74,7 +74,7 @@ $(O)/%.bpf.o: bpf/%.bpf.c $(O)/vmlinux.h Makefile
 
 $(O)/%.skel.h: $(O)/%.bpf.o
 	$(say) SKEL $@
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf >$@
 
 $(O)/lib/%.o: tools/lib/%.c Makefile | $(SKELS)
 	@mkdir -p $(@D)
@@ -93,6 +93,17 @@ $(TOOLS:%=$(O)/%): $(O)/%: $(O)/%.o $(O)/libpage2cache.a
 $(O)/libpage2cache.a: $(LIB)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The one that brings programs of its own for the kernel.
+$(O)/tests/helper.bpf.o: tests/progs/helper.bpf.c $(O)/vmlinux.h Makefile
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)llvm-strip -g $@
+
+$(O)/tests/helper: tests/progs/helper.c $(O)/tests/helper.skel.h $(O)/libpage2cache.a Makefile
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -MMD -MP $< $(O)/libpage2cache.a $(LIBS) -o $@
 
 $(O)/tests/%: tests/progs/%.c Makefile
 	@mkdir -p $(@D)

@@ -128,7 +128,7 @@ static long fresh_step(__u32 i, void *data)
 	return 0;
 }
 
-static __always_inline void on_miss(__u32 slot, __u64 index)
+static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 	/* Listed here, not at the end: the lookup may fail, and order is order of access. */
 	if (record_pages && slot != SLOT_OTHERS)

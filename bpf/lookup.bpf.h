@@ -6,7 +6,7 @@
  *
  * The program that includes this defines:
  *
- *   on_miss(slot, index)                   the page is absent, no I/O has begun
+ *   on_miss(slot, index, fault)            the page is absent, no I/O has begun
  *   on_lookup(slot, index, last, how)      a read lookup of index..last is over
  *   on_fault(slot, index, how)             a fault came to filemap_fault()
  *   on_around(slot, first, last, resolved) fault-around mapped what is there of a range,
@@ -110,7 +110,7 @@ enum how {
 	HOW_MISS,
 };
 
-static __always_inline void on_miss(__u32 slot, __u64 index);
+static __always_inline void on_miss(__u32 slot, __u64 index, bool fault);
 static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how);
 static __always_inline void on_fault(__u32 slot, __u64 index, enum how how);
 static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved);
@@ -259,7 +259,7 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	miss.failed = !!(bpf_get_current_task_btf()->flags & PF_MEMALLOC_NOIO);
 	bpf_map_update_elem(&misses, &key, &miss, BPF_ANY);
 	count(slot, COUNT_READ_MISSES, 1);
-	on_miss(slot, index);
+	on_miss(slot, index, false);
 }
 
 /* Page faults. */
@@ -401,7 +401,7 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 			note_neighbour(st, mapping, index);
 	}
 	if (!present)
-		on_miss(slot, index);
+		on_miss(slot, index, true);
 	on_fault(slot, index, present ? HOW_HIT : HOW_MISS);
 }
 

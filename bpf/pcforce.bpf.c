@@ -6,12 +6,14 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool fire_on_hits = false; /* trigger `access`, not only `miss` */
+const volatile bool helper = false;	  /* the kernel forces: force_at_miss() */
 
 /* Set and cleared by the user side, too. */
 __u32 armed = 0;
 __u32 await_first = 0; /* the next access to get its data is reported */
 __u32 await_tid = 0;   /* of this task only, 0: of any */
 __u32 forcing = 0;     /* removals now are forcing's doing */
+__u32 first_tid = 0;   /* the task that reads the first pages of a list */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -49,13 +51,14 @@ static __always_inline void tell(__u32 slot, __u64 index, enum force_event event
 	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void fire(__u32 slot, __u64 index)
+static __always_inline bool fire(__u32 slot, __u64 index)
 {
 	if (!armed || !__sync_val_compare_and_swap(&armed, 1, 0))
-		return;
+		return false;
 	await_tid = bpf_get_current_pid_tgid();
 	await_first = 1;
 	tell(slot, index, FORCE_FIRED);
+	return true;
 }
 
 static __always_inline void first_data(__u32 slot, __u64 index)
@@ -140,12 +143,14 @@ static __always_inline void note_lookup(__u32 slot, bool late)
 		__sync_fetch_and_add(&f->late, 1);
 }
 
-static __always_inline void on_miss(__u32 slot, __u64 index)
+static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
 	__u32 word;
 
-	fire(slot, index);
+	/* A fault is here before it comes to force_at_miss(), a read after that. */
+	if (!helper || !fault)
+		fire(slot, index);
 	if (f && find_word(f, index, &word) && bits_of(&removed, word) >> (index % 64) & 1)
 		__sync_fetch_and_add(&f->polluted, 1);
 }
@@ -196,8 +201,27 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 	first_data(slot, index);
 }
 
+static long force_step(__u32 i, void *data)
+{
+	struct page_walk *w = data;
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	__u32 word;
+
+	if (!f || w->first / 64 + i > w->last / 64 ||
+	    !find_word(f, (w->first / 64 + i) * 64, &word))
+		return 1;
+	set_bits(&forced, word, chunk_mask(w->first / 64 + i, w->first, w->last));
+	return 0;
+}
+
+/* What the kernel forces is inserted by its worker, or inside of force_at_miss(). */
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
+	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (helper && (bpf_get_current_task_btf()->flags & PF_KTHREAD || first_tid == tid))
+		bpf_loop(MAX_WORDS, force_step, &w, 0);
 }
 
 static long remove_step(__u32 i, void *data)
@@ -227,4 +251,42 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	bpf_loop(MAX_WORDS, remove_step, &w, 0);
+}
+
+/* For the patched kernel: a list for each file, its head first (struct page2cache_head). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct page2cache_extent);
+} extents SEC(".maps");
+
+/* Its number is the kernel's to know: tools/lib/helper.c puts it in. */
+static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, __u64 index,
+				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
+
+/*
+ * A page of a file is absent, and nothing is locked. The tool itself comes here
+ * as well, to have a list forced that nobody has missed a page of.
+ */
+SEC("fentry.s/filemap_miss")
+int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned long nr_pages)
+{
+	bool own = current_tgid() == self_tgid;
+	struct inode *inode = file->f_inode;
+	int slot = file_slot(inode, true, false);
+	struct force_file *f;
+	__u32 key = slot;
+
+	if (slot < 0 || (!own && !task_meant()))
+		return 0;
+	f = bpf_map_lookup_elem(&force_files, &key);
+	if (!f || !f->nr_extents || (!own && !fire(slot, index)))
+		return 0;
+	forcing = 1;
+	first_tid = bpf_get_current_pid_tgid();
+	bpf_force_page2cache(file, &extents, f->first_extent, index, 0);
+	first_tid = 0;
+	return 0;
 }

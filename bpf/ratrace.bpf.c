@@ -434,7 +434,7 @@ static __always_inline void use_pages(__u32 slot, __u64 first, __u64 last)
 		bpf_loop(MAX_CHUNKS, use_step, &w, 0);
 }
 
-static __always_inline void on_miss(__u32 slot, __u64 index)
+static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 }
 

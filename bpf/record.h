@@ -97,7 +97,42 @@ struct force_file {
 	__u64 late;    /* of them: late hits */
 	__u64 unused_removed;
 	__u64 polluted; /* misses on pages that forcing pushed out */
+	__u64 first_extent; /* of its list, the head's place; for the kernel */
+	__u64 nr_extents;   /* 0: the kernel is not to force this file */
 };
+
+/* What bpf_force_page2cache() of the patched kernel takes: as in its linux/bpf.h. */
+struct page2cache_extent {
+	__u64 index;
+	__u64 nr_pages;
+};
+
+enum {
+	PAGE2CACHE_IDLE,
+	PAGE2CACHE_RUNNING,
+	PAGE2CACHE_DONE,
+	PAGE2CACHE_STOP, /* ours: anything but RUNNING ends it early */
+};
+
+struct page2cache_head {
+	__u64 nr_extents; /* that follow */
+	__u64 max_pages;  /* to be submitted */
+	__u64 state;
+	__s64 error; /* why the rest was skipped */
+	__u64 requested;
+	__u64 resident;
+	__u64 read;
+	__u64 failed;
+	__u64 past_eof;
+	__u64 skipped;
+	__u64 submitted;
+	__u64 end_ns; /* CLOCK_MONOTONIC */
+};
+
+#define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
+
+/* In the place of the helper's number, which is no ABI. */
+#define HELPER_PLACEHOLDER 0x70326370
 
 /* Who decided to read ahead. */
 enum ra_kind {

@@ -68,20 +68,21 @@ static __always_inline __u32 current_tgid(void)
 	return ns.tgid;
 }
 
+/* One that counts if cgroups do not matter: a sleepable program may not ask for them. */
+static __always_inline bool task_meant(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), tgid;
+
+	if (filter_tree)
+		return bpf_map_lookup_elem(&counted_tasks, &tid);
+	tgid = current_tgid();
+	return filter_tgid ? tgid == filter_tgid : tgid != self_tgid;
+}
+
 static __always_inline bool task_counted(void)
 {
-	if (filter_tree) {
-		__u32 tid = bpf_get_current_pid_tgid();
-
-		if (!bpf_map_lookup_elem(&counted_tasks, &tid))
-			return false;
-	} else {
-		__u32 tgid = current_tgid();
-
-		if (filter_tgid ? tgid != filter_tgid : tgid == self_tgid)
-			return false;
-	}
-	return !filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1;
+	return task_meant() &&
+	       (!filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
 }
 
 /* An AND that the compiler cannot see through: it stays, in this register. */

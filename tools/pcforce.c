@@ -27,6 +27,7 @@ static struct pcforce {
 	struct list list;
 	struct force force;
 	struct tracker tracker;
+	struct helper helper;
 	struct firing firing;
 	struct command command;
 	struct output out;
@@ -227,6 +228,9 @@ static enum status choose_engine(void)
 	int e;
 	char *why = NULL;
 
+	/* Looking at the cache takes no engine. */
+	if (opt.dry_run)
+		opt.engine = ENGINE_USER;
 	if (opt.engine != ENGINE_AUTO) {
 		if (!engine_available(opt.engine, &why))
 			return fail_with(xasprintf("engine %s: %s", engine_names[opt.engine], why),
@@ -263,6 +267,7 @@ static enum status prepare(void)
 		.max_bytes = opt.max_bytes,
 		.dry_run = opt.dry_run,
 		.submitting = mark_submitting,
+		.helper = opt.engine == ENGINE_HELPER ? &pf.helper : NULL,
 	};
 
 	if (force_init(&pf.force, &pf.list, &fo))
@@ -284,13 +289,21 @@ static enum status prepare(void)
 static enum status watch(void)
 {
 	struct watch_options w = { .tree = opt.run.command != NULL, .nr_files = pf.list.nr_files };
+	struct tracker_options to = {
+		.watch = &w,
+		.fire_on_hits = pf.firing.trigger == TRIGGER_ACCESS,
+		.follow = !opt.now,
+		.helper = pf.force.opt.helper,
+		.max_bytes = force_max_bytes(&pf.force.opt),
+		.on_event = firing_event,
+		.ctx = &pf.firing,
+	};
 	char *why = NULL;
 	enum status status;
 
 	if (opt.run.command && command_find(&pf.command, opt.run.command, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
-	status = tracker_open(&pf.tracker, &pf.list, &w, pf.firing.trigger == TRIGGER_ACCESS,
-			      firing_event, &pf.firing, &why);
+	status = tracker_open(&pf.tracker, &pf.list, &to, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
 
@@ -342,7 +355,7 @@ static enum status run(void)
 	enum status status, receipts;
 	int err;
 
-	if (!opt.now) {
+	if (!opt.now || opt.engine == ENGINE_HELPER) {
 		status = watch();
 		if (status)
 			return status;
@@ -410,6 +423,7 @@ int main(int argc, char **argv)
 		status = STATUS_FAILED;
 	tracker_close(&pf.tracker);
 	command_free(&pf.command);
+	helper_free(&pf.helper);
 	force_free(&pf.force);
 	list_free(&pf.list);
 	/* A list that did not come in whole does not change what COMMAND says. */

@@ -9,15 +9,21 @@ import shutil
 import subprocess
 import sys
 
+import build
 import guest
 
 # Debian's meta packages: the newest kernel of each line.
-KERNELS = {
+STOCK = {
     "stock-6.1": "linux-image-cloud-amd64",
     "stock-6.12": "linux-image-6.12-cloud-amd64",
 }
 # What the tests use and Debian builds as modules; what these need comes along.
 MODULES = ("xfs", "btrfs", "overlay", "loop")
+
+# Built here: the line, and whether for debugging.
+BUILT = {f"{kind}-{line}": (line, kind == "debug")
+         for kind in ("patched", "debug") for line in build.LINES}
+NAMES = sorted(STOCK) + sorted(BUILT)
 
 # image: to boot; modules: a folder with the one of its version in it, or None
 Kernel = collections.namedtuple("Kernel", "name version image modules")
@@ -86,10 +92,10 @@ def download(package, version, folder):
     os.unlink(debs[0])
 
 
-def get(name, lists_are_new=False):
+def stock(name, lists_are_new=False):
     """The kernel of that name: the newest that the package lists have, else the newest kept."""
     kept = os.path.join(guest.cache_folder(), name + "-")
-    newest = newest_package(KERNELS[name])
+    newest = newest_package(STOCK[name])
     if newest:
         folder = kept + newest[1]
         try:
@@ -100,13 +106,23 @@ def get(name, lists_are_new=False):
             # Old lists name versions that the archive no longer has.
             if lists_are_new or apt("apt-get", "-qq", "update") is None:
                 raise
-            return get(name, True)
+            return stock(name, True)
     else:
         folders = [f for f in glob.glob(kept + "*") if os.path.isdir(f) and not f.endswith(".new")]
         if not folders:
-            raise guest.Missing(f"{name}: the package lists have no {KERNELS[name]}, and none is "
+            raise guest.Missing(f"{name}: the package lists have no {STOCK[name]}, and none is "
                                 "kept: apt-get update (Debian 12 with bookworm-security)")
         folder = max(folders, key=os.path.getmtime)
     modules = os.path.join(folder, "lib/modules")
     return Kernel(name, os.path.basename(glob.glob(modules + "/*")[0]),
                   os.path.join(folder, "vmlinuz"), modules)
+
+
+def get(name):
+    """The kernel of one of NAMES, or the bzImage at a path."""
+    if name in STOCK:
+        return stock(name)
+    image = os.path.join(build.kernel(*BUILT[name]), "vmlinuz") if name in BUILT else name
+    if not os.path.isfile(image):
+        raise guest.Missing(f"--kernel {name}: neither a file nor one of {', '.join(NAMES)}")
+    return Kernel(name, None, image, None)

@@ -20,6 +20,7 @@ static const struct {
 	enum hook_kind kind;
 } sections[] = {
 	{ "tp_btf/", HOOK_TP },	    { "fentry/", HOOK_FENTRY },	   { "fexit/", HOOK_FENTRY },
+	{ "fentry.s/", HOOK_FENTRY },
 	{ "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
 };
 
@@ -46,13 +47,14 @@ static char *tracepoint_refused(const struct btf *btf, const char *name)
 }
 
 /* The smallest program there is: only the kernel knows what it allows. */
-static char *fentry_refused(const struct btf *btf, const char *function)
+static char *fentry_refused(const struct btf *btf, const char *function, bool sleepable)
 {
 	static const struct bpf_insn nothing[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
+		    .prog_flags = sleepable ? BPF_F_SLEEPABLE : 0);
 	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog;
 
 	if (id < 0)
@@ -108,7 +110,7 @@ char *hook_refused(const struct btf *btf, const char *section)
 	case HOOK_TP:
 		return tracepoint_refused(btf, name + 1);
 	case HOOK_FENTRY:
-		return fentry_refused(btf, name + 1);
+		return fentry_refused(btf, name + 1, name[-1] == 's');
 	case HOOK_KPROBE:
 		return kprobe_refused(name + 1);
 	default:

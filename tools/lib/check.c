@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/btf.h>
-
 #include "check.h"
+#include "helper.h"
 #include "record.h"
 #include "pcforce.skel.h"
 #include "ratrace.skel.h"
@@ -14,27 +13,12 @@
 
 const char *const engine_names[NR_ENGINES] = { "helper", "kfunc", "user" };
 
-/* Does the kernel's BTF, or a module's, know the function? */
-static bool kernel_has(const char *function)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
-
-	btf__free(btf);
-	return has;
-}
-
 bool engine_available(enum engine e, char **why)
 {
 	switch (e) {
 	case ENGINE_HELPER:
-		/* This version of the program does not drive it even where it is there. */
-		*why = xstrdup(
-			kernel_has("bpf_force_page2cache")
-				? "this version of pcforce does not use the kernel's helper"
-				: "this kernel has no helper bpf_force_page2cache(): a kernel "
-				  "patch brings it");
-		return false;
+		*why = helper_refused();
+		return !*why;
 	case ENGINE_KFUNC:
 		*why = xstrdup("no kernel module with the forcing kfunc is loaded");
 		return false;
@@ -53,6 +37,9 @@ static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n
 	int err;
 
 	if (!status) {
+		/* The engine's own program is tried by itself. */
+		if (hooks == tracker_hooks)
+			tracker_drop_helper();
 		hooks_select(hooks, n, obj);
 		err = bpf_object__load(obj);
 		if (err)
@@ -81,7 +68,7 @@ static enum status trigger_attaches(char **why)
 }
 
 /* What the other programs need beyond these. */
-static struct hook other_hooks[] = { READAHEAD_HOOKS, HOOK_INSERT };
+static struct hook other_hooks[] = { READAHEAD_HOOKS };
 
 static enum status others_attach(char **why)
 {
@@ -188,6 +175,7 @@ enum status check_print(struct output *out)
 	struct libscols_table *t = NULL;
 	char *why = NULL, *others_why = NULL, *engine_why;
 	enum status trigger, others;
+	bool available;
 	size_t i;
 
 	trigger = trigger_attaches(&why);
@@ -203,9 +191,10 @@ enum status check_print(struct output *out)
 		t = table_new(columns, ARRAY_SIZE(columns), out->f);
 	for (i = 0; i < NR_ENGINES; i++) {
 		engine_why = NULL;
-		if (engine_available(i, &engine_why) && i == ENGINE_USER && trigger)
+		available = engine_available(i, &engine_why);
+		if (i == ENGINE_USER && trigger)
 			engine_why = xasprintf("only with --now: %s", why);
-		engine_line(out, t, i, i == ENGINE_USER, engine_why);
+		engine_line(out, t, i, available, engine_why);
 		free(engine_why);
 	}
 	events_print(out, t, tracker_hooks, tracker_nr_hooks, !trigger, why);

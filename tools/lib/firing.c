@@ -107,7 +107,7 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	tracker_forcing(f->tracker, true);
 	force_run(f->force);
 	tracker_forcing(f->tracker, false);
-	f->done_ns = now_ns();
+	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
 	f->looked_ns = 0;
 }
 
@@ -133,10 +133,12 @@ static void take_opens(struct firing *f)
 	 */
 	if (now - f->looked_at_ns < f->looked_ns)
 		return;
-	if (f->trigger == TRIGGER_OPEN)
+	if (f->trigger == TRIGGER_OPEN) {
+		tracker_renew(f->tracker);
 		f->asked_ns = now;
-	else if (f->fired_ns)
+	} else if (f->fired_ns) {
 		tracker_arm(f->tracker);
+	}
 }
 
 static void *fire_loop(void *ctx)
@@ -245,13 +247,13 @@ int firing_start(struct firing *f, char **why)
 	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->hold_fd = -1;
 	f->opens_fd = -1;
-	if (f->tracker->skel)
+	if (f->tracker->skel && f->trigger != TRIGGER_NOW)
 		f->opens_fd = opens_watch(f->force->list, false);
 	if (f->opens_fd < 0 && f->trigger == TRIGGER_OPEN) {
 		*why = xasprintf("opens cannot be watched: fanotify: %s", strerror(-f->opens_fd));
 		return f->opens_fd;
 	}
-	if (f->tracker->skel && f->opens_fd < 0)
+	if (f->tracker->skel && f->trigger != TRIGGER_NOW && f->opens_fd < 0)
 		say_verbose("no re-arming: fanotify: %s", strerror(-f->opens_fd));
 	if (f->hold_ns) {
 		f->hold_fd = opens_watch(f->force->list, true);

@@ -40,6 +40,11 @@ static uint64_t available_bytes(void)
 	return kb ? kb * 1024 / 10 * 9 : UINT64_MAX / 2;
 }
 
+uint64_t force_max_bytes(const struct force_options *opt)
+{
+	return opt->max_bytes ? opt->max_bytes : available_bytes();
+}
+
 /* Before a run: nothing is done, so all that is listed is skipped. */
 static void start_counts(struct force *f)
 {
@@ -343,7 +348,7 @@ bool force_needed(const struct force *f)
 {
 	uint64_t cached;
 	struct plan p;
-	bool needed = false;
+	bool needed = f->opt.helper && helper_begun(f->opt.helper);
 	size_t i;
 
 	plan_init(&p, f->list);
@@ -371,7 +376,7 @@ static void skip_rest(struct force *f)
 
 void force_run(struct force *f)
 {
-	uint64_t bytes = f->opt.max_bytes ? f->opt.max_bytes : available_bytes();
+	uint64_t bytes = force_max_bytes(&f->opt);
 	struct residency_map m = { .fd = -1 };
 	struct plan p;
 	size_t i;
@@ -383,6 +388,11 @@ void force_run(struct force *f)
 		f->counts[i].skipped = 0;
 		madvise(f->absent[i].words, (f->absent[i].bits / 64 + 1) * sizeof(uint64_t),
 			MADV_DONTNEED);
+	}
+	f->end_ns = 0;
+	if (f->opt.helper) {
+		helper_run(f->opt.helper, f);
+		return;
 	}
 	f->budget = bytes / page_size() > INT64_MAX / 2 ? INT64_MAX / 2 : bytes / page_size();
 	plan_init(&p, f->list);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Engine `user`: reads the pages of a list into the page cache from user space
- * and finds out, page by page, what became of them.
+ * Has the pages of a list read into the page cache and finds out, page by page,
+ * what became of them. Engine `user` does all of it here, from user space.
  */
 #ifndef PAGE2CACHE_FORCE_H
 #define PAGE2CACHE_FORCE_H
 
 #include <pthread.h>
 
+#include "helper.h"
 #include "list.h"
 #include "plan.h"
 
@@ -29,6 +30,7 @@ struct force_options {
 	/* Called before pages are submitted, from any of the threads; may be NULL. */
 	void (*submitting)(void *ctx, uint32_t file, uint64_t index, uint64_t nr);
 	void *ctx;
+	struct helper *helper; /* the kernel forces; NULL: we do */
 };
 
 struct force {
@@ -40,6 +42,7 @@ struct force {
 	uint64_t *window_pages;	     /* a file each: the kernel's own readahead window */
 	bool *blind;		     /* a file each: its residency cannot be asked */
 	int64_t budget;		     /* pages that may still be submitted */
+	uint64_t end_ns;	     /* when it was over, 0: when force_run() returns */
 	uint64_t late_ns;	     /* when a stopped run ends for good, 0: not stopped */
 	volatile bool stop;	     /* set from any thread: submit no more */
 
@@ -49,6 +52,9 @@ struct force {
 	size_t run;
 	uint64_t done; /* pages of that run that are taken */
 };
+
+/* The limit of opt->max_bytes, or what memory is available. */
+uint64_t force_max_bytes(const struct force_options *opt);
 
 /* Returns 0 or -ENOMEM. */
 int force_init(struct force *f, const struct list *l, const struct force_options *opt);

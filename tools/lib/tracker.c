@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "helper.h"
 #include "record.h"
 #include "pcforce.skel.h"
 #include "tracker.h"
@@ -11,7 +12,10 @@
 /* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
 #define MAX_WORDS (1ULL << 25)
 
-struct hook tracker_hooks[] = { WATCH_HOOKS };
+/* The first two are for the engine `helper`. */
+#define HOOK_FORCE { "force", true, { { { "force_at_miss" } } } }
+#define NR_HELPER_HOOKS 2
+struct hook tracker_hooks[] = { HOOK_FORCE, HOOK_INSERT, WATCH_HOOKS };
 const size_t tracker_nr_hooks = ARRAY_SIZE(tracker_hooks);
 
 /* Where each file's bits begin. Returns the words needed, 0 if they are too many. */
@@ -56,6 +60,18 @@ static void unmap_bitmap(struct tracker *t, uint64_t *at)
 		munmap(at, t->words * sizeof(uint64_t));
 }
 
+static struct force_file fresh(const struct tracker *t, size_t file)
+{
+	struct force_file f = { .first_word = t->first_word[file] };
+
+	f.bits = t->words ? t->list->files[file].end : 0;
+	if (t->helper) {
+		f.first_extent = t->helper->first[file];
+		f.nr_extents = t->helper->nr[file];
+	}
+	return f;
+}
+
 static int track_files(struct tracker *t)
 {
 	int fd = bpf_map__fd(t->skel->maps.force_files);
@@ -64,11 +80,10 @@ static int track_files(struct tracker *t)
 
 	for (i = 0; i < t->list->nr_files; i++) {
 		struct list_file *lf = &t->list->files[i];
-		struct force_file f = { .first_word = t->first_word[i] };
+		struct force_file f = fresh(t, i);
 
 		if (lf->state != LIST_READY)
 			continue;
-		f.bits = t->words ? lf->end : 0;
 		err = watch_file(&t->watch, &lf->target);
 		err = err ? err : bpf_map_update_elem(fd, &lf->target.slot, &f, BPF_ANY);
 		if (err)
@@ -92,8 +107,18 @@ static int resolve(struct tracker *t, char **why)
 	return err;
 }
 
-static enum status load(struct tracker *t, const struct watch_options *opt, bool fire_on_hits,
-			char **why)
+static void drop_hooks(size_t from, size_t to)
+{
+	for (; from < to; from++)
+		tracker_hooks[from].chosen = NULL;
+}
+
+void tracker_drop_helper(void)
+{
+	drop_hooks(0, NR_HELPER_HOOKS);
+}
+
+static enum status load(struct tracker *t, const struct tracker_options *opt, char **why)
 {
 	struct watch_config cfg;
 	enum status status;
@@ -107,18 +132,25 @@ static enum status load(struct tracker *t, const struct watch_options *opt, bool
 	status = hooks_plan(tracker_hooks, tracker_nr_hooks, t->skel->obj, why);
 	if (status)
 		return status;
-	err = watch_config(opt, &cfg);
+	err = watch_config(opt->watch, &cfg);
 	if (err) {
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
-	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt, &cfg);
-	WATCH_CONFIGURE(t->skel, opt, &cfg);
-	t->skel->rodata->fire_on_hits = fire_on_hits;
+	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt->watch, &cfg);
+	if (!opt->helper)
+		tracker_drop_helper();
+	if (!opt->follow)
+		drop_hooks(1, tracker_nr_hooks);
+	WATCH_CONFIGURE(t->skel, opt->watch, &cfg);
+	t->skel->rodata->fire_on_hits = opt->fire_on_hits;
+	t->skel->rodata->helper = opt->helper != NULL;
 	t->words = lay_out(t);
 	size_bitmaps(t, cfg.max_slots);
 	hooks_select(tracker_hooks, tracker_nr_hooks, t->skel->obj);
-	err = watch_size(&t->watch, t->skel->obj, &cfg, opt);
+	err = watch_size(&t->watch, t->skel->obj, &cfg, opt->watch);
+	if (!err && t->helper)
+		err = helper_size(t->helper, t->skel, t->list);
 	err = err ? err : pcforce_bpf__load(t->skel);
 	if (err) {
 		*why = hooks_load_error(err);
@@ -128,30 +160,33 @@ static enum status load(struct tracker *t, const struct watch_options *opt, bool
 	return STATUS_DONE;
 }
 
-enum status tracker_open(struct tracker *t, const struct list *l, const struct watch_options *opt,
-			 bool fire_on_hits, ring_buffer_sample_fn on_event, void *ctx, char **why)
+enum status tracker_open(struct tracker *t, const struct list *l, const struct tracker_options *opt,
+			 char **why)
 {
 	enum status status;
 	int err;
 
 	memset(t, 0, sizeof(*t));
 	t->list = l;
-	status = load(t, opt, fire_on_hits, why);
+	t->helper = opt->helper;
+	status = load(t, opt, why);
 	if (status)
 		return status;
 	err = resolve(t, why);
 	if (err)
 		return err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED;
-	if (opt->cgroup_dir && watch_cgroup(&t->watch, opt->cgroup_dir, why))
+	if (opt->watch->cgroup_dir && watch_cgroup(&t->watch, opt->watch->cgroup_dir, why))
 		return STATUS_BAD_INPUT;
 	if (t->words) {
 		t->forced = map_bitmap(t, t->skel->maps.forced);
 		t->used = map_bitmap(t, t->skel->maps.used);
 		t->removed = map_bitmap(t, t->skel->maps.removed);
 	}
-	err = track_files(t);
+	err = t->helper ? helper_fill(t->helper, t, opt->max_bytes) : 0;
+	err = err ? err : track_files(t);
 	if (!err) {
-		t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_event, ctx, NULL);
+		t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), opt->on_event, opt->ctx,
+					   NULL);
 		err = t->ring ? 0 : -errno;
 	}
 	if (err) {
@@ -181,8 +216,15 @@ void tracker_close(struct tracker *t)
 	memset(t, 0, sizeof(*t));
 }
 
+void tracker_renew(struct tracker *t)
+{
+	if (t->helper)
+		helper_arm(t->helper);
+}
+
 void tracker_arm(struct tracker *t)
 {
+	tracker_renew(t);
 	if (t->skel)
 		__atomic_store_n(&t->skel->bss->armed, 1, __ATOMIC_SEQ_CST);
 }
@@ -264,7 +306,7 @@ void tracker_reset(struct tracker *t)
 	none = xcalloc(t->watch.nr_cpus, sizeof(*none));
 	for (i = 0; i < t->list->nr_files; i++) {
 		struct list_file *lf = &t->list->files[i];
-		struct force_file f = { .first_word = t->first_word[i], .bits = lf->end };
+		struct force_file f = fresh(t, i);
 
 		if (lf->state != LIST_READY)
 			continue;

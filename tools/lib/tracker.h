@@ -17,6 +17,17 @@ struct tracker {
 	uint64_t *forced, *used, *removed; /* NULL: the files are too large to track */
 	uint64_t words;			   /* in each of them */
 	uint64_t *first_word;		   /* a file of the list each */
+	struct helper *helper;		   /* the kernel forces; NULL: we do */
+};
+
+struct tracker_options {
+	const struct watch_options *watch;
+	bool fire_on_hits;
+	bool follow; /* what becomes of forced pages; else the helper's hook alone */
+	struct helper *helper;
+	uint64_t max_bytes; /* for the helper */
+	ring_buffer_sample_fn on_event; /* gets each struct force_record */
+	void *ctx;
 };
 
 /* What was seen of a file since the last reset; known: it was watched at all. */
@@ -30,16 +41,18 @@ struct tracked {
 extern struct hook tracker_hooks[];
 extern const size_t tracker_nr_hooks;
 
-/*
- * Load and attach for the ready files of a list, not yet armed. on_event is
- * called with each struct force_record. A failure leaves nothing attached.
- */
-enum status tracker_open(struct tracker *t, const struct list *l, const struct watch_options *opt,
-			 bool fire_on_hits, ring_buffer_sample_fn on_event, void *ctx, char **why);
+/* Leaves the hooks out that only the engine `helper` needs: between plan and select. */
+void tracker_drop_helper(void);
+
+/* Load and attach for the ready files of a list, not yet armed. A failure leaves nothing attached. */
+enum status tracker_open(struct tracker *t, const struct list *l, const struct tracker_options *opt,
+			 char **why);
 void tracker_detach(struct tracker *t);
 void tracker_close(struct tracker *t);
 
 void tracker_arm(struct tracker *t);
+/* The kernel may force the lists once more. */
+void tracker_renew(struct tracker *t);
 /* Forcing begins or is over. */
 void tracker_forcing(struct tracker *t, bool on);
 /* Report the next access that gets its data, of any task. */
