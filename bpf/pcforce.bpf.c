@@ -220,7 +220,11 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (helper && (bpf_get_current_task_btf()->flags & PF_KTHREAD || first_tid == tid))
+	if (!helper || (!(bpf_get_current_task_btf()->flags & PF_KTHREAD) && first_tid != tid))
+		return;
+	if (w.first / 64 == w.last / 64)
+		force_step(0, &w);
+	else
 		bpf_loop(MAX_WORDS, force_step, &w, 0);
 }
 

@@ -87,8 +87,19 @@ def configure(log, tree, scratch, debug):
         raise guest.Failed(f"these cannot be configured so: {' '.join(wrong)}")
 
 
+def keep_selftest(log, tree, folder):
+    """The selftest of the patches and what it is built with, apart from its kernel's types."""
+    os.makedirs(os.path.join(folder, "linux"))
+    tests = os.path.join(tree, "tools/testing/selftests/bpf")
+    shutil.copy2(os.path.join(tests, "prog_tests/page2cache.c"), folder)
+    shutil.copy2(os.path.join(tests, "progs/page2cache.c"), os.path.join(folder, "page2cache.bpf.c"))
+    shutil.copy2(os.path.join(tree, "tools/include/uapi/linux/bpf.h"), os.path.join(folder, "linux"))
+    step(log, tree, "sh", "-c", "scripts/bpf_doc.py --header --file include/uapi/linux/bpf.h >" +
+         os.path.join(folder, "bpf_helper_defs.h"))
+
+
 def compile_kernel(line, debug, folder):
-    """Fills FOLDER: vmlinuz, its types in vmlinux.btf, and its config."""
+    """Fills FOLDER: vmlinuz, its types in vmlinux.btf, its config, and the selftest."""
     scratch = os.path.join(folder, "scratch")
     os.mkdir(scratch)
     # Beside the folder: it is there to be read while the build goes on, and if it fails.
@@ -101,6 +112,7 @@ def compile_kernel(line, debug, folder):
         step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "bzImage")
         step(log, tree, "objcopy", "-O", "binary", "--only-section=.BTF",
              "--set-section-flags", ".BTF=alloc", "vmlinux", os.path.join(folder, "vmlinux.btf"))
+        keep_selftest(log, tree, os.path.join(folder, "selftest"))
     shutil.copy2(os.path.join(tree, "arch/x86/boot/bzImage"), os.path.join(folder, "vmlinuz"))
     shutil.copy2(os.path.join(tree, ".config"), os.path.join(folder, "config"))
     with open(folder + ".log", encoding="utf-8", errors="replace") as log:

@@ -98,11 +98,15 @@ whole()
 		'0 yes 1 ["helper",true,0]' "$1" || diag "$(cat "$OUT" "$ERR")"
 }
 
+# Each page by itself, where this kernel can have it so.
+alone=(--no-fault-around)
+"$PROGS/access" --no-fault-around -m mmap -n 1 "$file" >/dev/null 2>&1 || alone=()
+
 # misses_of MODE LIST: how many of its pages a reader of the list misses, in a shuffled order
 misses_of()
 {
 	pages_of "$2" | shuf --random-source=<(yes) >"$DIR/order"
-	"$PROGS/access" -m "$1" -p "@$DIR/order" --fadvise random --madvise random --no-fault-around "$file" | jq .misses
+	"$PROGS/access" -m "$1" -p "@$DIR/order" --fadvise random --madvise random "${alone[@]}" "$file" | jq .misses
 }
 
 seq 0 $((pages - 1)) | shuf --random-source=<(yes) | head -1000 >"$DIR/sparse"
@@ -115,7 +119,9 @@ for kind in sparse runs; do
 		forced --now -e helper -f "$file" -o "$list"
 		whole "$kind: forced by the kernel, the receipt is complete"
 		"$PROGS/cached" "$file" >"$DIR/cached"
-		is "$(sort "$DIR/cached" | comm -3 - <(as_pages "$list" | sort) | wc -l)" 0 "$kind: these pages are cached, and no other"
+		is "$(sort "$DIR/cached" | comm -3 - <(as_pages "$list" | sort) | wc -l)" 0 "$kind: these pages are cached, and no other" ||
+			diag "listed $(as_pages "$list" | wc -l), cached $(wc -l <"$DIR/cached"): $(sort "$DIR/cached" |
+				comm -3 - <(as_pages "$list" | sort) | tr -d '\t' | sort -n | awk 'NR == 1 || $1 != last + 1 { printf " %s", $1 } { last = $1 }')"
 		is "$(misses_of $mode "$list")" 0 "$kind: once it is complete, $mode misses none of them"
 	done
 	is "$(receipt "$OUT" '.read == .submitted and .resident == 0')" true "$kind: each was submitted once"
@@ -132,13 +138,20 @@ done
 
 # --- a reader that races the forcing
 
+# The middle one of five: how often the reader gets to run meanwhile is up to the scheduler.
+pages_of "$DIR/sparse" | shuf --random-source=<(seq 99999) >"$DIR/order"
 for mode in pread mmap; do
-	evict "$file"
-	pages_of "$DIR/sparse" | shuf --random-source=<(seq 99999) >"$DIR/order"
-	forced -e helper -t miss -f "$file" -o "$DIR/sparse" -- \
-		"$PROGS/access" -m $mode -p "@$DIR/order" --fadvise random --madvise random --no-fault-around "$file"
-	whole "$mode, shuffled: the first miss had all of it forced"
-	within "$(jq .misses "$TRUTH")" 0 20 "$mode: at most 2 % of the pages are missed"
+	missed=() complete=0
+	for _ in 1 2 3 4 5; do
+		evict "$file"
+		forced -e helper -t miss -f "$file" -o "$DIR/sparse" -- \
+			"$PROGS/access" -m $mode -p "@$DIR/order" --fadvise random --madvise random "${alone[@]}" "$file"
+		missed+=("$(jq .misses "$TRUTH")")
+		[ "$(receipt "$OUT" '[.engine, .requested == .resident + .read]')" = '["helper",true]' ] && complete=$((complete + 1))
+	done
+	is $complete 5 "$mode, shuffled: the first miss had all of it forced"
+	diag "$mode: misses of 1000: ${missed[*]}"
+	within "$(printf '%s\n' "${missed[@]}" | sort -n | sed -n 3p)" 0 20 "$mode: at most 2 % of the pages are missed"
 done
 
 # --- the triggers and what they tell
@@ -173,7 +186,7 @@ is "$STATUS $(receipt "$OUT" .read)" '0 100 50' 'an access to one of its files h
 
 # --- the hook
 
-is "$("$PROGS/helper" miss "$file" 100 | paste -sd' ')" 'read 1 fault 1 populate 1' \
+is "$("$PROGS/helper" miss "$file" 100 | awk '{ print $1, $2 }' | paste -sd' ')" 'read 1 fault 1 populate 1' \
 	'the hook is called once for a read, a fault and a fault by the kernel, each of an absent page'
 "$PROGS/content" check "$file" read
 is "$("$PROGS/access" -n 64 "$file" | jq .misses)" 0 'what is cached is missed by nobody'

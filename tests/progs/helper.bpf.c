@@ -67,6 +67,22 @@ int BPF_PROG(count_miss, struct file *file, unsigned long index)
 	return 0;
 }
 
+__u32 lock = 0; /* the fault under way came in with: 1 mmap_lock, 2 a VMA lock */
+
+SEC("?fentry/filemap_fault")
+int BPF_PROG(note_lock, struct vm_fault *vmf)
+{
+	unsigned long vma_lock = 0;
+
+	if (!ours())
+		return 0;
+	/* Locks of single mappings came in 6.4. */
+	if (bpf_core_enum_value_exists(enum fault_flag, FAULT_FLAG_VMA_LOCK))
+		vma_lock = bpf_core_enum_value(enum fault_flag, FAULT_FLAG_VMA_LOCK);
+	lock = vmf->flags & vma_lock ? 2 : 1;
+	return 0;
+}
+
 /* Mapping a file calls for it in every way. */
 SEC("?lsm.s/mmap_file")
 int BPF_PROG(at_mmap, struct file *file)

@@ -7,7 +7,7 @@
  *                                calls by name, each with its result
  *   helper full FILE             a list that says that it is longer than its map
  *   helper miss FILE PAGE...     faults and reads these pages, which are absent: how often the
- *                                hook was called for each way
+ *                                hook was called for each way, and with which lock a fault came
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-static struct helper_bpf *open_with(const char *name)
+static struct helper_bpf *open_with(const char *name, const char *other)
 {
 	struct helper_bpf *skel = helper_bpf__open();
 	struct bpf_program *prog;
@@ -38,8 +38,11 @@ static struct helper_bpf *open_with(const char *name)
 	if (!skel)
 		exit(1);
 	bpf_object__for_each_program(prog, skel->obj) {
-		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name));
-		if (strcmp(bpf_program__name(prog), name))
+		bool wanted = !strcmp(bpf_program__name(prog), name) ||
+			      (other && !strcmp(bpf_program__name(prog), other));
+
+		bpf_program__set_autoload(prog, wanted);
+		if (!wanted)
 			continue;
 		err = helper_set_number(prog);
 		if (err) {
@@ -58,7 +61,7 @@ static int load_each(void)
 	if (!all)
 		return 1;
 	bpf_object__for_each_program(prog, all->obj) {
-		skel = open_with(bpf_program__name(prog));
+		skel = open_with(bpf_program__name(prog), NULL);
 		printf("%s %s\n", bpf_program__name(prog),
 		       helper_bpf__load(skel) ? "refused" : "taken");
 		helper_bpf__destroy(skel);
@@ -67,17 +70,11 @@ static int load_each(void)
 	return 0;
 }
 
-static struct helper_bpf *attached(const char *name)
+static struct helper_bpf *attached(const char *name, const char *other)
 {
-	struct helper_bpf *skel = open_with(name);
-	struct bpf_program *prog;
+	struct helper_bpf *skel = open_with(name, other);
 
-	if (helper_bpf__load(skel)) {
-		fprintf(stderr, "%s: refused\n", name);
-		exit(1);
-	}
-	prog = bpf_object__find_program_by_name(skel->obj, name);
-	if (!bpf_program__attach(prog)) {
+	if (helper_bpf__load(skel) || helper_bpf__attach(skel)) {
 		fprintf(stderr, "%s: not attached: %s\n", name, strerror(errno));
 		exit(1);
 	}
@@ -95,7 +92,7 @@ static int call(const char *path, bool wrong, bool full)
 		perror(path);
 		return 1;
 	}
-	skel = attached("at_mmap");
+	skel = attached("at_mmap", NULL);
 	head = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    bpf_map__fd(skel->maps.good), 0);
 	if (head == MAP_FAILED)
@@ -113,10 +110,11 @@ static int call(const char *path, bool wrong, bool full)
 /* Evicts the pages, then has them missed. */
 static int miss(const char *path, char **pages)
 {
-	struct helper_bpf *skel = attached("count_miss");
+	struct helper_bpf *skel = attached("count_miss", "note_lock");
 	int fd = open(path, O_RDONLY), i;
 	long size = sysconf(_SC_PAGESIZE);
 	volatile char sum = 0;
+	const char *const locks[] = { "", " mmap_lock", " vma_lock" };
 	uint64_t before;
 	char *map, byte;
 
@@ -130,6 +128,7 @@ static int miss(const char *path, char **pages)
 		for (way = 0; way < 3; way++) {
 			posix_fadvise(fd, at, size, POSIX_FADV_DONTNEED);
 			before = skel->bss->fires;
+			skel->bss->lock = 0;
 			map = mmap(NULL, size, PROT_READ,
 				   MAP_SHARED | (way == 2 ? MAP_POPULATE : 0), fd, at);
 			if (map == MAP_FAILED)
@@ -140,8 +139,9 @@ static int miss(const char *path, char **pages)
 			else
 				sum += *(volatile char *)map;
 			munmap(map, size);
-			printf("%s %llu\n", ways[way],
-			       (unsigned long long)(skel->bss->fires - before));
+			printf("%s %llu%s\n", ways[way],
+			       (unsigned long long)(skel->bss->fires - before),
+			       locks[skel->bss->lock]);
 		}
 	}
 	return 0;

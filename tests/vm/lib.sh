@@ -22,13 +22,18 @@ unusable()
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
 bed()
 {
-	local kernel=$1 fs=$2 scratch status settings=()
+	local kernel=$1 fs=$2 scratch status settings=() options=(--timeout 1500)
 	shift 2
+	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
+	case $kernel in
+	patched-*) options+=(--append 'memmap=128M!512M') ;;
+	debug-*) options+=(--append 'memmap=128M!512M' --mem 3G) ;;
+	esac
 	[ "$fs" = ext4 ] || settings=(env PAGE2CACHE_TEST_READAHEAD=128)
 	scratch=$(mktemp -d) || exit 1
 	# shellcheck disable=SC2064 # the folder of now
 	trap "rm -rf '$scratch'" EXIT
-	scripts/vm --kernel "$kernel" --fs "$fs" --timeout 1500 -- "${settings[@]}" tests/vm/guest "$@" \
+	scripts/vm --kernel "$kernel" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
 		2>"$scratch/err" | tee "$scratch/tap" | grep -v '^# tally'
 	status=${PIPESTATUS[0]}
 	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"

@@ -105,7 +105,9 @@ static void engine_line(struct output *out, struct libscols_table *t, enum engin
 
 static const char *candidate_reason(const struct hook *h, const struct candidate *c)
 {
-	return c->reason ? c->reason : c == h->chosen ? NULL : "not needed: there is a better one";
+	if (c->reason || c == h->chosen)
+		return c->reason;
+	return h->chosen ? "not needed: there is a better one" : "only engine helper needs it";
 }
 
 /* A record an event, with all of its hooks. */

@@ -247,13 +247,13 @@ int firing_start(struct firing *f, char **why)
 	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->hold_fd = -1;
 	f->opens_fd = -1;
-	if (f->tracker->skel && f->trigger != TRIGGER_NOW)
+	if (f->tracker->follows)
 		f->opens_fd = opens_watch(f->force->list, false);
 	if (f->opens_fd < 0 && f->trigger == TRIGGER_OPEN) {
 		*why = xasprintf("opens cannot be watched: fanotify: %s", strerror(-f->opens_fd));
 		return f->opens_fd;
 	}
-	if (f->tracker->skel && f->trigger != TRIGGER_NOW && f->opens_fd < 0)
+	if (f->tracker->follows && f->opens_fd < 0)
 		say_verbose("no re-arming: fanotify: %s", strerror(-f->opens_fd));
 	if (f->hold_ns) {
 		f->hold_fd = opens_watch(f->force->list, true);

@@ -24,7 +24,7 @@ struct firing {
 	bool once;
 	uint64_t hold_ns; /* how long an open may be held, 0: not at all */
 	struct force *force;
-	struct tracker *tracker; /* its skel is NULL for --now */
+	struct tracker *tracker; /* follows nothing for --now */
 	/* A firing is over and another begins: its receipt is due. */
 	void (*on_again)(void *ctx);
 	void *ctx;

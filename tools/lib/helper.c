@@ -16,8 +16,8 @@
 #include "pcforce.skel.h"
 #include "tracker.h"
 
-/* How often the answers are looked at: it is over within milliseconds, or takes long. */
-#define POLL_NS 200000
+/* How often the answers are looked at. The kernel notes the time of its end. */
+#define POLL_NS 2000000
 /* What a stopped list may still take: the device has been asked already. */
 #define STOP_NS 1000000000ULL
 
@@ -225,6 +225,20 @@ static struct absent find_absent(const struct helper *h, const struct list_file 
 	return a;
 }
 
+/*
+ * The kernel skips a program where a task sleeps in the middle of it, on the same
+ * processor: not for longer than that takes to begin with a list.
+ */
+static void await_others(const struct helper *h)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int i;
+
+	for (i = 0; i < 50 && __atomic_load_n(&h->tracker->skel->bss->first_tid, __ATOMIC_SEQ_CST);
+	     i++)
+		nanosleep(&pause, NULL);
+}
+
 /* A read of ours misses a page: that has the list forced. Returns whether it is. */
 static bool kick(const struct helper *h, const struct list_file *lf, size_t file)
 {
@@ -232,8 +246,8 @@ static bool kick(const struct helper *h, const struct list_file *lf, size_t file
 	int tries;
 	char byte;
 
-	/* The kernel skips a program that is running on this processor already. */
 	for (tries = 0; tries < 8; tries++) {
+		await_others(h);
 		a = find_absent(h, lf, file);
 		if (!a.nr)
 			return false;

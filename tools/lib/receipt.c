@@ -51,7 +51,7 @@ static struct line line_of(const struct receipt *r, size_t i)
 		return l;
 	l.file = &f->list->files[i];
 	l.c = f->counts[i];
-	if (!r->firing->tracker->skel || r->firing->trigger == TRIGGER_NOW)
+	if (!r->firing->tracker->follows)
 		return l;
 	tracker_read(r->firing->tracker, i, &f->absent[i], &l.t);
 	l.accuracy = receipt_accuracy(&l.t, l.c.read);

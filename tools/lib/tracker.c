@@ -169,6 +169,7 @@ enum status tracker_open(struct tracker *t, const struct list *l, const struct t
 	memset(t, 0, sizeof(*t));
 	t->list = l;
 	t->helper = opt->helper;
+	t->follows = opt->follow;
 	status = load(t, opt, why);
 	if (status)
 		return status;

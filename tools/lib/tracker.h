@@ -18,6 +18,7 @@ struct tracker {
 	uint64_t words;			   /* in each of them */
 	uint64_t *first_word;		   /* a file of the list each */
 	struct helper *helper;		   /* the kernel forces; NULL: we do */
+	bool follows;			   /* what becomes of forced pages */
 };
 
 struct tracker_options {

@@ -1,0 +1,214 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The patched kernel's forcing under everything that can happen to a file meanwhile, and under
+# injected faults, on a kernel with KASAN, lockdep and fault injection: no complaint in its
+# log, no wrong byte, no reference that stays.
+#
+#   PAGE2CACHE_STRESS_SECONDS  for the concurrent part (default 20)
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs losetup mount
+needs_built "$PCFORCE" "$PROGS/access" "$PROGS/content" "$PROGS/helper"
+grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
+FAULTS=/sys/kernel/debug
+[ -d "$FAULTS/fail_page_alloc" ] || skip_all 'this kernel has no fault injection: scripts/kernel --debug builds one'
+seconds=${PAGE2CACHE_STRESS_SECONDS:-20}
+setup_dir
+
+plan $((2 + 2 + 4 + 5 + 4 + 4 + 3))
+
+# --- the kernel's log
+
+COMPLAINTS='BUG:|WARNING:|KASAN|possible (recursive|circular) locking|inconsistent lock state|suspicious RCU usage|sleeping function|INFO: task .* blocked|rcu.*(stall|detected)|Oops|general protection|refcount_t:|list_(add|del) corruption|page dumped|bad page'
+
+complaints()
+{
+	dmesg | grep -E "$COMPLAINTS"
+}
+
+dmesg -C
+echo '<4>WARNING: possible circular locking dependency detected (planted)' >/dev/kmsg
+is "$(complaints | wc -l)" 1 'the search of the log finds a complaint that was planted'
+dmesg -C
+is "$(complaints)" '' 'and nothing else so far'
+
+# --- the hook, with programs that touch user memory, under lockdep
+
+set -o pipefail
+head -c 1M /dev/zero >"$DIR/hook"
+sync "$DIR/hook"
+got=$("$PROGS/helper" miss "$DIR/hook" 100 | paste -sd' ')
+matches "$got" 'fault 1 vma_lock' 'a fault that came in with a VMA lock calls the hook'
+matches "$got" 'populate 1 mmap_lock' 'one that came in with mmap_lock does, too'
+
+# --- a file system of its own: it is unmounted in the end
+
+fs=$(findmnt -no FSTYPE -T "$DIR")
+truncate -s 400M "$DIR/image"
+case $fs in
+xfs) mkfs.xfs -q "$DIR/image" ;;
+btrfs) mkfs.btrfs -q "$DIR/image" ;;
+*) mke2fs -q -t ext4 "$DIR/image" ;;
+esac
+loop=$(losetup -f --show "$DIR/image") || bail 'no loop device'
+at_exit "losetup -d $loop"
+MOUNT=$DIR/mount
+mkdir "$MOUNT"
+mount -t "$fs" "$loop" "$MOUNT" || bail "cannot mount $loop"
+at_exit "umount '$MOUNT' 2>/dev/null"
+file=$MOUNT/data list=$DIR/list
+"$PROGS/content" write "$file" $((24 << 20))
+pages=$((24 << 8))
+seq 0 $((pages - 1)) | shuf --random-source=<(yes) | awk 'NR % 3 == 0 { print $1 }
+	NR % 97 == 0 { print $1 "+" 40 } NR % 999 == 0 { print $1 + 0 "+" 3000 }' >"$list"
+
+# fault NAME KEY=VALUE...: the settings of one kind of injected faults
+fault()
+{
+	local name=$1 pair
+	shift
+	for pair; do
+		echo "${pair#*=}" >"$FAULTS/$name/${pair%%=*}" || diag "$name/$pair"
+	done
+}
+
+quiet_faults()
+{
+	local name
+	for name in failslab fail_page_alloc fail_make_request; do
+		fault $name probability=0 times=0 task-filter=N
+	done
+}
+at_exit quiet_faults
+
+# --- reads that fail on the device
+
+name=${loop#/dev/}
+for mode in now race; do
+	evict "$file"
+	echo 1 >"/sys/block/$name/make-it-fail"
+	fault fail_make_request probability=30 interval=1 times=-1 verbose=0
+	if [ "$mode" = now ]; then
+		forced --now -e helper -f "$file" -o "$list"
+	else
+		forced -e helper -t miss -f "$file" -o "$list" -- bash -c "head -c 4096 '$file'; sleep 2"
+	fi
+	fault fail_make_request probability=0
+	echo 0 >"/sys/block/$name/make-it-fail"
+	is "$(adds_up "$OUT")" 'yes 1' "$mode: with failing reads the receipt adds up"
+	is "$(receipt "$OUT" '.failed > 0')" true "$mode: and says that some failed"
+	evict "$file"
+done
+
+# --- memory that is refused inside of the forcing path, and there only
+
+range=$(awk '/ page2cache_submit$/ { print $1 }' /proc/kallsyms)
+end=$(awk -v at="$range" '/ [tT] / && $1 > at { print $1; exit }' <(sort /proc/kallsyms))
+fault fail_page_alloc ignore-gfp-wait=N ignore-gfp-highmem=N min-order=0 interval=1 verbose=0 \
+	"require-start=0x$range" "require-end=0x$end" stacktrace-depth=32
+fault fail_page_alloc times=1000 probability=1
+for ((i = 0; i < 12; i++)); do
+	evict "$file"
+	forced --now -e helper -f "$file" -o "$list"
+	[ "$(adds_up "$OUT")" = 'yes 1' ] || diag "$(cat "$OUT")"
+	grep -q 'memory is short' "$ERR" && short=1
+done
+injected=$((1000 - $(cat "$FAULTS/fail_page_alloc/times")))
+fault fail_page_alloc probability=0
+within "$injected" 1 1000 "allocations were refused inside of the forcing path: $injected"
+is "${short:-}" 1 'it stopped at one of them and said why'
+fault failslab ignore-gfp-wait=N interval=1 verbose=0 "require-start=0x$range" "require-end=0x$end" stacktrace-depth=32
+fault failslab times=1000 probability=2
+for ((i = 0; i < 6; i++)); do
+	evict "$file"
+	forced --now -e helper -f "$file" -o "$list"
+done
+injected=$((1000 - $(cat "$FAULTS/failslab/times")))
+fault failslab probability=0
+within "$injected" 1 1000 "and of the slab allocator: $injected"
+is "$(adds_up "$OUT")" 'yes 1' 'the receipt adds up'
+ok 'what was read then is right' "$PROGS/content" check "$file" read
+
+# --- everything at once: cut, punched, written, dropped, a small cgroup, killed readers
+
+"$PROGS/content" write "$MOUNT/steady" $((8 << 20))
+seq 0 3 2047 >"$DIR/steady.list"
+cgroup=/sys/fs/cgroup/page2cache-stress
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p $cgroup
+at_exit "rmdir $cgroup"
+echo 6M >$cgroup/memory.max
+
+"$PROGS/content" stress "$file" "$seconds" 1 >"$DIR/rounds" 2>&1 &
+stress=$!
+(
+	while kill -0 $stress 2>/dev/null; do
+		echo 3 >/proc/sys/vm/drop_caches
+		sleep 0.7
+	done
+) &
+(
+	while kill -0 $stress 2>/dev/null; do
+		echo $BASHPID >$cgroup/cgroup.procs
+		timeout -s KILL 0.8 "$PROGS/access" --blind -p random -n 3000 "$file" >/dev/null 2>&1
+		ln "$file" "$file.link" && rm "$file.link"
+	done
+) &
+firings=0 added=0
+while kill -0 $stress 2>/dev/null; do
+	evict "$MOUNT/steady" 2>/dev/null
+	forced -e helper -t miss -f "$file" -o "$list" -d 3 -- bash -c "head -c 4096 '$file'; cat '$file'" >/dev/null
+	firings=$((firings + 1))
+	[ "$(adds_up "$OUT")" != 'yes 1' ] || added=$((added + 1))
+	# and one that is killed in the middle
+	"$PCFORCE" -e helper -t miss -f "$file" -o "$list" -d 60 -j -O "$DIR/killed" 2>/dev/null &
+	victim=$!
+	wait_until 20 grep -q meta "$DIR/killed" && dd if="$file" of=/dev/null bs=4k count=1 skip=$((RANDOM % pages)) status=none
+	kill -KILL $victim
+	wait $victim 2>/dev/null
+	rm -f "$DIR/killed"
+done
+wait $stress
+is $? 0 'everything at once: no reader saw a wrong byte'
+wait
+diag "$firings firings, $(cat "$DIR/rounds") operations"
+within "$firings" 1 100000 'the list was forced meanwhile'
+is "$added" "$firings" 'and every receipt adds up'
+ok 'a file that nobody wrote to holds what it held' "$PROGS/content" check "$MOUNT/steady" read
+
+# --- the same with a deleted file, and the end
+
+cp "$MOUNT/steady" "$MOUNT/gone"
+sync "$MOUNT/gone"
+evict "$MOUNT/gone"
+"$PCFORCE" -e helper -t miss -f "$MOUNT/gone" -o "$DIR/steady.list" -j -O "$DIR/gone.out" -d 4 2>/dev/null &
+pid=$!
+wait_until 20 grep -q meta "$DIR/gone.out"
+exec 8<"$MOUNT/gone"
+rm "$MOUNT/gone"
+ok 'a deleted file can be read while it is forced' cmp /dev/fd/8 "$MOUNT/steady"
+exec 8<&-
+wait $pid
+is "$(adds_up "$DIR/gone.out")" 'yes 1' 'and has a receipt'
+"$PROGS/content" write "$file" $((24 << 20))
+evict "$file"
+forced --now -e helper -f "$file" -o "$list"
+ok 'afterwards: forced, and by read as it was written' "$PROGS/content" check "$file" read
+ok 'and by mmap' "$PROGS/content" check "$file" mmap
+
+unmounted()
+{
+	umount "$MOUNT" 2>/dev/null
+}
+ok 'no reference is left: the file system unmounts' wait_until 10 unmounted
+is "$(complaints)" '' 'the kernel did not complain'
+case $fs in
+ext4) ok 'and its file system is sound' e2fsck -fn "$DIR/image" ;;
+xfs) ok 'and its file system is sound' xfs_repair -n "$DIR/image" ;;
+*) ok 'and its file system is sound' btrfs check "$DIR/image" ;;
+esac
