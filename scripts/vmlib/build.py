@@ -43,11 +43,12 @@ def source_version(line):
 
 
 def key(line, debug):
-    """Of all that goes into the build."""
+    """Of all that goes into the build: of a patch its changes, not what it says about them."""
     digest = hashlib.sha256()
     for path in fragments(debug) + series(line) + [__file__]:
         with open(path, "rb") as f:
-            digest.update(f.read())
+            text = f.read()
+        digest.update(text[max(text.find(b"\ndiff --git "), 0):])
     return digest.hexdigest()[:12]
 
 
@@ -106,6 +107,7 @@ def compile_kernel(line, debug, folder):
     with open(folder + ".log", "w", encoding="utf-8") as log:
         step(log, scratch, "tar", "xf", f"/usr/src/linux-source-{line}.tar.xz")
         tree = os.path.join(scratch, f"linux-source-{line}")
+        step(log, tree, "perl", "scripts/checkpatch.pl", "--strict", "-q", *series(line))
         for patch in series(line):
             step(log, tree, "patch", "-p1", "--no-backup-if-mismatch", "-i", patch)
         configure(log, tree, scratch, debug)
