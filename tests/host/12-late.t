@@ -51,29 +51,20 @@ end_scenarios
 # One reader and its own readahead: pages of a window that is still on its way.
 # A sleep on a page that was in flight is late for certain; one that submitted
 # readahead may be counted, whoever it slept for.
-between()
-{
-	local i low more
-	run_scenarios
-	answers .late '[.read_late + .mmap_late, .hits_slept_otherwise]'
-	for i in "${!SCENARIOS[@]}"; do
-		IFS='[,]' read -r _ low more _ <<<"${KNOWN[i]:-}"
-		within "${COUNTED[i]:-}" "$low" $((low + more)) "${SCENARIOS[i]}"
-	done
-	end_scenarios
-}
-
 for ra in 128 found; do
-	set_ra "$ra"
+	set_ra $ra
 	for mode in pread splice mmap; do
-		scenario "read_ahead_kb $ra: $mode behind its own readahead" access --evict -m "$mode"
+		scenario "read_ahead_kb $ra: $mode behind its own readahead" access --evict -m $mode
 	done
-	between
 done
 set_ra found
-
 # The kernel may evict idle pages (DAMON does): what the program saw is what counts.
 for mode in pread mmap; do
-	scenario "all cached: $mode is not late" access --load 1/1 -m "$mode" -p random
+	scenario "all cached: $mode is not late" access --load 1/1 -m $mode -p random
 done
-between
+run_scenarios
+answers .late '[.read_late + .mmap_late, .hits_slept_otherwise]'
+for i in "${!SCENARIOS[@]}"; do
+	IFS='[,]' read -r _ low more _ <<<"${KNOWN[i]:-}"
+	within "${COUNTED[i]:-}" "$low" $((low + more)) "${SCENARIOS[i]}"
+done

@@ -199,6 +199,7 @@ setup_dir()
 	# A file system of several disks has readahead settings of its own.
 	[ "$kind" != btrfs ] || BDI=/sys/fs/btrfs/$(findmnt -no UUID -T "$DIR")/bdi
 	RA_FOUND=$(cat "$BDI/read_ahead_kb") || bail "no readahead setting for $DIR"
+	RA=$RA_FOUND
 	at_exit "echo $RA_FOUND >'$BDI/read_ahead_kb'"
 }
 
@@ -208,12 +209,12 @@ kernel_device()
 	findmnt -no MAJ:MIN -T "$1" | tr -d ' '
 }
 
-# set_ra KB|found: for files that are opened from now on
+# set_ra KB|found: for files that are opened from now on, and for the scenarios that follow
 set_ra()
 {
-	local kb=$1
-	[ "$kb" = found ] && kb=$RA_FOUND
-	echo "$kb" >"$BDI/read_ahead_kb" || bail "cannot set $BDI/read_ahead_kb"
+	RA=$1
+	[ "$RA" = found ] && RA=$RA_FOUND
+	echo "$RA" >"$BDI/read_ahead_kb" || bail "cannot set $BDI/read_ahead_kb"
 }
 
 # make_file PATH SIZE: written, synced, and out of the cache
@@ -256,30 +257,40 @@ watched()
 	[ "$STATUS" -eq 0 ] || diag "cachemiss: status $STATUS: $(head -3 "$ERR")"
 }
 
-# scenario NAME PROGRAM OPTIONS...: for run_scenarios, which gives it a file of its own
+# scenario NAME PROGRAM OPTIONS...: for run_scenarios, which gives it a file of its own, of FILE_SIZE
 scenario()
 {
+	local f=$DIR/scenario.${#SCENARIOS[@]}
+
 	SCENARIOS+=("$1")
-	SCENARIO_COMMANDS+=("'$PROGS/$2' ${*:3}")
+	SCENARIO_SIZES+=("$FILE_SIZE")
+	# Its process is known by number, as the kernel's own events have it.
+	echo "echo $RA >'$BDI/read_ahead_kb'; '$PROGS/$2' ${*:3} '$f' >'$f.truth' 2>'$f.err' & echo \$! >'$f.pid'; wait" >>"$DIR/script"
 }
-SCENARIOS=() SCENARIO_COMMANDS=()
+SCENARIOS=() SCENARIO_SIZES=()
 
 # run_scenarios: all of them under one cachemiss, each on a file that nobody else reads;
 # what the tool counted for scenario I is scenario_record I, what the program knew
 # $DIR/scenario.I.truth
 run_scenarios()
 {
-	local i f options=()
+	local i f size files options=()
 
-	: >"$DIR/script"
-	for i in "${!SCENARIOS[@]}"; do
-		f=$DIR/scenario.$i
-		[ -e "$f" ] || make_file "$f" "$FILE_SIZE"
-		options+=(-f "$f")
-		echo "${SCENARIO_COMMANDS[i]} '$f' >'$f.truth' 2>'$f.err'" >>"$DIR/script"
+	for size in $(printf '%s\n' "${SCENARIO_SIZES[@]}" | sort -u); do
+		files=()
+		for i in "${!SCENARIOS[@]}"; do
+			f=$DIR/scenario.$i
+			[ "${SCENARIO_SIZES[i]}" != "$size" ] || [ -e "$f" ] || files+=("$f")
+		done
+		head -c "$size" /dev/urandom | tee "${files[@]}" >/dev/null
 	done
+	sync -f "$DIR"
 	rm -f "$DIR"/scenario.*.truth
+	for i in "${!SCENARIOS[@]}"; do
+		options+=(-f "$DIR/scenario.$i")
+	done
 	watched "${options[@]}" -- bash "$DIR/script"
+	set_ra "$RA"
 	for i in "${!SCENARIOS[@]}"; do
 		[ ! -s "$DIR/scenario.$i.err" ] || diag "${SCENARIOS[i]}: $(head -3 "$DIR/scenario.$i.err")"
 	done
@@ -300,13 +311,16 @@ answers()
 	done < <(jq -r "[input_filename, ($2 | tojson)] | join(\"\t\")" "$DIR"/scenario.*.truth)
 }
 
-# compare_scenarios RECORD_FILTER TRUTH_FILTER [SUFFIX]: a check for each, what the two say is the same
+# compare_scenarios RECORD_FILTER TRUTH_FILTER [SUFFIX [NAMES]]: a check for each, or for those
+# whose name matches: what the two say is the same
 compare_scenarios()
 {
 	local i
 
 	answers "$1" "$2"
 	for i in "${!SCENARIOS[@]}"; do
+		# shellcheck disable=SC2053 # a pattern is what it is
+		[[ ${SCENARIOS[i]} == ${4:-*} ]] || continue
 		is "${COUNTED[i]:-}" "${KNOWN[i]:-nothing}" "${SCENARIOS[i]}${3:-}"
 	done
 }
@@ -320,7 +334,8 @@ scenario_record()
 # The next scenarios are others.
 end_scenarios()
 {
-	SCENARIOS=() SCENARIO_COMMANDS=()
+	rm -f "$DIR"/scenario.* "$DIR/script"
+	SCENARIOS=() SCENARIO_SIZES=()
 }
 
 # background TOOL_OPTIONS...: cachemiss alone, ready when it has written its first record
@@ -371,35 +386,50 @@ go()
 
 # --- what the kernel itself says, without any of the code under test
 
-# trace_start FILE EVENT...: counts events of one file, as group/name
+# trace_start FILE EVENT...: records events, given as group/name, of one file, or of all if it is empty
 trace_start()
 {
 	local dev event
 	trace_stop
 	for event in "${@:2}"; do
-		[ -e "/sys/kernel/tracing/events/$event" ] || return 1
+		trace_event "$event" || return 1
 	done
-	TRACE=/sys/kernel/tracing/instances/page2cache-test.$$
+	TRACE=$TRACING/instances/page2cache-test.$$
 	mkdir "$TRACE" || { TRACE=; return 1; }
 	at_exit trace_stop
-	dev=$(kernel_device "$1")
-	dev=$((${dev%:*} << 20 | ${dev#*:}))
 	echo 32768 >"$TRACE/buffer_size_kb"
 	for event in "${@:2}"; do
-		echo "s_dev == $dev && i_ino == $(stat -c %i "$1")" >"$TRACE/events/$event/filter" &&
-			echo 1 >"$TRACE/events/$event/enable" || return 1
+		if [ -n "$1" ]; then
+			dev=$(kernel_device "$1")
+			dev=$((${dev%:*} << 20 | ${dev#*:}))
+			echo "s_dev == $dev && i_ino == $(stat -c %i "$1")" >"$TRACE/events/$event/filter" || return 1
+		fi
+		echo 1 >"$TRACE/events/$event/enable" || return 1
 	done
 }
+TRACING=/sys/kernel/tracing
 
-# trace_count NAME: so far; "lost" rather than a number that is too small
-trace_count()
+# trace_event EVENT: is there one? Where no tracepoint is, a kprobe on the function may do.
+trace_event()
+{
+	[ ! -e "$TRACING/events/$1" ] || return 0
+	[ -e "$TRACING/kprobe_events" ] || return 1
+	echo "p:$1 ${1##*/}" >>"$TRACING/kprobe_events" || return 1
+	at_exit "echo '-:$1' >>$TRACING/kprobe_events"
+}
+
+# trace_lines NAME: so far; fails rather than leave some out
+trace_lines()
 {
 	echo 0 >"$TRACE/tracing_on"
-	if awk '/overrun|dropped/ && $NF > 0 { exit 1 }' "$TRACE"/per_cpu/cpu*/stats; then
-		grep -c " $1: " "$TRACE/trace"
-	else
-		echo lost
-	fi
+	! awk '/overrun|dropped/ && $NF > 0 { lost = 1 } END { exit !lost }' "$TRACE"/per_cpu/cpu*/stats || return 1
+	grep " $1: " "$TRACE/trace" || true
+}
+
+# trace_count NAME: how many; "lost" rather than a number that is too small
+trace_count()
+{
+	trace_lines "$1" >"$DIR/traced" && wc -l <"$DIR/traced" || echo lost
 }
 
 trace_stop()

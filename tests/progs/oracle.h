@@ -106,15 +106,25 @@ static inline bool oracle_cached(struct oracle *o, uint64_t page)
 	return o->no_cachestat ? oracle_uptodate(o, page) : oracle_count(o, page, 1) > 0;
 }
 
+/* Pages of the file that are read in and valid. */
+static inline uint64_t oracle_valid(struct oracle *o)
+{
+	uint64_t page, n, i, nr = 0;
+	unsigned char vec[4096];
+
+	for (page = 0; page < o->pages; page += n) {
+		n = o->pages - page < sizeof(vec) ? o->pages - page : sizeof(vec);
+		if (mincore(o->map + page * o->page_size, n * o->page_size, vec))
+			die("mincore: %s", strerror(errno));
+		for (i = 0; i < n; i++)
+			nr += vec[i] & 1;
+	}
+	return nr;
+}
+
 static inline uint64_t oracle_resident(struct oracle *o)
 {
-	uint64_t page, nr = 0;
-
-	if (!o->no_cachestat)
-		return oracle_count(o, 0, o->pages);
-	for (page = 0; page < o->pages; page++)
-		nr += oracle_uptodate(o, page);
-	return nr;
+	return o->no_cachestat ? oracle_valid(o) : (uint64_t)oracle_count(o, 0, o->pages);
 }
 
 /*
@@ -137,11 +147,13 @@ static inline bool oracle_wait_uptodate(struct oracle *o, uint64_t page)
 
 /*
  * Without cachestat(2) a page that is being read looks absent: wait until the disk
- * has nothing to do. A request ends after its pages became valid, or a worker was told.
+ * has nothing to do. A request ends after its pages became valid, or after a worker was
+ * told, which is done when no more pages become valid.
  */
 static inline void oracle_settle(struct oracle *o)
 {
 	unsigned long reads, inflight;
+	uint64_t valid;
 	char text[256];
 	ssize_t n;
 
@@ -154,8 +166,12 @@ static inline void oracle_settle(struct oracle *o)
 		text[n] = 0;
 	} while (sscanf(text, "%lu %*u %*u %*u %*u %*u %*u %*u %lu", &reads, &inflight) != 2 ||
 		 inflight);
-	if (o->worker && reads != o->requests)
-		nap_us(2000);
+	if (o->worker && reads != o->requests) {
+		do {
+			valid = oracle_valid(o);
+			nap_us(2000);
+		} while (oracle_valid(o) != valid);
+	}
 	o->requests = reads;
 }
 
