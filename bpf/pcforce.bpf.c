@@ -36,29 +36,36 @@ struct {
 	__type(value, __u64);
 } forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps");
 
-static __always_inline void tell(__u32 slot, __u64 index, enum force_event event)
+static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum force_event event)
 {
 	struct force_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
 	if (!r)
 		return;
-	r->ts_ns = bpf_ktime_get_ns();
+	r->ts_ns = ts_ns;
 	r->index = index;
 	r->slot = slot;
 	r->event = event;
 	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->pad = 0;
-	bpf_ringbuf_submit(r, BPF_RB_FORCE_WAKEUP);
+	/* Where the kernel forces, nobody has to hurry to read of first data. */
+	bpf_ringbuf_submit(r, helper && event == FORCE_FIRST_DATA ? BPF_RB_NO_WAKEUP
+								  : BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline bool fire(__u32 slot, __u64 index)
+static __always_inline bool disarm(void)
 {
 	if (!armed || !__sync_val_compare_and_swap(&armed, 1, 0))
 		return false;
 	await_tid = bpf_get_current_pid_tgid();
 	await_first = 1;
-	tell(slot, index, FORCE_FIRED);
 	return true;
+}
+
+static __always_inline void fire(__u32 slot, __u64 index)
+{
+	if (disarm())
+		tell(slot, index, bpf_ktime_get_ns(), FORCE_FIRED);
 }
 
 static __always_inline void first_data(__u32 slot, __u64 index)
@@ -66,7 +73,7 @@ static __always_inline void first_data(__u32 slot, __u64 index)
 	if (!await_first || (await_tid && await_tid != (__u32)bpf_get_current_pid_tgid()))
 		return;
 	if (__sync_val_compare_and_swap(&await_first, 1, 0))
-		tell(slot, index, FORCE_FIRST_DATA);
+		tell(slot, index, bpf_ktime_get_ns(), FORCE_FIRST_DATA);
 }
 
 /* The word of a page's bits, 0 if it is not tracked. */
@@ -282,15 +289,20 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 	int slot = file_slot(inode, true, false);
 	struct force_file *f;
 	__u32 key = slot;
+	__u64 ts_ns;
 
 	if (slot < 0 || (!own && !task_meant()))
 		return 0;
 	f = bpf_map_lookup_elem(&force_files, &key);
-	if (!f || !f->nr_extents || (!own && !fire(slot, index)))
+	if (!f || !f->nr_extents || (!own && !disarm()))
 		return 0;
+	ts_ns = bpf_ktime_get_ns();
 	forcing = 1;
 	first_tid = bpf_get_current_pid_tgid();
 	bpf_force_page2cache(file, &extents, f->first_extent, index, 0);
 	first_tid = 0;
+	/* Only now: who is told of it may take this processor. */
+	if (!own)
+		tell(slot, index, ts_ns, FORCE_FIRED);
 	return 0;
 }

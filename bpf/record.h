@@ -96,7 +96,7 @@ struct force_file {
 	__u64 lookups; /* that met forced pages */
 	__u64 late;    /* of them: late hits */
 	__u64 unused_removed;
-	__u64 polluted; /* misses on pages that forcing pushed out */
+	__u64 polluted;	    /* misses on pages that forcing pushed out */
 	__u64 first_extent; /* of its list, the head's place; for the kernel */
 	__u64 nr_extents;   /* 0: the kernel is not to force this file */
 };

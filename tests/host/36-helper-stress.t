@@ -107,8 +107,8 @@ done
 
 # --- memory that is refused inside of the forcing path, and there only
 
-range=$(awk '/ page2cache_submit$/ { print $1 }' /proc/kallsyms)
-end=$(awk -v at="$range" '/ [tT] / && $1 > at { print $1; exit }' <(sort /proc/kallsyms))
+# The symbols are listed by address. What submits is inlined there.
+read -r range end <<<"$(awk '/ [tT] / && start { print start, $1; exit } / page2cache_read$/ { start = $1 }' /proc/kallsyms)"
 fault fail_page_alloc ignore-gfp-wait=N ignore-gfp-highmem=N min-order=0 interval=1 verbose=0 \
 	"require-start=0x$range" "require-end=0x$end" stacktrace-depth=32
 fault fail_page_alloc times=1000 probability=1
@@ -158,13 +158,15 @@ stress=$!
 		timeout -s KILL 0.8 "$PROGS/access" --blind -p random -n 3000 "$file" >/dev/null 2>&1
 		ln "$file" "$file.link" && rm "$file.link"
 	done
-) &
+) 2>/dev/null &
 firings=0 added=0
 while kill -0 $stress 2>/dev/null; do
 	evict "$MOUNT/steady" 2>/dev/null
-	forced -e helper -t miss -f "$file" -o "$list" -d 3 -- bash -c "head -c 4096 '$file'; cat '$file'" >/dev/null
-	firings=$((firings + 1))
-	[ "$(adds_up "$OUT")" != 'yes 1' ] || added=$((added + 1))
+	forced -e helper -t miss -f "$file" -o "$list" -- \
+		bash -c "for i in 1 2 3 4; do head -c 4096 '$file'; cat '$file'; sleep 0.3; done"
+	receipts=$(jq -s 'map(select(.record == "receipt")) | length' "$OUT")
+	firings=$((firings + receipts))
+	[ "$(adds_up "$OUT")" != "yes $receipts" ] || added=$((added + receipts))
 	# and one that is killed in the middle
 	"$PCFORCE" -e helper -t miss -f "$file" -o "$list" -d 60 -j -O "$DIR/killed" 2>/dev/null &
 	victim=$!

@@ -5,13 +5,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define EXTENTS(name, size, entries, flags)              \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_ARRAY);        \
-		__uint(map_flags, flags);                \
-		__uint(max_entries, entries);            \
-		__uint(key_size, sizeof(__u32));         \
-		__uint(value_size, size);                \
+#define EXTENTS(name, size, entries, flags)       \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(map_flags, flags);         \
+		__uint(max_entries, entries);     \
+		__uint(key_size, sizeof(__u32));  \
+		__uint(value_size, size);         \
 	} name SEC(".maps")
 
 EXTENTS(good, sizeof(struct page2cache_extent), 16, BPF_F_MMAPABLE);
@@ -62,8 +62,9 @@ int BPF_PROG(count_miss, struct file *file, unsigned long index)
 	if (!ours())
 		return 0;
 	__sync_fetch_and_add(&fires, 1);
-	bpf_copy_from_user(&byte, 1, (void *)PT_REGS_SP((struct pt_regs *)bpf_task_pt_regs(
-					     bpf_get_current_task_btf())));
+	bpf_copy_from_user(
+		&byte, 1,
+		(void *)PT_REGS_SP((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf())));
 	return 0;
 }
 

@@ -93,8 +93,8 @@ static int call(const char *path, bool wrong, bool full)
 		return 1;
 	}
 	skel = attached("at_mmap", NULL);
-	head = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    bpf_map__fd(skel->maps.good), 0);
+	head = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.good),
+		    0);
 	if (head == MAP_FAILED)
 		return 1;
 	if (full)

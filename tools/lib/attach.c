@@ -19,9 +19,8 @@ static const struct {
 	const char *prefix;
 	enum hook_kind kind;
 } sections[] = {
-	{ "tp_btf/", HOOK_TP },	    { "fentry/", HOOK_FENTRY },	   { "fexit/", HOOK_FENTRY },
-	{ "fentry.s/", HOOK_FENTRY },
-	{ "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
+	{ "tp_btf/", HOOK_TP },	      { "fentry/", HOOK_FENTRY }, { "fexit/", HOOK_FENTRY },
+	{ "fentry.s/", HOOK_FENTRY }, { "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
 };
 
 int hook_kind(const char *section)

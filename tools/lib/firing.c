@@ -71,7 +71,8 @@ static void await_first_data(struct firing *f)
 	struct pollfd p = { .events = POLLIN };
 	struct timespec left = { 0 };
 
-	if (!f->tracker->ring || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN)
+	if (!f->tracker->ring || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN ||
+	    f->tracker->helper)
 		return;
 	p.fd = ring_buffer__epoll_fd(f->tracker->ring);
 	while (!f->first_ns && (now = now_ns()) < end) {
@@ -150,15 +151,17 @@ static void *fire_loop(void *ctx)
 		{ .fd = f->tracker->ring ? ring_buffer__epoll_fd(f->tracker->ring) : -1,
 		  .events = POLLIN },
 	};
+	/* Not if the kernel forces: then the reader needs the processor more than we do. */
+	bool urgent = !f->tracker->helper;
 	uint64_t asked;
 
-	set_priority(true);
+	set_priority(urgent);
 	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
 		asked = __atomic_exchange_n(&f->asked_ns, 0, __ATOMIC_SEQ_CST);
 		if (asked && !(f->once && f->fired_ns)) {
 			set_priority(false);
 			force_now(f, asked);
-			set_priority(true);
+			set_priority(urgent);
 			if (f->once)
 				wake(f->done_fd);
 		}

@@ -156,7 +156,8 @@ int helper_fill(struct helper *h, const struct tracker *t, uint64_t max_bytes)
 {
 	h->tracker = t;
 	h->extents = mmap(NULL, (h->nr_extents ? h->nr_extents : 1) * sizeof(*h->extents),
-			  PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(t->skel->maps.extents), 0);
+			  PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(t->skel->maps.extents),
+			  0);
 	if (h->extents == MAP_FAILED) {
 		h->extents = NULL;
 		return -errno;

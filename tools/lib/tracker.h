@@ -26,7 +26,7 @@ struct tracker_options {
 	bool fire_on_hits;
 	bool follow; /* what becomes of forced pages; else the helper's hook alone */
 	struct helper *helper;
-	uint64_t max_bytes; /* for the helper */
+	uint64_t max_bytes;		/* for the helper */
 	ring_buffer_sample_fn on_event; /* gets each struct force_record */
 	void *ctx;
 };
