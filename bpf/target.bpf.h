@@ -81,8 +81,7 @@ static __always_inline bool task_meant(void)
 
 static __always_inline bool task_counted(void)
 {
-	return task_meant() &&
-	       (!filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
+	return task_meant() && (!filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
 }
 
 /* An AND that the compiler cannot see through: it stays, in this register. */

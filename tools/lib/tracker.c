@@ -13,17 +13,6 @@
 #define MAX_WORDS (1ULL << 25)
 
 /* The first two are for the engine `helper`. */
-#define HOOK_FORCE                                      \
-	{                                               \
-		"force", true,                          \
-		{                                       \
-			{                               \
-				{                       \
-					"force_at_miss" \
-				}                       \
-			}                               \
-		}                                       \
-	}
 #define NR_HELPER_HOOKS 2
 struct hook tracker_hooks[] = { HOOK_FORCE, HOOK_INSERT, WATCH_HOOKS };
 const size_t tracker_nr_hooks = ARRAY_SIZE(tracker_hooks);

@@ -55,6 +55,8 @@ struct watch {
 #define HOOK_MMAP_MAPPED { "mmap_mapped", false, { { { "mapped_rss" } } } }
 #define HOOK_PAGE_FAULT { "page_fault", false, { { { "begin_user", "begin_kernel" } } } }
 #define HOOK_LATE_HIT	{ "late_hit", true, { { { "task_sleep" } } } }
+/* The patched kernel's own, where it forces. */
+#define HOOK_FORCE	{ "force", true, { { { "force_at_miss" } } } }
 #define HOOK_INSERT	{ "insert", false, { { { "page_insert" } } } }
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } } } }
