@@ -37,7 +37,8 @@ static struct helper_bpf *open_with(const char *name, const char *other)
 
 	if (!skel)
 		exit(1);
-	bpf_object__for_each_program(prog, skel->obj) {
+	for (prog = bpf_object__next_program(skel->obj, NULL); prog;
+	     prog = bpf_object__next_program(skel->obj, prog)) {
 		bool wanted = !strcmp(bpf_program__name(prog), name) ||
 			      (other && !strcmp(bpf_program__name(prog), other));
 
@@ -60,7 +61,8 @@ static int load_each(void)
 
 	if (!all)
 		return 1;
-	bpf_object__for_each_program(prog, all->obj) {
+	for (prog = bpf_object__next_program(all->obj, NULL); prog;
+	     prog = bpf_object__next_program(all->obj, prog)) {
 		skel = open_with(bpf_program__name(prog), NULL);
 		printf("%s %s\n", bpf_program__name(prog),
 		       helper_bpf__load(skel) ? "refused" : "taken");

@@ -69,7 +69,8 @@ char *helper_refused(void)
 	skel = pcforce_bpf__open();
 	if (!skel)
 		return xasprintf("opening the program: %s", strerror(errno));
-	bpf_object__for_each_program(prog, skel->obj)
+	for (prog = bpf_object__next_program(skel->obj, NULL); prog;
+	     prog = bpf_object__next_program(skel->obj, prog))
 		bpf_program__set_autoload(prog, prog == skel->progs.force_at_miss);
 	err = helper_set_number(skel->progs.force_at_miss);
 	err = err ? err : pcforce_bpf__load(skel);
