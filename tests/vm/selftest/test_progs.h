@@ -14,12 +14,18 @@
 
 bool check(bool good, const char *name, long got);
 
-#define ASSERT_OK(err, name)	    check(!(err), name, 0)
-#define ASSERT_ERR(err, name)	    check((err) < 0, name, 0)
-#define ASSERT_OK_PTR(ptr, name)    check((ptr) != NULL, name, 0)
-#define ASSERT_EQ(got, want, name)  check((got) == (want), name, (long)(got))
-#define ASSERT_NEQ(got, want, name) check((got) != (want), name, (long)(got))
-#define ASSERT_GE(got, want, name)  check((got) >= (want), name, (long)(got))
+/* What is compared is evaluated once: it may be a call. */
+#define ASSERT_CMP(got, op, want, name)                 \
+	({                                              \
+		typeof(got) got_ = (got);               \
+		check(got_ op(want), name, (long)got_); \
+	})
+#define ASSERT_OK(err, name)	    ASSERT_CMP(err, ==, 0, name)
+#define ASSERT_ERR(err, name)	    ASSERT_CMP(err, <, 0, name)
+#define ASSERT_OK_PTR(ptr, name)    ASSERT_CMP(ptr, !=, NULL, name)
+#define ASSERT_EQ(got, want, name)  ASSERT_CMP(got, ==, want, name)
+#define ASSERT_NEQ(got, want, name) ASSERT_CMP(got, !=, want, name)
+#define ASSERT_GE(got, want, name)  ASSERT_CMP(got, >=, want, name)
 
 bool test__start_subtest(const char *name);
 void test_page2cache(void);
