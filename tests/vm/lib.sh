@@ -25,9 +25,11 @@ bed()
 	local kernel=$1 fs=$2 scratch status settings=() options=(--timeout 1500)
 	shift 2
 	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
+	# No khugepaged, which reads in what is absent between the pages of a mapped file.
+	local append='memmap=128M!512M transparent_hugepage=madvise'
 	case $kernel in
-	patched-*) options+=(--append 'memmap=128M!512M') ;;
-	debug-*) options+=(--append 'memmap=128M!512M' --mem 3G) ;;
+	patched-*) options+=(--append "$append") ;;
+	debug-*) options+=(--append "$append" --mem 3G) ;;
 	esac
 	[ "$fs" = ext4 ] || settings=(env PAGE2CACHE_TEST_READAHEAD=128)
 	scratch=$(mktemp -d) || exit 1
