@@ -19,10 +19,12 @@ def series(line):
     return sorted(glob.glob(os.path.join(guest.ROOT, "patches", line, "*.patch")))
 
 
-def fragments(debug):
-    """What is configured, later ones over earlier ones."""
-    names = ["guest.config", "patched.config"] + (["debug.config"] if debug else [])
-    return [os.path.join(CONFIGS, name) for name in names]
+def fragments(line, debug):
+    """What is configured, later ones over earlier ones; some of it a line's own."""
+    names = ["guest.config", "patched.config"]
+    names += ["debug.config", f"debug-{line}.config"] if debug else []
+    paths = [os.path.join(CONFIGS, name) for name in names]
+    return [path for path in paths if os.path.exists(path)]
 
 
 def packages(line):
@@ -45,7 +47,7 @@ def source_version(line):
 def key(line, debug):
     """Of all that goes into the build: of a patch its changes, not what it says about them."""
     digest = hashlib.sha256()
-    for path in fragments(debug) + series(line) + [__file__]:
+    for path in fragments(line, debug) + series(line) + [__file__]:
         with open(path, "rb") as f:
             text = f.read()
         digest.update(text[max(text.find(b"\ndiff --git "), 0):])
@@ -64,10 +66,10 @@ def step(log, tree, *command, env=None):
         raise guest.Failed(f"{end}{command[0]}: status {done.returncode}")
 
 
-def configure(log, tree, scratch, debug):
+def configure(log, tree, scratch, paths):
     """All that is not named has its default; what is named has to come out so."""
     wanted = {}
-    for path in fragments(debug):
+    for path in paths:
         with open(path, encoding="ascii") as f:
             for line in f:
                 match = re.match(r"(CONFIG_\w+)=(.*)", line)
@@ -110,7 +112,7 @@ def compile_kernel(line, debug, folder):
         step(log, tree, "perl", "scripts/checkpatch.pl", "--strict", "-q", *series(line))
         for patch in series(line):
             step(log, tree, "patch", "-p1", "--no-backup-if-mismatch", "-i", patch)
-        configure(log, tree, scratch, debug)
+        configure(log, tree, scratch, fragments(line, debug))
         step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "bzImage")
         step(log, tree, "objcopy", "-O", "binary", "--only-section=.BTF",
              "--set-section-flags", ".BTF=alloc", "vmlinux", os.path.join(folder, "vmlinux.btf"))

@@ -26,7 +26,7 @@ BUILT = {f"{kind}-{line}": (line, kind == "debug")
 NAMES = sorted(STOCK) + sorted(BUILT)
 
 # image: to boot; modules: a folder with the one of its version in it, or None
-Kernel = collections.namedtuple("Kernel", "name version image modules")
+Kernel = collections.namedtuple("Kernel", "name image modules")
 
 
 def apt(*command):
@@ -114,8 +114,7 @@ def stock(name, lists_are_new=False):
                                 "kept: apt-get update (Debian 12 with bookworm-security)")
         folder = max(folders, key=os.path.getmtime)
     modules = os.path.join(folder, "lib/modules")
-    return Kernel(name, os.path.basename(glob.glob(modules + "/*")[0]),
-                  os.path.join(folder, "vmlinuz"), modules)
+    return Kernel(name, os.path.join(folder, "vmlinuz"), modules)
 
 
 def get(name):
@@ -125,4 +124,4 @@ def get(name):
     image = os.path.join(build.kernel(*BUILT[name]), "vmlinuz") if name in BUILT else name
     if not os.path.isfile(image):
         raise guest.Missing(f"--kernel {name}: neither a file nor one of {', '.join(NAMES)}")
-    return Kernel(name, None, image, None)
+    return Kernel(name, image, None)

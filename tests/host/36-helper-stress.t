@@ -16,7 +16,8 @@ needs losetup mount
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/content" "$PROGS/helper"
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 FAULTS=/sys/kernel/debug
-[ -d "$FAULTS/fail_page_alloc" ] || skip_all 'this kernel has no fault injection: scripts/kernel --debug builds one'
+[ -e "$FAULTS/fail_page_alloc/require-start" ] ||
+	skip_all 'this kernel injects no faults inside of one function: scripts/kernel 6.12 --debug builds one that does'
 seconds=${PAGE2CACHE_STRESS_SECONDS:-20}
 setup_dir
 
