@@ -114,8 +114,8 @@ def compile_kernel(line, debug, folder):
             step(log, tree, "patch", "-p1", "--no-backup-if-mismatch", "-i", patch)
         configure(log, tree, scratch, fragments(line, debug))
         step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "bzImage")
-        step(log, tree, "objcopy", "-O", "binary", "--only-section=.BTF",
-             "--set-section-flags", ".BTF=alloc", "vmlinux", os.path.join(folder, "vmlinux.btf"))
+        step(log, tree, "objcopy", "--dump-section", ".BTF=" + os.path.join(folder, "vmlinux.btf"),
+             "vmlinux", os.path.join(scratch, "vmlinux.same"))
         keep_selftest(log, tree, os.path.join(folder, "selftest"))
     shutil.copy2(os.path.join(tree, "arch/x86/boot/bzImage"), os.path.join(folder, "vmlinuz"))
     shutil.copy2(os.path.join(tree, ".config"), os.path.join(folder, "config"))
