@@ -101,8 +101,15 @@ def keep_selftest(log, tree, folder):
          os.path.join(folder, "bpf_helper_defs.h"))
 
 
+def keep_headers(log, tree, folder):
+    """What a module is built against, where the kernel's source says what that is."""
+    collect = "scripts/package/install-extmod-build"
+    if os.path.exists(os.path.join(tree, collect)):
+        step(log, tree, "make", "-s", "run-command", f"KBUILD_RUN_COMMAND={collect} {folder}")
+
+
 def compile_kernel(line, debug, folder):
-    """Fills FOLDER: vmlinuz, its types in vmlinux.btf, its config, and the selftest."""
+    """Fills FOLDER: vmlinuz, its types in vmlinux.btf, config, the selftest, headers."""
     scratch = os.path.join(folder, "scratch")
     os.mkdir(scratch)
     # Beside the folder: it is there to be read while the build goes on, and if it fails.
@@ -113,10 +120,11 @@ def compile_kernel(line, debug, folder):
         for patch in series(line):
             step(log, tree, "patch", "-p1", "--no-backup-if-mismatch", "-i", patch)
         configure(log, tree, scratch, fragments(line, debug))
-        step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "bzImage")
+        step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "bzImage", "modules")
         step(log, tree, "objcopy", "--dump-section", ".BTF=" + os.path.join(folder, "vmlinux.btf"),
              "vmlinux", os.path.join(scratch, "vmlinux.same"))
         keep_selftest(log, tree, os.path.join(folder, "selftest"))
+        keep_headers(log, tree, os.path.join(folder, "headers"))
     shutil.copy2(os.path.join(tree, "arch/x86/boot/bzImage"), os.path.join(folder, "vmlinuz"))
     shutil.copy2(os.path.join(tree, ".config"), os.path.join(folder, "config"))
     with open(folder + ".log", encoding="utf-8", errors="replace") as log:

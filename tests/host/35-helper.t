@@ -13,7 +13,7 @@ needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/helper" "$PROGS/access" "$PROGS/cach
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 setup_dir
 
-plan $((12 + 7 + 5 + 2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 3))
+plan $((11 + 9 + 5 + 2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 3))
 
 # loads NAME WORD TITLE
 loads()
@@ -26,7 +26,6 @@ loads at_miss taken 'the verifier takes the helper in a sleepable program at the
 loads not_sleepable refused 'not in one that must not sleep'
 loads wrong_type refused 'not with a task for a file'
 loads number_for_file refused 'not with a number for a file'
-loads wrong_map refused 'not with a hash for an array'
 loads other_hook refused 'not at another hook, even if that may sleep'
 loads lsm_not_sleepable refused 'not in an LSM program that must not sleep'
 loads other_type_tracepoint refused 'not in a tracepoint program'
@@ -54,6 +53,8 @@ calls()
 "$PROGS/helper" call "$file" >"$DIR/call"
 calls right 0 'a list of a regular file is taken'
 calls not_mmapable -22 'a map that cannot be mapped is -EINVAL'
+calls hash -22 'and so is a hash'
+calls ringbuf -22 'a ring buffer'
 calls odd_values -22 'and so are other values than extents'
 calls too_few -22 'a map that is too small for a head'
 calls first -22 'a list that begins behind its end'
