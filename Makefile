@@ -41,7 +41,7 @@ say = @printf '  %-7s %s\n'
 MAKEFLAGS += --no-print-directory
 endif
 
-.PHONY: all man tests deps demo test check bench fuzz install uninstall clean help
+.PHONY: all man tests kmod deps demo test check bench fuzz install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -53,6 +53,7 @@ tests: $(PROGS) $(UNITS)
 
 help:
 	@echo 'all         the programs and man pages, in $(O)/'
+	@echo 'kmod        the kernel module; KVER=RELEASE KDIR=HEADERS for another kernel'
 	@echo 'install     into $$(DESTDIR)$(prefix); uninstall takes it back'
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
@@ -94,14 +95,14 @@ $(O)/libpage2cache.a: $(LIB)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# The one that brings programs of its own for the kernel.
-$(O)/tests/helper.bpf.o: tests/progs/helper.bpf.c $(O)/vmlinux.h Makefile
+# Those that bring programs of their own for the kernel.
+$(O)/tests/%.bpf.o: tests/progs/%.bpf.c $(O)/vmlinux.h Makefile
 	@mkdir -p $(@D)
 	$(say) BPF $@
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 	$(Q)llvm-strip -g $@
 
-$(O)/tests/helper: tests/progs/helper.c $(O)/tests/helper.skel.h $(O)/libpage2cache.a Makefile
+$(O)/tests/helper $(O)/tests/kfunc: $(O)/tests/%: tests/progs/%.c $(O)/tests/%.skel.h $(O)/libpage2cache.a Makefile
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -MMD -MP $< $(O)/libpage2cache.a $(LIBS) -o $@
 
@@ -119,6 +120,13 @@ $(O)/man/%: man/%.scd
 	@mkdir -p $(@D)
 	$(say) MAN $@
 	$(Q)scdoc <$< >$@
+
+# A kernel's build leaves its files beside the sources: it is given copies.
+KVER ?= $(shell uname -r)
+kmod:
+	@mkdir -p $(O)/kmod/$(KVER)
+	$(Q)cp -u $(wildcard kmod/*) $(O)/kmod/$(KVER)
+	$(Q)$(MAKE) -C $(O)/kmod/$(KVER) O= KVER=$(KVER) $(KDIR:%=KDIR=%)
 
 deps:
 	$(Q)scripts/setup

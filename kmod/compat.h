@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What page2cache.c finds in a kernel that has the patches, for one that has not. */
+#ifndef BPF_PAGE2CACHE_COMPAT_H
+#define BPF_PAGE2CACHE_COMPAT_H
+
+#include <linux/bpf.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#error "Linux 6.12 or later: before, kfuncs take no maps"
+#endif
+
+#ifndef HAVE_BPF_PAGE2CACHE
+struct bpf_page2cache_extent {
+	__u64 index;		/* in pages */
+	__u64 nr_pages;
+};
+
+enum { BPF_PAGE2CACHE_IDLE, BPF_PAGE2CACHE_RUNNING, BPF_PAGE2CACHE_DONE };
+
+struct bpf_page2cache {
+	__u64 nr_extents;	/* that follow */
+	__u64 max_pages;	/* to be submitted */
+	__u64 state;		/* to be made IDLE; to end it early, anything else */
+	__s64 error;		/* why the rest was skipped */
+	__u64 requested;	/* in the end the sum of the next five */
+	__u64 resident;		/* were there already */
+	__u64 read;
+	__u64 failed;		/* could not be read */
+	__u64 past_eof;
+	__u64 skipped;
+	__u64 submitted;
+	__u64 end_ns;		/* CLOCK_MONOTONIC */
+};
+
+int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
+		     u64 first, u64 index);
+#endif
+
+#endif
