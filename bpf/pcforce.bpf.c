@@ -5,8 +5,10 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile bool fire_on_hits = false; /* trigger `access`, not only `miss` */
-const volatile bool helper = false;	  /* the kernel forces: force_at_miss() */
+const volatile bool fire_on_hits = false;  /* trigger `access`, not only `miss` */
+const volatile bool helper = false;	   /* the kernel forces: force_at_miss() */
+const volatile bool kfunc = false;	   /* a module of the kernel forces: force_held() */
+const volatile bool fire_on_opens = false; /* trigger `open`; with kfunc only */
 
 /* Set and cleared by the user side, too. */
 __u32 armed = 0;
@@ -14,6 +16,8 @@ __u32 await_first = 0; /* the next access to get its data is reported */
 __u32 await_tid = 0;   /* of this task only, 0: of any */
 __u32 forcing = 0;     /* removals now are forcing's doing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
+__u32 own_map = 0;     /* what a mmap(2) of the tool's own is for: enum own_map */
+__u32 own_held = 0;    /* lists that it has had held */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -49,8 +53,8 @@ static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum forc
 	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->pad = 0;
 	/* Where the kernel forces, nobody has to hurry to read of first data. */
-	bpf_ringbuf_submit(r, helper && event == FORCE_FIRST_DATA ? BPF_RB_NO_WAKEUP
-								  : BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_submit(r, (helper || kfunc) && event == FORCE_FIRST_DATA ? BPF_RB_NO_WAKEUP
+									     : BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline bool disarm(void)
@@ -62,10 +66,61 @@ static __always_inline bool disarm(void)
 	return true;
 }
 
+/* For the kernel: a list for each file, its head first (struct page2cache_head). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct page2cache_extent);
+} extents SEC(".maps");
+
+/* The module's: kmod/bpf_page2cache.c. */
+struct bpf_page2cache_list {
+};
+
+extern struct bpf_page2cache_list *bpf_page2cache_hold(struct file *file, void *p__map,
+						       __u64 first) __ksym __weak;
+extern void bpf_page2cache_force(struct bpf_page2cache_list *list, __u64 index) __ksym __weak;
+extern void bpf_page2cache_drop(struct bpf_page2cache_list *list) __ksym __weak;
+
+/* By this name: clang 14 forgets what is said of pointers to structs within structs. */
+typedef struct bpf_page2cache_list module_list;
+
+struct held_list {
+	module_list __kptr *list;
+};
+
+/* Lists that the module has at hand, a slot each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct held_list);
+} held SEC(".maps");
+
+static __always_inline void force_held(__u32 slot, __u64 index)
+{
+	struct held_list *h = bpf_map_lookup_elem(&held, &slot);
+	struct bpf_page2cache_list *list = h ? bpf_kptr_xchg(&h->list, NULL) : NULL;
+
+	if (!list)
+		return;
+	forcing = 1;
+	bpf_page2cache_force(list, index);
+}
+
 static __always_inline void fire(__u32 slot, __u64 index)
 {
-	if (disarm())
-		tell(slot, index, bpf_ktime_get_ns(), FORCE_FIRED);
+	__u64 ts_ns;
+
+	if (!disarm())
+		return;
+	ts_ns = bpf_ktime_get_ns();
+	if (kfunc)
+		force_held(slot, index);
+	/* Only now: who is told of it may take this processor. */
+	tell(slot, index, ts_ns, FORCE_FIRED);
 }
 
 static __always_inline void first_data(__u32 slot, __u64 index)
@@ -227,7 +282,8 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (!helper || (!(bpf_get_current_task_btf()->flags & PF_KTHREAD) && first_tid != tid))
+	if (!(helper || kfunc) ||
+	    (!(bpf_get_current_task_btf()->flags & PF_KTHREAD) && first_tid != tid))
 		return;
 	if (w.first / 64 == w.last / 64)
 		force_step(0, &w);
@@ -264,15 +320,6 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	bpf_loop(MAX_WORDS, remove_step, &w, 0);
 }
 
-/* For the patched kernel: a list for each file, its head first (struct page2cache_head). */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct page2cache_extent);
-} extents SEC(".maps");
-
 /* Its number is the kernel's to know: tools/lib/helper.c puts it in. */
 static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, __u64 index,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
@@ -305,4 +352,61 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 	if (!own)
 		tell(slot, index, ts_ns, FORCE_FIRED);
 	return 0;
+}
+
+/* The tool maps a file of the list: it is to be forced later, or at once. */
+static __always_inline void take_own(struct file *file, __u32 slot)
+{
+	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+	struct held_list *h = bpf_map_lookup_elem(&held, &slot);
+	struct bpf_page2cache_list *list;
+
+	if (!f || !h || !f->nr_extents)
+		return;
+	list = bpf_page2cache_hold(file, &extents, f->first_extent);
+	if (!list)
+		return;
+	own_held++;
+	if (own_map == OWN_MAP_FORCES) {
+		bpf_page2cache_force(list, NO_INDEX);
+		return;
+	}
+	list = bpf_kptr_xchg(&h->list, list);
+	if (list)
+		bpf_page2cache_drop(list);
+}
+
+static __always_inline int file_at_hand(struct file *file)
+{
+	/* Of an anonymous mapping there is none, though the verifier may think so. */
+	int slot = file_slot(BPF_CORE_READ(file, f_inode), false, false);
+
+	if (slot < 0)
+		return 0;
+	if (current_tgid() == self_tgid) {
+		if (own_map)
+			take_own(file, slot);
+	} else if (fire_on_opens && task_counted()) {
+		fire(slot, NO_INDEX);
+	}
+	return 0;
+}
+
+SEC("lsm/mmap_file")
+int BPF_PROG(map_file, struct file *file)
+{
+	return file_at_hand(file);
+}
+
+/* Of an overlay: the file that has the pages. */
+SEC("lsm/mmap_backing_file")
+int BPF_PROG(map_backing_file, struct vm_area_struct *vma, struct file *file)
+{
+	return file_at_hand(file);
+}
+
+SEC("lsm/file_post_open")
+int BPF_PROG(open_file, struct file *file)
+{
+	return file_at_hand(file);
 }

@@ -131,6 +131,15 @@ struct page2cache_head {
 
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
 
+/* What the module is to do with a list of a file that the tool maps. */
+enum own_map {
+	OWN_MAP_NOTHING,
+	OWN_MAP_HOLDS,
+	OWN_MAP_FORCES,
+};
+
+#define NO_INDEX (~0ULL) /* no page was missed */
+
 /* In the place of the helper's number, which is no ABI. */
 #define HELPER_PLACEHOLDER 0x70326370
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "kfunc.h"
 #include "receipt.h"
 #include "session.h"
 #include "watcher.h"
@@ -223,6 +224,14 @@ static enum status load_list(void)
 	return pf.list.nr_files && !ready ? STATUS_BAD_INPUT : STATUS_DONE;
 }
 
+static bool engine_serves(enum engine e, char **why)
+{
+	if (!engine_available(e, why))
+		return false;
+	*why = e == ENGINE_KFUNC ? kfunc_refuses(&pf.list) : NULL;
+	return !*why;
+}
+
 static enum status choose_engine(void)
 {
 	int e;
@@ -232,12 +241,12 @@ static enum status choose_engine(void)
 	if (opt.dry_run)
 		opt.engine = ENGINE_USER;
 	if (opt.engine != ENGINE_AUTO) {
-		if (!engine_available(opt.engine, &why))
+		if (!engine_serves(opt.engine, &why))
 			return fail_with(xasprintf("engine %s: %s", engine_names[opt.engine], why),
 					 STATUS_UNSUPPORTED);
 	} else {
 		for (e = 0; e < NR_ENGINES; e++) {
-			if (engine_available(e, &why))
+			if (engine_serves(e, &why))
 				break;
 			say_verbose("engine %s: %s", engine_names[e], why);
 			free(why);
@@ -267,9 +276,10 @@ static enum status prepare(void)
 		.max_bytes = opt.max_bytes,
 		.dry_run = opt.dry_run,
 		.submitting = mark_submitting,
-		.helper = opt.engine == ENGINE_HELPER ? &pf.helper : NULL,
+		.helper = opt.engine != ENGINE_USER ? &pf.helper : NULL,
 	};
 
+	pf.helper.kfunc = opt.engine == ENGINE_KFUNC;
 	if (force_init(&pf.force, &pf.list, &fo))
 		return fail_with(xstrdup("out of memory"), STATUS_FAILED);
 	pf.firing = (struct firing){
@@ -292,6 +302,7 @@ static enum status watch(void)
 	struct tracker_options to = {
 		.watch = &w,
 		.fire_on_hits = pf.firing.trigger == TRIGGER_ACCESS,
+		.fire_on_opens = pf.firing.trigger == TRIGGER_OPEN && pf.helper.kfunc,
 		.follow = !opt.now,
 		.helper = pf.force.opt.helper,
 		.max_bytes = force_max_bytes(&pf.force.opt),
@@ -355,7 +366,7 @@ static enum status run(void)
 	enum status status, receipts;
 	int err;
 
-	if (!opt.now || opt.engine == ENGINE_HELPER) {
+	if (!opt.now || opt.engine != ENGINE_USER) {
 		status = watch();
 		if (status)
 			return status;

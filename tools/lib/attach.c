@@ -21,6 +21,7 @@ static const struct {
 } sections[] = {
 	{ "tp_btf/", HOOK_TP },	      { "fentry/", HOOK_FENTRY }, { "fexit/", HOOK_FENTRY },
 	{ "fentry.s/", HOOK_FENTRY }, { "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
+	{ "lsm/", HOOK_LSM },
 };
 
 int hook_kind(const char *section)
@@ -46,26 +47,62 @@ static char *tracepoint_refused(const struct btf *btf, const char *name)
 }
 
 /* The smallest program there is: only the kernel knows what it allows. */
-static char *fentry_refused(const struct btf *btf, const char *function, bool sleepable)
+static char *program_refused(const struct btf *btf, const char *function, enum bpf_prog_type type,
+			     struct bpf_prog_load_opts *opts)
 {
 	static const struct bpf_insn nothing[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
-		    .prog_flags = sleepable ? BPF_F_SLEEPABLE : 0);
 	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC), prog;
 
 	if (id < 0)
 		return xstrdup("this kernel has no such function (inlined or renamed)");
-	opts.attach_btf_id = id;
-	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, ARRAY_SIZE(nothing),
-			     &opts);
+	opts->attach_btf_id = id;
+	prog = bpf_prog_load(type, NULL, "GPL", nothing, ARRAY_SIZE(nothing), opts);
 	if (prog < 0)
 		return xasprintf("this kernel refuses BPF programs there: %s%s", strerror(-prog),
 				 prog == -EPERM ? " (lockdown, or no CAP_PERFMON)" : "");
 	close(prog);
 	return NULL;
+}
+
+static char *fentry_refused(const struct btf *btf, const char *function, bool sleepable)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
+		    .prog_flags = sleepable ? BPF_F_SLEEPABLE : 0);
+
+	return program_refused(btf, function, BPF_PROG_TYPE_TRACING, &opts);
+}
+
+/* Programs can be attached all the same, they are just never called. */
+static bool lsm_without_bpf(void)
+{
+	char names[256] = "", *name, *rest = NULL;
+	FILE *f = fopen("/sys/kernel/security/lsm", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(names, sizeof(names), f))
+		names[0] = 0;
+	fclose(f);
+	for (name = strtok_r(names, ",\n", &rest); name; name = strtok_r(NULL, ",\n", &rest)) {
+		if (!strcmp(name, "bpf"))
+			return false;
+	}
+	return true;
+}
+
+static char *lsm_refused(const struct btf *btf, const char *hook)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_LSM_MAC);
+	char function[128];
+
+	if (lsm_without_bpf())
+		return xstrdup("BPF is not one of the kernel's security modules: add bpf to the "
+			       "list of lsm= on the kernel's command line");
+	snprintf(function, sizeof(function), "bpf_lsm_%s", hook);
+	return program_refused(btf, function, BPF_PROG_TYPE_LSM, &opts);
 }
 
 /* The number of the kernel's kind of perf event; -1 without kprobes. */
@@ -112,6 +149,8 @@ char *hook_refused(const struct btf *btf, const char *section)
 		return fentry_refused(btf, name + 1, name[-1] == 's');
 	case HOOK_KPROBE:
 		return kprobe_refused(name + 1);
+	case HOOK_LSM:
+		return lsm_refused(btf, name + 1);
 	default:
 		return xasprintf("%s: not a kind of hook that this program knows", section);
 	}

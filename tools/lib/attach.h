@@ -10,6 +10,7 @@ enum hook_kind {
 	HOOK_FENTRY,
 	HOOK_KPROBE,
 	NR_HOOK_KINDS,
+	HOOK_LSM = NR_HOOK_KINDS, /* never in place of one of those */
 };
 
 extern const char *const hook_kind_names[NR_HOOK_KINDS];

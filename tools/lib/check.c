@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "helper.h"
+#include "kfunc.h"
 #include "record.h"
 #include "pcforce.skel.h"
 #include "ratrace.skel.h"
@@ -20,8 +21,8 @@ bool engine_available(enum engine e, char **why)
 		*why = helper_refused();
 		return !*why;
 	case ENGINE_KFUNC:
-		*why = xstrdup("no kernel module with the forcing kfunc is loaded");
-		return false;
+		*why = kfunc_refused();
+		return !*why;
 	default:
 		return true;
 	}
@@ -39,7 +40,7 @@ static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n
 	if (!status) {
 		/* The engine's own program is tried by itself. */
 		if (hooks == tracker_hooks)
-			tracker_drop_helper();
+			tracker_drop_engine();
 		hooks_select(hooks, n, obj);
 		err = bpf_object__load(obj);
 		if (err)
@@ -59,6 +60,8 @@ static enum status trigger_attaches(char **why)
 	struct pcforce_bpf *skel = pcforce_bpf__open();
 	enum status status = STATUS_UNSUPPORTED;
 
+	if (skel)
+		kfunc_leave_out(skel);
 	if (skel)
 		status = attaches(skel->obj, tracker_hooks, tracker_nr_hooks, why);
 	else
@@ -107,7 +110,7 @@ static const char *candidate_reason(const struct hook *h, const struct candidate
 {
 	if (c->reason || c == h->chosen)
 		return c->reason;
-	return h->chosen ? "not needed: there is a better one" : "only engine helper needs it";
+	return h->chosen ? "not needed: there is a better one" : "only some engines need it";
 }
 
 /* A record an event, with all of its hooks. */

@@ -82,6 +82,12 @@ static void await_first_data(struct firing *f)
 	}
 }
 
+/* Engine `kfunc` has a program see opens, in the task that opens. */
+static bool sees_opens(const struct firing *f)
+{
+	return f->tracker->helper && f->tracker->helper->kfunc;
+}
+
 static void force_now(struct firing *f, uint64_t asked_ns)
 {
 	uint64_t start = now_ns();
@@ -110,11 +116,26 @@ static void force_now(struct firing *f, uint64_t asked_ns)
 	tracker_forcing(f->tracker, false);
 	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
 	f->looked_ns = 0;
+	/* The next open fires in the task itself: too late for who hears of it from fanotify. */
+	if (f->trigger == TRIGGER_OPEN && sees_opens(f))
+		tracker_arm(f->tracker);
 }
 
 void firing_now(struct firing *f)
 {
 	force_now(f, now_ns());
+}
+
+/* It is a moment behind fanotify at most, and does not see the opens of an overlay. */
+static bool opens_are_ours(const struct firing *f)
+{
+	const struct timespec moment = { .tv_nsec = 2000000 };
+
+	if (!sees_opens(f))
+		return true;
+	if (tracker_armed(f->tracker))
+		nanosleep(&moment, NULL);
+	return tracker_armed(f->tracker);
 }
 
 /* Opens since: one that counts fires, or arms for its first access. */
@@ -134,7 +155,7 @@ static void take_opens(struct firing *f)
 	 */
 	if (now - f->looked_at_ns < f->looked_ns)
 		return;
-	if (f->trigger == TRIGGER_OPEN) {
+	if (f->trigger == TRIGGER_OPEN && opens_are_ours(f)) {
 		tracker_renew(f->tracker);
 		f->asked_ns = now;
 	} else if (f->fired_ns) {
@@ -268,7 +289,7 @@ int firing_start(struct firing *f, char **why)
 	}
 	if (f->trigger == TRIGGER_NOW)
 		f->asked_ns = now_ns();
-	else if (f->trigger != TRIGGER_OPEN)
+	else if (f->trigger != TRIGGER_OPEN || sees_opens(f))
 		tracker_arm(f->tracker);
 	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
 	if (err)

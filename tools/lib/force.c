@@ -348,7 +348,7 @@ bool force_needed(const struct force *f)
 {
 	uint64_t cached;
 	struct plan p;
-	bool needed = f->opt.helper && helper_begun(f->opt.helper);
+	bool needed = f->opt.helper && helper_worked(f->opt.helper);
 	size_t i;
 
 	plan_init(&p, f->list);

@@ -11,6 +11,7 @@
 
 #include "force.h"
 #include "helper.h"
+#include "kfunc.h"
 #include "record.h"
 #include "residency.h"
 #include "pcforce.skel.h"
@@ -69,9 +70,10 @@ char *helper_refused(void)
 	skel = pcforce_bpf__open();
 	if (!skel)
 		return xasprintf("opening the program: %s", strerror(errno));
-	for (prog = bpf_object__next_program(skel->obj, NULL); prog;
-	     prog = bpf_object__next_program(skel->obj, prog))
+	kfunc_leave_out(skel);
+	bpf_object__for_each_program(prog, skel->obj) {
 		bpf_program__set_autoload(prog, prog == skel->progs.force_at_miss);
+	}
 	err = helper_set_number(skel->progs.force_at_miss);
 	err = err ? err : pcforce_bpf__load(skel);
 	pcforce_bpf__destroy(skel);
@@ -133,7 +135,7 @@ int helper_size(struct helper *h, struct pcforce_bpf *skel, const struct list *l
 	if (at > UINT32_MAX)
 		return -E2BIG;
 	err = bpf_map__set_max_entries(skel->maps.extents, at ? at : 1);
-	return err ? err : helper_set_number(skel->progs.force_at_miss);
+	return err || h->kfunc ? err : helper_set_number(skel->progs.force_at_miss);
 }
 
 /* What is not allowed to be read of a file is not handed over at all. */
@@ -170,10 +172,12 @@ int helper_fill(struct helper *h, const struct tracker *t, uint64_t max_bytes)
 
 void helper_arm(struct helper *h)
 {
+	const struct list *l = h->tracker->list;
 	struct page2cache_head *head;
 	size_t i;
+	int err;
 
-	for (i = 0; i < h->tracker->list->nr_files; i++) {
+	for (i = 0; i < l->nr_files; i++) {
 		head = head_of(h, i);
 		if (!h->nr[i] || head->state == PAGE2CACHE_RUNNING)
 			continue;
@@ -181,6 +185,10 @@ void helper_arm(struct helper *h)
 						  .max_pages = head->max_pages,
 						  .state = head->state };
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
+		err = h->kfunc ? kfunc_hold(h, &l->files[i]) : 0;
+		if (err)
+			say("%s: the module cannot be given this file: %s", l->files[i].target.path,
+			    strerror(-err));
 	}
 }
 
@@ -189,12 +197,18 @@ static uint64_t state_of(const struct helper *h, size_t file)
 	return __atomic_load_n(&head_of(h, file)->state, __ATOMIC_ACQUIRE);
 }
 
-bool helper_begun(const struct helper *h)
+bool helper_worked(const struct helper *h)
 {
+	const struct timespec pause = { .tv_nsec = POLL_NS };
 	size_t i;
 
 	for (i = 0; i < h->tracker->list->nr_files; i++) {
-		if (h->nr[i] && state_of(h, i) != PAGE2CACHE_IDLE)
+		if (!h->nr[i])
+			continue;
+		/* It may have found all in place. */
+		while (state_of(h, i) == PAGE2CACHE_RUNNING && !head_of(h, i)->submitted)
+			nanosleep(&pause, NULL);
+		if (head_of(h, i)->submitted)
 			return true;
 	}
 	return false;
@@ -239,6 +253,22 @@ static void await_others(const struct helper *h)
 	for (i = 0; i < 50 && __atomic_load_n(&h->tracker->skel->bss->first_tid, __ATOMIC_SEQ_CST);
 	     i++)
 		nanosleep(&pause, NULL);
+}
+
+/* Returns whether the list is being forced, now that nobody else has had that done. */
+static bool kick_module(const struct helper *h, const struct list_file *lf, size_t file)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	int tries, err = kfunc_force(h, lf);
+
+	for (tries = 0; !err && tries < 500; tries++) {
+		if (state_of(h, file) != PAGE2CACHE_IDLE)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	say("%s: the module does not force this file: %s", lf->target.path,
+	    strerror(err ? -err : EOPNOTSUPP));
+	return false;
 }
 
 /* A read of ours misses a page: that has the list forced. Returns whether it is. */
@@ -346,7 +376,8 @@ void helper_run(struct helper *h, struct force *f)
 	for (i = 0; i < f->list->nr_files; i++) {
 		if (h->nr[i])
 			begun[i] = state_of(h, i) != PAGE2CACHE_IDLE ||
-				   (!f->stop && kick(h, &f->list->files[i], i));
+				   (!f->stop &&
+				    (h->kfunc ? kick_module : kick)(h, &f->list->files[i], i));
 	}
 	for (i = 0; i < f->list->nr_files; i++) {
 		struct force_counts *c = &f->counts[i];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Engine `helper`: the patched kernel reads the list, from the moment of the
- * miss on. Its lists and its answers lie in memory that it shares with us.
+ * Engines `helper` and `kfunc`: the kernel reads the list, from the moment of the
+ * miss on. Its lists and its answers lie in memory that it shares with us. `helper`
+ * is a function of a patched kernel, `kfunc` (kfunc.h) one of a module.
  */
 #ifndef PAGE2CACHE_HELPER_H
 #define PAGE2CACHE_HELPER_H
@@ -15,6 +16,7 @@ struct tracker;
 struct page2cache_extent;
 
 struct helper {
+	bool kfunc;
 	const struct tracker *tracker;
 	struct page2cache_extent *extents; /* the map's memory */
 	uint64_t nr_extents;		   /* in it, heads included */
@@ -41,8 +43,8 @@ int helper_fill(struct helper *h, const struct tracker *t, uint64_t max_bytes);
 /* All lists may be forced (again). */
 void helper_arm(struct helper *h);
 
-/* Has the kernel begun with a list since they were armed? */
-bool helper_begun(const struct helper *h);
+/* Has the kernel read any of the lists' pages since they were armed? */
+bool helper_worked(const struct helper *h);
 
 /*
  * Has those lists forced that the kernel has not begun with, waits for all, and

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "helper.h"
+#include "kfunc.h"
 #include "record.h"
 #include "pcforce.skel.h"
 #include "tracker.h"
@@ -12,9 +13,15 @@
 /* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
 #define MAX_WORDS (1ULL << 25)
 
-/* The first two are for the engine `helper`. */
-#define NR_HELPER_HOOKS 2
-struct hook tracker_hooks[] = { HOOK_FORCE, HOOK_INSERT, WATCH_HOOKS };
+/* The first ones are for the kernel's engines, the first three not for following pages. */
+enum {
+	FORCE,
+	HOLD,
+	OPEN,
+	INSERT,
+	NR_ENGINE_HOOKS,
+};
+struct hook tracker_hooks[] = { HOOK_FORCE, HOOK_HOLD, HOOK_OPEN, HOOK_INSERT, WATCH_HOOKS };
 const size_t tracker_nr_hooks = ARRAY_SIZE(tracker_hooks);
 
 /* Where each file's bits begin. Returns the words needed, 0 if they are too many. */
@@ -41,6 +48,7 @@ static void size_bitmaps(struct tracker *t, uint32_t nr_slots)
 	size_t i;
 
 	bpf_map__set_max_entries(t->skel->maps.force_files, nr_slots);
+	bpf_map__set_max_entries(t->skel->maps.held, nr_slots);
 	for (i = 0; i < ARRAY_SIZE(maps); i++)
 		bpf_map__set_max_entries(maps[i], t->words ? t->words : 1);
 }
@@ -112,9 +120,26 @@ static void drop_hooks(size_t from, size_t to)
 		tracker_hooks[from].chosen = NULL;
 }
 
-void tracker_drop_helper(void)
+void tracker_drop_engine(void)
 {
-	drop_hooks(0, NR_HELPER_HOOKS);
+	drop_hooks(0, NR_ENGINE_HOOKS);
+}
+
+/* What this run has no need of. */
+static void drop_unneeded(const struct tracker_options *opt)
+{
+	bool kfunc = opt->helper && opt->helper->kfunc;
+
+	if (!opt->helper)
+		tracker_drop_engine();
+	if (!opt->follow)
+		drop_hooks(INSERT, tracker_nr_hooks);
+	if (kfunc)
+		drop_hooks(FORCE, FORCE + 1);
+	else
+		drop_hooks(HOLD, OPEN + 1);
+	if (!opt->fire_on_opens)
+		drop_hooks(OPEN, OPEN + 1);
 }
 
 static enum status load(struct tracker *t, const struct tracker_options *opt, char **why)
@@ -137,16 +162,17 @@ static enum status load(struct tracker *t, const struct tracker_options *opt, ch
 		return STATUS_FAILED;
 	}
 	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt->watch, &cfg);
-	if (!opt->helper)
-		tracker_drop_helper();
-	if (!opt->follow)
-		drop_hooks(1, tracker_nr_hooks);
+	drop_unneeded(opt);
 	WATCH_CONFIGURE(t->skel, opt->watch, &cfg);
 	t->skel->rodata->fire_on_hits = opt->fire_on_hits;
-	t->skel->rodata->helper = opt->helper != NULL;
+	t->skel->rodata->fire_on_opens = opt->fire_on_opens;
+	t->skel->rodata->helper = opt->helper && !opt->helper->kfunc;
+	t->skel->rodata->kfunc = opt->helper && opt->helper->kfunc;
 	t->words = lay_out(t);
 	size_bitmaps(t, cfg.max_slots);
 	hooks_select(tracker_hooks, tracker_nr_hooks, t->skel->obj);
+	if (!t->skel->rodata->kfunc)
+		kfunc_leave_out(t->skel);
 	err = watch_size(&t->watch, t->skel->obj, &cfg, opt->watch);
 	if (!err && t->helper)
 		err = helper_size(t->helper, t->skel, t->list);
@@ -220,6 +246,11 @@ void tracker_renew(struct tracker *t)
 {
 	if (t->helper)
 		helper_arm(t->helper);
+}
+
+bool tracker_armed(const struct tracker *t)
+{
+	return t->skel && __atomic_load_n(&t->skel->bss->armed, __ATOMIC_SEQ_CST);
 }
 
 void tracker_arm(struct tracker *t)

@@ -24,7 +24,8 @@ struct tracker {
 struct tracker_options {
 	const struct watch_options *watch;
 	bool fire_on_hits;
-	bool follow; /* what becomes of forced pages; else the helper's hook alone */
+	bool fire_on_opens; /* where the engine sees opens by itself: kfunc */
+	bool follow;	    /* what becomes of forced pages; else the engine's hooks alone */
 	struct helper *helper;
 	uint64_t max_bytes;		/* for the helper */
 	ring_buffer_sample_fn on_event; /* gets each struct force_record */
@@ -42,8 +43,8 @@ struct tracked {
 extern struct hook tracker_hooks[];
 extern const size_t tracker_nr_hooks;
 
-/* Leaves the hooks out that only the engine `helper` needs: between plan and select. */
-void tracker_drop_helper(void);
+/* Leaves the hooks out that only one of the kernel's engines needs: between plan and select. */
+void tracker_drop_engine(void);
 
 /* Load and attach for the ready files of a list, not yet armed. A failure leaves nothing attached. */
 enum status tracker_open(struct tracker *t, const struct list *l, const struct tracker_options *opt,
@@ -52,6 +53,8 @@ void tracker_detach(struct tracker *t);
 void tracker_close(struct tracker *t);
 
 void tracker_arm(struct tracker *t);
+/* Not fired since it was armed? */
+bool tracker_armed(const struct tracker *t);
 /* The kernel may force the lists once more. */
 void tracker_renew(struct tracker *t);
 /* Forcing begins or is over. */
