@@ -46,11 +46,19 @@ def run(*command):
 
 
 @contextlib.contextmanager
+def locked(target):
+    """One at a time makes TARGET."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def building(target):
     """Makes a folder of the cache whole or not at all: yields a scratch folder that becomes
     TARGET, or None if it is there. Others who want it as well wait."""
-    with open(target + ".lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(target):
         if os.path.isdir(target):
             yield None
             return
@@ -175,8 +183,9 @@ def partition_table(sectors):
     return struct.pack("<440xI2x", DISK_ID) + entry + bytes(48) + b"\x55\xaa"
 
 
-def root_image(scratch, base, kernel, args):
-    """An ext4 image of the programs, the kernel's modules, the source tree and what --add names."""
+def root_image(scratch, base, kernel, module, args):
+    """An ext4 image of the programs, the kernel's modules, the source tree and what --add names;
+    MODULE, if there is one, is loaded before the command runs."""
     tree = os.path.join(scratch, "root")
     run("cp", "-al", base, tree)
     if kernel.modules:
@@ -186,6 +195,8 @@ def root_image(scratch, base, kernel, args):
         path = os.path.abspath(path)
         os.makedirs(os.path.dirname(tree + path), exist_ok=True)
         run("cp", "-a", "-T", path, tree + path)
+    if module:
+        shutil.copy2(module, os.path.join(tree, "etc/page2cache-vm.ko"))
     for path in libraries(tree + ROOT):
         place(tree, path)
     run("ldconfig", "-r", tree)

@@ -2,6 +2,7 @@
 """The kernels that a machine can boot: where each comes from, kept by version."""
 import collections
 import glob
+import hashlib
 import lzma
 import os
 import re
@@ -18,7 +19,7 @@ STOCK = {
     "stock-6.12": "linux-image-6.12-cloud-amd64",
 }
 # What the tests use and Debian builds as modules; what these need comes along.
-MODULES = ("xfs", "btrfs", "overlay", "loop")
+MODULES = ("xfs", "btrfs", "overlay", "loop", "cts", "xts")
 
 # Built here: the line, and whether for debugging.
 BUILT = {f"{kind}-{line}": (line, kind == "debug")
@@ -97,7 +98,8 @@ def stock(name, lists_are_new=False):
     kept = os.path.join(guest.cache_folder(), name + "-")
     newest = newest_package(STOCK[name])
     if newest:
-        folder = kept + newest[1]
+        modules = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()[:4]
+        folder = f"{kept}{newest[1]}-{modules}"
         try:
             with guest.building(folder) as scratch:
                 if scratch:

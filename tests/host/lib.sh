@@ -477,6 +477,16 @@ forcing()
 	wait_until 30 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"
 }
 
+# kernel_engines: sets ENGINES to those of the kernel's engines that it has, the best first
+kernel_engines()
+{
+	ENGINES=()
+	! grep -qw filemap_miss /proc/kallsyms || ENGINES+=(helper)
+	[ ! -e /sys/module/bpf_page2cache ] || ENGINES+=(kfunc)
+	[ ${#ENGINES[@]} -gt 0 ] ||
+		skip_all 'this kernel forces nothing by itself: patches/ or the module of kmod/ have it do so'
+}
+
 # receipt FILE FILTER: of each receipt
 receipt()
 {

@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed patched-6.1 xfs best:35
+bed patched-6.1 xfs best:36

@@ -32,7 +32,7 @@ vm()
 
 vm -- true
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
-echo 1..14
+echo 1..15
 
 # In one guest: output as it is, files that were added, tools on the PATH, the status.
 mkdir "$scratch/folder"
@@ -66,6 +66,11 @@ vm --append lockdown=confidentiality -- bash -c '
 	grep -q "\[confidentiality\]" /sys/kernel/security/lockdown || exit 9; cachemiss -f /data/f -- true'
 is "$status $(wc -c <"$scratch/out")" '3 0' 'lockdown=confidentiality: cachemiss says status 3, and no figures'
 is "$(grep -c '^cachemiss: .*lockdown' "$scratch/err")" 1 'and why'
+
+# A kernel whose security modules BPF is not one of.
+vm --kmod --append lsm=yama -- pcforce -e kfunc --now -f /etc/passwd
+is "$status $(grep -c '^pcforce: engine kfunc: .*add bpf to the list of lsm=' "$scratch/err")" '3 1' \
+	'no BPF LSM: engine kfunc says so, and what to do'
 
 scripts/vm --kernel stock-5.0 -- true 2>/dev/null
 is $? 2 'a kernel that it does not know'

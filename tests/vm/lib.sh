@@ -18,7 +18,8 @@ unusable()
 	exit 0
 }
 
-# bed KERNEL FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a host test.
+# bed KERNEL[+kmod] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a host
+# test; +kmod: with the module loaded.
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
 bed()
 {
@@ -27,15 +28,16 @@ bed()
 	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
 	# No khugepaged, which reads in what is absent between the pages of a mapped file.
 	local append='memmap=128M!512M transparent_hugepage=madvise'
+	[ "${kernel%+kmod}" = "$kernel" ] || options+=(--kmod)
 	case $kernel in
-	patched-*) options+=(--append "$append") ;;
 	debug-*) options+=(--append "$append" --mem 3G) ;;
+	patched-* | *+kmod) options+=(--append "$append") ;;
 	esac
 	[ "$fs" = ext4 ] || settings=(env PAGE2CACHE_TEST_READAHEAD=128)
 	scratch=$(mktemp -d) || exit 1
 	# shellcheck disable=SC2064 # the folder of now
 	trap "rm -rf '$scratch'" EXIT
-	scripts/vm --kernel "$kernel" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
+	scripts/vm --kernel "${kernel%+kmod}" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
 		2>"$scratch/err" | tee "$scratch/tap" | grep -v '^# tally'
 	status=${PIPESTATUS[0]}
 	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"

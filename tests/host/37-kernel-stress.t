@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The patched kernel's forcing under everything that can happen to a file meanwhile, and under
-# injected faults, on a kernel with KASAN, lockdep and fault injection: no complaint in its
-# log, no wrong byte, no reference that stays.
+# The kernel's forcing, by the helper and by the module, under everything that can happen to a
+# file meanwhile, and under injected faults, on a kernel with KASAN, lockdep and fault injection:
+# no complaint in its log, no wrong byte, no reference that stays.
 #
-#   PAGE2CACHE_STRESS_SECONDS  for the concurrent part (default 20)
+#   PAGE2CACHE_STRESS_SECONDS  for the concurrent part (default 40)
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,14 +14,14 @@ needs_root
 needs jq jq
 needs losetup mount
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/content" "$PROGS/helper"
-grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
+kernel_engines
 FAULTS=/sys/kernel/debug
 [ -e "$FAULTS/fail_page_alloc/require-start" ] ||
 	skip_all 'this kernel injects no faults inside of one function: scripts/kernel 6.12 --debug builds one that does'
-seconds=${PAGE2CACHE_STRESS_SECONDS:-20}
+seconds=${PAGE2CACHE_STRESS_SECONDS:-40}
 setup_dir
 
-plan $((2 + 2 + 4 + 5 + 4 + 4 + 3))
+plan $((2 + 2 + ${#ENGINES[@]} * (4 + 6) + 4 + 4 + 3))
 
 # --- the kernel's log
 
@@ -54,13 +54,13 @@ truncate -s 400M "$DIR/image"
 case $fs in
 xfs) mkfs.xfs -q "$DIR/image" ;;
 btrfs) mkfs.btrfs -q "$DIR/image" ;;
-*) mke2fs -q -t ext4 "$DIR/image" ;;
+*) mke2fs -q -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 "$DIR/image" ;;
 esac
 loop=$(losetup -f --show "$DIR/image") || bail 'no loop device'
 at_exit "losetup -d $loop"
 MOUNT=$DIR/mount
 mkdir "$MOUNT"
-mount -t "$fs" "$loop" "$MOUNT" || bail "cannot mount $loop"
+mount -t "$fs" -o noatime "$loop" "$MOUNT" || bail "cannot mount $loop"
 at_exit "umount '$MOUNT' 2>/dev/null"
 file=$MOUNT/data list=$DIR/list
 "$PROGS/content" write "$file" $((24 << 20))
@@ -87,53 +87,69 @@ quiet_faults()
 }
 at_exit quiet_faults
 
-# --- reads that fail on the device
+# --- reads that fail on the device; nothing is left to be written, which would fail as well
 
 name=${loop#/dev/}
-for mode in now race; do
-	evict "$file"
-	echo 1 >"/sys/block/$name/make-it-fail"
-	fault fail_make_request probability=30 interval=1 times=-1 verbose=0
-	if [ "$mode" = now ]; then
-		forced --now -e helper -f "$file" -o "$list"
-	else
-		forced -e helper -t miss -f "$file" -o "$list" -- bash -c "head -c 4096 '$file'; sleep 2"
-	fi
-	fault fail_make_request probability=0
-	echo 0 >"/sys/block/$name/make-it-fail"
-	is "$(adds_up "$OUT")" 'yes 1' "$mode: with failing reads the receipt adds up"
-	is "$(receipt "$OUT" '.failed > 0')" true "$mode: and says that some failed"
-	evict "$file"
+for engine in "${ENGINES[@]}"; do
+	for mode in now race; do
+		evict "$file"
+		sync -f "$MOUNT"
+		echo 1 >"/sys/block/$name/make-it-fail"
+		fault fail_make_request probability=30 interval=1 times=-1 verbose=0
+		if [ "$mode" = now ]; then
+			forced --now -e "$engine" -f "$file" -o "$list"
+		else
+			forced -e "$engine" -t miss -f "$file" -o "$list" -- bash -c "head -c 4096 '$file'; sleep 2"
+		fi
+		fault fail_make_request probability=0
+		echo 0 >"/sys/block/$name/make-it-fail"
+		is "$(adds_up "$OUT")" 'yes 1' "$engine: $mode: with failing reads the receipt adds up"
+		is "$(receipt "$OUT" '.failed > 0')" true "$engine: $mode: and says that some failed"
+		evict "$file"
+	done
 done
 
 # --- memory that is refused inside of the forcing path, and there only
 
-# The symbols are listed by address. What submits is inlined there.
-read -r range end <<<"$(awk '/ [tT] / && start { print start, $1; exit } / page2cache_read$/ { start = $1 }' /proc/kallsyms)"
-fault fail_page_alloc ignore-gfp-wait=N ignore-gfp-highmem=N min-order=0 interval=1 verbose=0 \
-	"require-start=0x$range" "require-end=0x$end" stacktrace-depth=32
-fault fail_page_alloc times=1000 probability=1
-for ((i = 0; i < 12; i++)); do
-	evict "$file"
-	forced --now -e helper -f "$file" -o "$list"
-	[ "$(adds_up "$OUT")" = 'yes 1' ] || diag "$(cat "$OUT")"
-	grep -q 'memory is short' "$ERR" && short=1
+# range_of ENGINE: begin and end of what submits, which is inlined there
+range_of()
+{
+	local where='NF == 3'
+	[ "$1" = helper ] || where='$4 == "[bpf_page2cache]"'
+	awk "$where" /proc/kallsyms | sort | awk '$2 !~ /[tT]/ { next }
+		start && $1 != start { print start, $1; exit }
+		$3 == "page2cache_read" { start = $1 }'
+}
+
+# refuse NAME PROBABILITY ROUNDS: forces with allocations of that kind refused; how many were
+refuse()
+{
+	local i
+	fault "$1" ignore-gfp-wait=N interval=1 verbose=0 "require-start=0x$from" "require-end=0x$to" stacktrace-depth=32
+	fault "$1" times=1000 probability="$2"
+	for ((i = 0; i < $3; i++)); do
+		evict "$file"
+		forced --now -e "$engine" -f "$file" -o "$list"
+		[ "$(adds_up "$OUT")" = 'yes 1' ] || diag "$(cat "$OUT")"
+		grep -q 'memory is short' "$ERR" && short=1
+	done
+	injected=$((1000 - $(cat "$FAULTS/$1/times")))
+	fault "$1" probability=0
+}
+
+fault fail_page_alloc ignore-gfp-highmem=N min-order=0
+for engine in "${ENGINES[@]}"; do
+	read -r from to <<<"$(range_of "$engine")"
+	short=
+	refuse fail_page_alloc 1 12
+	within "$injected" 1 1000 "$engine: allocations were refused inside of the forcing path: $injected"
+	is "$short" 1 "$engine: it stopped at one of them and said why"
+	is "$(adds_up "$OUT")" 'yes 1' "$engine: the receipt adds up"
+	refuse failslab 2 6
+	within "$injected" 1 1000 "$engine: and of the slab allocator: $injected"
+	is "$(adds_up "$OUT")" 'yes 1' "$engine: the receipt adds up"
+	ok "$engine: what was read then is right" "$PROGS/content" check "$file" read
 done
-injected=$((1000 - $(cat "$FAULTS/fail_page_alloc/times")))
-fault fail_page_alloc probability=0
-within "$injected" 1 1000 "allocations were refused inside of the forcing path: $injected"
-is "${short:-}" 1 'it stopped at one of them and said why'
-fault failslab ignore-gfp-wait=N interval=1 verbose=0 "require-start=0x$range" "require-end=0x$end" stacktrace-depth=32
-fault failslab times=1000 probability=2
-for ((i = 0; i < 6; i++)); do
-	evict "$file"
-	forced --now -e helper -f "$file" -o "$list"
-done
-injected=$((1000 - $(cat "$FAULTS/failslab/times")))
-fault failslab probability=0
-within "$injected" 1 1000 "and of the slab allocator: $injected"
-is "$(adds_up "$OUT")" 'yes 1' 'the receipt adds up'
-ok 'what was read then is right' "$PROGS/content" check "$file" read
 
 # --- everything at once: cut, punched, written, dropped, a small cgroup, killed readers
 
@@ -160,16 +176,17 @@ stress=$!
 		ln "$file" "$file.link" && rm "$file.link"
 	done
 ) 2>/dev/null &
-firings=0 added=0
+firings=0 added=0 turn=0
 while kill -0 $stress 2>/dev/null; do
+	engine=${ENGINES[turn++ % ${#ENGINES[@]}]}
 	evict "$MOUNT/steady" 2>/dev/null
-	forced -e helper -t miss -f "$file" -o "$list" -- \
+	forced -e "$engine" -t miss -f "$file" -o "$list" -- \
 		bash -c "for i in 1 2 3 4; do head -c 4096 '$file'; cat '$file'; sleep 0.3; done"
 	receipts=$(jq -s 'map(select(.record == "receipt")) | length' "$OUT")
 	firings=$((firings + receipts))
 	[ "$(adds_up "$OUT")" != "yes $receipts" ] || added=$((added + receipts))
 	# and one that is killed in the middle
-	"$PCFORCE" -e helper -t miss -f "$file" -o "$list" -d 60 -j -O "$DIR/killed" 2>/dev/null &
+	"$PCFORCE" -e "$engine" -t miss -f "$file" -o "$list" -d 60 -j -O "$DIR/killed" 2>/dev/null &
 	victim=$!
 	wait_until 20 grep -q meta "$DIR/killed" && dd if="$file" of=/dev/null bs=4k count=1 skip=$((RANDOM % pages)) status=none
 	kill -KILL $victim
@@ -189,7 +206,7 @@ ok 'a file that nobody wrote to holds what it held' "$PROGS/content" check "$MOU
 cp "$MOUNT/steady" "$MOUNT/gone"
 sync "$MOUNT/gone"
 evict "$MOUNT/gone"
-"$PCFORCE" -e helper -t miss -f "$MOUNT/gone" -o "$DIR/steady.list" -j -O "$DIR/gone.out" -d 4 2>/dev/null &
+"$PCFORCE" -e "$engine" -t miss -f "$MOUNT/gone" -o "$DIR/steady.list" -j -O "$DIR/gone.out" -d 4 2>/dev/null &
 pid=$!
 wait_until 20 grep -q meta "$DIR/gone.out"
 exec 8<"$MOUNT/gone"
@@ -200,7 +217,7 @@ wait $pid
 is "$(adds_up "$DIR/gone.out")" 'yes 1' 'and has a receipt'
 "$PROGS/content" write "$file" $((24 << 20))
 evict "$file"
-forced --now -e helper -f "$file" -o "$list"
+forced --now -e "$engine" -f "$file" -o "$list"
 ok 'afterwards: forced, and by read as it was written' "$PROGS/content" check "$file" read
 ok 'and by mmap' "$PROGS/content" check "$file" mmap
 

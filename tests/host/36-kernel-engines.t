@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Engines `helper` and `kfunc`, those that this kernel has: what is listed is forced by the
+# kernel, exactly, once, in time.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
+kernel_engines
+setup_dir
+
+plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 3) + 1))
+
+file=$DIR/data list=$DIR/list
+"$PROGS/content" write "$file" $((32 << 20))
+pages=8192
+
+# whole TITLE: the receipt of $OUT says that all was read or was there
+whole()
+{
+	is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.engine, .requested == .resident + .read, .failed]')" \
+		"0 yes 1 [\"$engine\",true,0]" "$1" || diag "$(cat "$OUT" "$ERR")"
+}
+
+# Each page by itself, where this kernel can have it so.
+alone=(--no-fault-around)
+"$PROGS/access" --no-fault-around -m mmap -n 1 "$file" >/dev/null 2>&1 || alone=()
+
+# misses_of MODE LIST: how many of its pages a reader of the list misses, in a shuffled order
+misses_of()
+{
+	pages_of "$2" | shuf --random-source=<(yes) >"$DIR/order"
+	"$PROGS/access" -m "$1" -p "@$DIR/order" --fadvise random --madvise random "${alone[@]}" "$file" | jq .misses
+}
+
+seq 0 $((pages - 1)) | shuf --random-source=<(yes) | head -1000 >"$DIR/sparse"
+seq 0 128 $((pages - 1)) | awk '{ print $1 "+64" }' | shuf --random-source=<(yes) >"$DIR/runs"
+
+pages_of "$DIR/sparse" | shuf --random-source=<(seq 99999) >"$DIR/race"
+
+# All that is listed, nothing else, once.
+exactly()
+{
+	for kind in sparse runs; do
+		list=$DIR/$kind
+		for mode in pread mmap; do
+			evict "$file"
+			forced --now -e "$engine" -f "$file" -o "$list"
+			whole "$engine: $kind: forced by the kernel, the receipt is complete"
+			"$PROGS/cached" "$file" >"$DIR/cached"
+			is "$(sort "$DIR/cached" | comm -3 - <(as_pages "$list" | sort) | wc -l)" 0 "$engine: $kind: these pages are cached, and no other" ||
+				diag "listed $(as_pages "$list" | wc -l), cached $(wc -l <"$DIR/cached"): $(sort "$DIR/cached" |
+					comm -3 - <(as_pages "$list" | sort) | tr -d '\t' | sort -n | awk 'NR == 1 || $1 != last + 1 { printf " %s", $1 } { last = $1 }')"
+			is "$(misses_of $mode "$list")" 0 "$engine: $kind: once it is complete, $mode misses none of them"
+		done
+		is "$(receipt "$OUT" '.read == .submitted and .resident == 0')" true "$engine: $kind: each was submitted once"
+		ok "$engine: $kind: and they hold what was written, by read" "$PROGS/content" check "$file" read
+		ok "$engine: $kind: by mmap" "$PROGS/content" check "$file" mmap
+		forced --now -e "$engine" -f "$file" -o "$list"
+		is "$STATUS $(receipt "$OUT" '[.read, .submitted, .requested == .resident]')" '0 [0,0,true]' \
+			"$engine: $kind: what is there is not read again"
+		evict "$file"
+		forced --now -e "$engine" -f "$file" -o "$list" --max-bytes 1M
+		is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.submitted, .read, .skipped + 256 == .requested]')" \
+			'4 yes 1 [256,256,true]' "$engine: $kind: --max-bytes is kept"
+	done
+}
+
+# A reader that races the forcing.
+# The middle one of five. How often the reader gets to run meanwhile is up to the scheduler, and
+# a figure to be read (2 % is the mark); that forcing overtakes the reader is what is proved.
+race()
+{
+	for mode in pread mmap; do
+		missed=() complete=0
+		for _ in 1 2 3 4 5; do
+			evict "$file"
+			forced -e "$engine" -t miss -f "$file" -o "$DIR/sparse" -- \
+				"$PROGS/access" -m $mode -p "@$DIR/race" --fadvise random --madvise random "${alone[@]}" "$file"
+			missed+=("$(jq .misses "$TRUTH")")
+			[ "$(receipt "$OUT" '[.engine, .requested == .resident + .read]')" = "[\"$engine\",true]" ] && complete=$((complete + 1))
+		done
+		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced"
+		diag "$engine: $mode: misses of 1000: ${missed[*]}"
+		within "$(printf '%s\n' "${missed[@]}" | sort -n | sed -n 3p)" 0 150 "$engine: $mode: forcing overtakes the reader"
+	done
+}
+
+# The triggers and what they tell.
+triggers()
+{
+	evict "$file"
+	forced -e "$engine" -f "$file" -o "$DIR/sparse" -- "$PROGS/access" -p "@$DIR/sparse" --fadvise random "$file"
+	is "$STATUS $(receipt "$OUT" '[.engine, .used == .read, .accuracy]')" "0 [\"$engine\",true,1]" \
+		"$engine: all that was forced was used"
+	is "$(receipt "$OUT" '.first_us != null and .elapsed_us > 0')" true "$engine: and when the reader had its data is told"
+	evict "$file"
+	"$PROGS/access" --load 1/8 -n 0 "$file" >/dev/null
+	before=$(as_pages "$DIR/sparse" | awk '$1 % 8 == 0' | wc -l)
+	forced -e "$engine" -t access -f "$file" -o "$DIR/sparse" -- bash -c "head -c 1 '$file'; sleep 2"
+	is "$STATUS $(receipt "$OUT" '.resident')" "0 $before" "$engine: a hit fires, too, and what was there counts as resident"
+}
+
+# Files and places.
+places()
+{
+	echo 8000+1000 >"$DIR/past"
+	evict "$file"
+	forced --now -e "$engine" -f "$file" -o "$DIR/past"
+	is "$(receipt "$OUT" '[.requested, .read, .past_eof, .skipped]')" '[1000,192,808,0]' "$engine: pages past the end of the file are told"
+
+	cp "$file" "$DIR/second"
+	sync "$DIR/second"
+	evict "$file" "$DIR/second"
+	printf '# page2cache offsets 1\n# file=%s\n0+100\n# file=%s\n200+50\n' "$file" "$DIR/second" >"$DIR/two"
+	forced -e "$engine" -t miss -o "$DIR/two" -- head -c 4096 "$file"
+	is "$(receipt "$OUT" .requested)" '100 50' "$engine: a list of two files has a receipt for each"
+	evict "$file" "$DIR/second"
+	forced -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null; sleep 2"
+	is "$STATUS $(receipt "$OUT" .read)" '0 100 50' "$engine: an access to one of its files has both forced"
+}
+
+# The end of pcforce is the end of its forcing.
+ending()
+{
+	evict "$file"
+	forcing -e "$engine" -f "$file" -o "$DIR/sparse" -d 30
+	kill -KILL "$BG"
+	wait "$BG" 2>/dev/null
+	evict "$file"
+	is "$("$PROGS/access" -p "@$DIR/sparse" --fadvise random "$file" | jq .misses)" 1000 \
+		"$engine: after a SIGKILL of pcforce nothing is forced any more"
+	"$PROGS/content" check "$file" read
+	ok "$engine: and the file is as it was" "$PROGS/content" check "$file" mmap
+	evict "$file"
+	forced -e "$engine" -t miss -f "$file" -o "$DIR/runs" -- head -c 4096 "$file"
+	is "$(adds_up "$OUT")" 'yes 1' "$engine: where the reader has closed the file before the end, the receipt adds up"
+}
+
+for engine in "${ENGINES[@]}"; do
+	exactly
+	race
+	triggers
+	places
+	ending
+done
+evict "$file"
+forced --now -f "$file" -o "$DIR/sparse"
+is "$(receipt "$OUT" .engine)" "\"${ENGINES[0]}\"" 'auto chooses the best of them'

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scripts/which-engine: measures every engine that is here, says what the others could still
+# save, and changes nothing of the file.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs python3 python3
+needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/workload" "$PROGS/floor"
+python3 -c 'import ctypes, sys; c = ctypes.CDLL(None, use_errno=True); c.syscall(451, -1, None, None, 0); sys.exit(ctypes.get_errno() == 38)' ||
+	skip_all 'this kernel has no cachestat(2)'
+setup_dir
+
+plan $((6 + 3 + 5))
+
+which=$(dirname "$0")/../../scripts/which-engine
+file=$DIR/data
+make_file "$file" 16m
+before=$(stat -c '%s %Y %Z' "$file" && sha256sum "$file")
+
+run_it()
+{
+	timeout 120 "$which" "$@" >"$DIR/out" 2>"$DIR/err"
+	STATUS=$?
+}
+
+run_it --rounds 2 --json "$DIR/json" "$file"
+is $STATUS 0 'a file alone: measured' || diag "$(cat "$DIR/err")"
+is "$(head -1 "$DIR/out" | grep -o ': [0-9]* pages')" ': 2048 pages' 'with pages of its own choice'
+here=$("$PCFORCE" --check -j | jq -r 'select(.engine and .available) | .engine' | sort | paste -sd' ')
+is "$(awk '$1 ~ /^(user|kfunc|helper)$/ && $2 > 0 { print $1 }' "$DIR/out" | sort | paste -sd' ')" "$here" \
+	'every engine that is here has its row'
+matches "$(cat "$DIR/out")" "Cold [0-9.]+ ms; .*user [0-9.]+ ms .*floor and warm together" 'the sentence of what was gained'
+is "$(grep -cE '^(The module bpf_page2cache|The kernel patch) (is|may be) |^Forcing gains nothing' "$DIR/out" | sed 's/[12]/said/')" said \
+	'and whether the others are worth it'
+is "$(jq -c '[[.us | has("cold", "user", "warm", "floor")], (.us.cold.values | length), .machine.kernel]' "$DIR/json" 2>&1)" \
+	"[[true,true,true,true],2,\"$(uname -r)\"]" 'all figures are kept'
+
+seq 0 7 4095 >"$DIR/list"
+run_it --rounds 1 --list "$DIR/list" "$file"
+is "$STATUS $(head -1 "$DIR/out" | grep -o ': [0-9]* pages')" '0 : 586 pages' 'a list: its pages'
+run_it --rounds 1 "$file" -- "$PROGS/access" --blind -n 300 -p random --fadvise random "$file"
+is "$STATUS $(head -1 "$DIR/out" | grep -oE ': [0-9]+ pages' | tr -dc 0-9)" '0 300' 'a command: what its cold start misses' ||
+	diag "$(cat "$DIR/err")"
+is "$(stat -c '%s %Y %Z' "$file" && sha256sum "$file")" "$before" 'the file is as it was'
+
+# wrong STATUS TITLE ARGS...
+wrong()
+{
+	run_it "${@:3}"
+	is "$STATUS $(wc -l <"$DIR/out")" "$1 0" "$2"
+}
+wrong 2 'no file is a usage error'
+wrong 2 'nor is a folder one' "$DIR"
+wrong 2 'a list and a command' --list "$DIR/list" "$file" -- true
+wrong 2 'no rounds' --rounds 0 "$file"
+wrong 1 'a command that does not read the file' "$file" -- true
