@@ -17,6 +17,7 @@ __u32 await_tid = 0;   /* of this task only, 0: of any */
 __u32 forcing = 0;     /* removals now are forcing's doing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
 __u32 own_map = 0;     /* what a mmap(2) of the tool's own is for: enum own_map */
+__u32 asked_slot = 0;  /* whose list the module has been asked to force; 0: none */
 __u32 own_held = 0;    /* lists that it has had held */
 
 struct {
@@ -107,6 +108,7 @@ static __always_inline void force_held(__u32 slot, __u64 index)
 	if (!list)
 		return;
 	forcing = 1;
+	asked_slot = slot;
 	bpf_page2cache_force(list, index);
 }
 

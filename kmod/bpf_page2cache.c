@@ -80,25 +80,29 @@ __bpf_kfunc_start_defs();
  * Does not sleep. LSM programs only.
  *
  * Return: the list, to be given to bpf_page2cache_force() or bpf_page2cache_drop(), or
- * NULL if there is no file or no memory. Whether file and map are such that can be used
+ * NULL if there is no file, no memory, or a map with kernel pointers. Whether file and map are such that can be used
  * is found out when the list is forced; if not, its state stays BPF_PAGE2CACHE_IDLE.
  */
 __bpf_kfunc struct bpf_page2cache_list *bpf_page2cache_hold(struct file *file, void *p__map,
 							    u64 first)
 {
 	struct bpf_page2cache_list *list;
+	struct bpf_map *map = p__map;
 
-	/* Of an anonymous mapping, which the verifier of 6.12 does not know of. */
-	if (!file)
+	/*
+	 * Of an anonymous mapping there is no file, which the verifier of 6.12 does not know.
+	 * A map that can own lists could own this one: neither would ever go.
+	 */
+	if (!file || !IS_ERR_OR_NULL(map->record))
 		return NULL;
 	list = kzalloc(sizeof(*list), GFP_NOWAIT | __GFP_NOWARN);
 	if (!list)
 		return NULL;
 	init_irq_work(&list->irq_work, list_irq_work);
 	INIT_WORK(&list->work, list_work);
-	bpf_map_inc(p__map);
+	bpf_map_inc(map);
 	list->file = get_file(file);
-	list->map = p__map;
+	list->map = map;
 	list->first = first;
 	return list;
 }

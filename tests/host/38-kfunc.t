@@ -17,7 +17,7 @@ KO=/etc/page2cache-vm.ko
 [ -e $KO ] || skip_all 'it is unloaded here: only in a guest of scripts/vm --kmod'
 setup_dir
 
-plan $((11 + 7 + 8 + 3 + 3 + 3 + 2 * 3))
+plan $((11 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
 
 # --- what the verifier takes
 
@@ -55,6 +55,7 @@ forces()
 
 forces 'state 2 held 1 read 8' 'a list of a regular file is forced' "$file"
 forces 'state 0 held 1 read 0' 'a ring buffer is no list' "$file" ringbuf
+forces 'state 0 held 0 read 0' 'nor is what owns lists itself' "$file" holders
 forces 'state 0 held 1 read 0' 'nor what begins behind its map' "$file" past
 forces 'state 0 held 1 read 0' 'nor what is longer than its map' "$file" long
 forces 'state 0 held 1 read 0' 'a file that is open for writing only is refused' "$file" wrong

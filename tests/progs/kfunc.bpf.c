@@ -43,6 +43,7 @@ extern void bpf_page2cache_drop(struct bpf_page2cache_list *list) __ksym;
 __u32 tgid = 0; /* whose mmap(2) counts */
 __u32 first = 0;
 __u32 use_ringbuf = 0;
+__u32 use_holders = 0;
 __u32 held = 0;
 
 /* Mapping a file: its list is forced. */
@@ -53,8 +54,9 @@ int BPF_PROG(at_mmap, struct file *file)
 
 	if (bpf_get_current_pid_tgid() >> 32 != tgid)
 		return 0;
-	list = use_ringbuf ? bpf_page2cache_hold(file, &ringbuf, first)
-			   : bpf_page2cache_hold(file, &extents, first);
+	list = use_ringbuf   ? bpf_page2cache_hold(file, &ringbuf, first)
+	       : use_holders ? bpf_page2cache_hold(file, &holders, first)
+			     : bpf_page2cache_hold(file, &extents, first);
 	if (!list)
 		return 0;
 	held++;

@@ -3,11 +3,12 @@
  * What the functions of the module bpf_page2cache take and what they refuse.
  *
  *   kfunc load                     each program: its name, and whether the verifier takes it
- *   kfunc force FILE [wrong|ringbuf|past|long]
+ *   kfunc force FILE [wrong|ringbuf|holders|past|long]
  *                                  maps FILE and has its first eight pages forced: the state of
  *                                  the list after a second, lists held. wrong: a descriptor for
- *                                  writing only; ringbuf: no array; past: a list that begins
- *                                  behind its map; long: one that is longer than its map
+ *                                  writing only; ringbuf: no array; holders: one that owns lists
+ *                                  itself; past: a list that begins behind its map; long: one
+ *                                  that is longer than its map
  *   kfunc keep FILE N              has a list held N times, a map keeps the last; ends
  */
 #include <errno.h>
@@ -104,6 +105,7 @@ static int force(const char *path, const char *how)
 	head->nr_extents = strcmp(how, "long") ? 1 : 11; /* of 16 elements the head takes six */
 	head->max_pages = 8;
 	skel->bss->use_ringbuf = !strcmp(how, "ringbuf");
+	skel->bss->use_holders = !strcmp(how, "holders");
 	skel->bss->first = strcmp(how, "past") ? 0 : 11;
 	skel->bss->tgid = getpid();
 	if (map_file(path, strcmp(how, "wrong") ? O_RDONLY : O_WRONLY) < 0)
@@ -139,6 +141,7 @@ int main(int argc, char **argv)
 		return force(argv[2], argc == 4 ? argv[3] : "");
 	if (argc == 4 && !strcmp(argv[1], "keep"))
 		return keep(argv[2], atoi(argv[3]));
-	fprintf(stderr, "usage: kfunc load | force FILE [wrong|ringbuf|past|long] | keep FILE N\n");
+	fprintf(stderr,
+		"usage: kfunc load | force FILE [wrong|ringbuf|holders|past|long] | keep FILE N\n");
 	return 2;
 }

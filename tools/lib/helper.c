@@ -19,6 +19,8 @@
 
 /* How often the answers are looked at. The kernel notes the time of its end. */
 #define POLL_NS 2000000
+/* By then the module's worker has begun, or it has refused the file. */
+#define BEGIN_NS 5000000000ULL
 /* What a stopped list may still take: the device has been asked already. */
 #define STOP_NS 1000000000ULL
 
@@ -177,6 +179,7 @@ void helper_arm(struct helper *h)
 	size_t i;
 	int err;
 
+	h->tracker->skel->bss->asked_slot = 0;
 	for (i = 0; i < l->nr_files; i++) {
 		head = head_of(h, i);
 		if (!h->nr[i] || head->state == PAGE2CACHE_RUNNING)
@@ -255,13 +258,18 @@ static void await_others(const struct helper *h)
 		nanosleep(&pause, NULL);
 }
 
-/* Returns whether the list is being forced, now that nobody else has had that done. */
+/*
+ * Has the module force the list, if the task that fired the trigger has not: its worker
+ * may not have begun yet. Returns whether it is being forced.
+ */
 static bool kick_module(const struct helper *h, const struct list_file *lf, size_t file)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
-	int tries, err = kfunc_force(h, lf);
+	bool asked = h->tracker->skel->bss->asked_slot == lf->target.slot;
+	int err = asked ? 0 : kfunc_force(h, lf);
+	uint64_t end = now_ns() + BEGIN_NS;
 
-	for (tries = 0; !err && tries < 500; tries++) {
+	while (!err && now_ns() < end) {
 		if (state_of(h, file) != PAGE2CACHE_IDLE)
 			return true;
 		nanosleep(&pause, NULL);
