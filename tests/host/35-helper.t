@@ -13,7 +13,7 @@ needs_built "$PROGS/helper" "$PROGS/access" "$PROGS/content"
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 setup_dir
 
-plan $((12 + 9 + 5 + 2))
+plan $((11 + 8 + 5 + 2))
 
 # loads NAME WORD TITLE
 loads()
@@ -53,7 +53,6 @@ calls()
 calls right 0 'a list of a regular file is taken'
 calls not_mmapable -22 'a map that cannot be mapped is -EINVAL'
 calls hash -22 'and so is a hash'
-calls ringbuf -22 'a ring buffer'
 calls odd_values -22 'and so are other values than extents'
 calls too_few -22 'a map that is too small for a head'
 calls first -22 'a list that begins behind its end'

@@ -57,13 +57,18 @@ force()
 	local pcforce=$!
 	wait_until 30 attached "$DIR/out" || bail "pcforce did not start: $(cat "$DIR/err")"
 	before=$(memory_of $forcer)
+	# The helper forces for as long as its reader has the file open.
 	(
 		echo $BASHPID >$reader/cgroup.procs
-		exec dd if="$file" of=/dev/null bs=4k count=1 status=none
-	)
-	READER=$?
+		exec 8<"$file"
+		dd of=/dev/null bs=4k count=1 status=none <&8 || exit
+		tail --pid=$pcforce -f /dev/null
+	) &
+	local page=$!
 	wait $pcforce
 	STATUS=$?
+	wait $page
+	READER=$?
 }
 
 for engine in "${ENGINES[@]}"; do

@@ -74,10 +74,9 @@ else
 fi
 
 "$PCFORCE" --check -j >"$DIR/check"
-# The two of engine helper are there where it is.
-is "$(jq -cs 'any(.[]; .engine == "helper" and .available) as $helper |
-	map(select(.event) | (.candidates | map(select(.reason == null)) | length) ==
-		if IN(.event; "force", "insert") and ($helper | not) then 0 else 1 end) | all' "$DIR/check")" \
+# Those of the kernel's engines are in use with such an engine only.
+is "$(jq -cs 'map(select(.event) | (.candidates | map(select(.reason == null)) | length) ==
+	if IN(.event; "force", "hold", "open", "insert") then 0 else 1 end) | all' "$DIR/check")" \
 	true '--check: every hook of every event, one of each in use'
 is "$(jq -cs '[.[] | select(.event) | .candidates[] | select(.available | not) | .reason | length > 15] | all' "$DIR/check")" \
 	true '--check: a reason for each that is of no use'

@@ -26,19 +26,13 @@ struct {
 	__type(value, struct page2cache_extent);
 } hash SEC(".maps");
 
-/* Its values have no size at all. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-} ringbuf SEC(".maps");
-
 static long (*bpf_force_page2cache)(const void *file, void *map, __u64 first, __u64 index,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
 
 __u32 tgid = 0; /* whose mmap(2) counts */
 __u64 fires = 0;
 long result_not_mmapable = 1, result_odd_values = 1, result_too_few = 1, result_first = 1;
-long result_hash = 1, result_ringbuf = 1, result_flags = 1, result = 1;
+long result_hash = 1, result_flags = 1, result = 1;
 
 static bool ours(void)
 {
@@ -98,7 +92,6 @@ int BPF_PROG(at_mmap, struct file *file)
 		return 0;
 	result_not_mmapable = bpf_force_page2cache(file, &not_mmapable, 0, -1, 0);
 	result_hash = bpf_force_page2cache(file, &hash, 0, -1, 0);
-	result_ringbuf = bpf_force_page2cache(file, &ringbuf, 0, -1, 0);
 	result_odd_values = bpf_force_page2cache(file, &odd_values, 0, -1, 0);
 	result_too_few = bpf_force_page2cache(file, &too_few, 0, -1, 0);
 	result_first = bpf_force_page2cache(file, &good, 16, -1, 0);

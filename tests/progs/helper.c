@@ -102,7 +102,7 @@ static int call(const char *path, bool wrong, bool full)
 	if (full)
 		head->nr_extents = 11; /* 16 elements, of which the head takes six */
 	mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-	printf("hash %ld\nringbuf %ld\n", skel->data->result_hash, skel->data->result_ringbuf);
+	printf("hash %ld\n", skel->data->result_hash);
 	printf("not_mmapable %ld\nodd_values %ld\ntoo_few %ld\nfirst %ld\nflags %ld\nright %ld\n",
 	       skel->data->result_not_mmapable, skel->data->result_odd_values,
 	       skel->data->result_too_few, skel->data->result_first, skel->data->result_flags,
