@@ -80,8 +80,9 @@ __bpf_kfunc_start_defs();
  * Does not sleep. LSM programs only.
  *
  * Return: the list, to be given to bpf_page2cache_force() or bpf_page2cache_drop(), or
- * NULL if there is no file, no memory, or a map with kernel pointers. Whether file and map are such that can be used
- * is found out when the list is forced; if not, its state stays BPF_PAGE2CACHE_IDLE.
+ * NULL if there is no file, no memory, or a map with kernel pointers. Whether file and
+ * map are such that can be used is found out when the list is forced; if not, its state
+ * stays BPF_PAGE2CACHE_IDLE.
  */
 __bpf_kfunc struct bpf_page2cache_list *bpf_page2cache_hold(struct file *file, void *p__map,
 							    u64 first)

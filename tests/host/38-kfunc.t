@@ -17,7 +17,7 @@ KO=/etc/page2cache-vm.ko
 [ -e $KO ] || skip_all 'it is unloaded here: only in a guest of scripts/vm --kmod'
 setup_dir
 
-plan $((11 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
+plan $((12 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
 
 # --- what the verifier takes
 
@@ -38,6 +38,7 @@ loads force_kprobe refused 'nor may kprobe programs'
 loads leaks refused 'a list may not be forgotten'
 loads twice refused 'nor be forced twice'
 loads wrong_type refused 'a task is no file'
+loads walked refused 'nor is one that a program has found by itself to be relied on'
 loads value_for_map refused 'and memory is no map'
 
 # --- what is refused when it is called
