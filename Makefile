@@ -58,7 +58,7 @@ help:
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
 	@echo 'test        unit and host tests; check: style and static analysis'
-	@echo 'bench       speed, as ratios to the device; fuzz: the list parser'
+	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: the list parser'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
 
 # The kernel's own types come from the running kernel; CO-RE adapts them to others.
@@ -138,7 +138,7 @@ test:
 	$(Q)scripts/test
 
 bench: all tests
-	$(Q)scripts/bench
+	$(Q)scripts/experiment marks
 
 check:
 	$(Q)scripts/check

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page cache, and what makes figures comparable.
+
+The precautions are those without which figures in a virtual machine are noise:
+  - residency is asked of cachestat(2) just before an arm: 0 before a cold one, everything
+    before a warm one (idle pages can be reclaimed at any time);
+  - memory is touched and freed first: what the host took back is slow to get again;
+  - everything runs within a second of that.
+Inodes stay cached in every arm: pcforce has opened the file before the clock starts, which
+would be an unfair advantage if the cold reader had to look it up.
+"""
+import ctypes
+import errno
+import mmap
+import os
+import re
+import time
+
+from lab.tools import Failed, PCFORCE, WORKLOAD, run
+
+PAGE = mmap.PAGESIZE
+MIB = 1 << 20
+NR_CACHESTAT = 451
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
+                      ctypes.c_int, ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+
+
+def read_extents(path):
+    """The extents of a list, (first page, pages) each, in its order; of all its sections."""
+    out = []
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            m = re.match(r"(\d+)(?:([+-])(\d+))?\s*$", line)
+            if m:
+                first, n = int(m[1]), int(m[3] or 1)
+                out.append((first, n - first + 1 if m[2] == "-" else n))
+    return out
+
+
+def merged(extents):
+    """Sorted, with those that touch or overlap made one."""
+    out = []
+    for first, n in sorted(extents):
+        if out and first <= out[-1][0] + out[-1][1]:
+            out[-1][1] = max(out[-1][1], first + n - out[-1][0])
+        else:
+            out.append([first, n])
+    return out
+
+
+class File:
+    """A file that is there already; it is only read."""
+
+    def __init__(self, path):
+        self.path = path
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.fd).st_size
+        self.pages = (self.size + PAGE - 1) // PAGE
+
+    def close(self):
+        os.close(self.fd)
+
+    def resident(self, extents=None):
+        """Pages in the cache, of the whole file or of some extents."""
+        if extents is None:
+            extents = [(0, self.pages)]
+        total = 0
+        ask, got = (ctypes.c_uint64 * 2)(), (ctypes.c_uint64 * 5)()
+        for first, n in extents:
+            ask[0], ask[1] = first * PAGE, n * PAGE
+            if libc.syscall(NR_CACHESTAT, self.fd, ask, got, 0):
+                if ctypes.get_errno() == errno.ENOSYS:      # before Linux 6.5
+                    return self.readable(extents)
+                raise Failed("cachestat(2): " + os.strerror(ctypes.get_errno()))
+            total += got[0]
+        return total
+
+    def readable(self, extents):
+        """Pages of these extents whose data is there; mincore(2) calls one that is being read
+        absent."""
+        addr = libc.mmap(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, self.fd, 0)
+        vec = ctypes.create_string_buffer(self.pages)
+        err = libc.mincore(addr, self.size, vec)
+        libc.munmap(addr, self.size)
+        if err:
+            raise Failed("mincore(2)")
+        raw = vec.raw.translate(bytes(i & 1 for i in range(256)))
+        return sum(sum(raw[first:first + n]) for first, n in extents)
+
+    def evict(self):
+        for wait in (0, 0.05, 0.2, 0.5, 1):
+            time.sleep(wait)
+            os.fsync(self.fd)
+            os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            left = self.resident()
+            if not left:
+                return
+        raise Failed(f"{self.path}: {left} pages cannot be dropped: somebody is using it")
+
+    def load(self):
+        """Everything cached, by ordinary sequential reading (so in large folios, where the
+        file system has them: the fastest state that there is)."""
+        for _ in range(5):
+            for off in range(0, self.size, MIB):
+                os.pread(self.fd, MIB, off)
+            if self.resident() == self.pages:
+                return
+        raise Failed(f"{self.path}: does not stay cached; is there enough memory?")
+
+
+def make_file(path, size):
+    """A file of random bytes, on its disk; gone again if it does not fit."""
+    try:
+        with open(path, "xb") as f:
+            for at in range(0, size, MIB):
+                f.write(os.urandom(min(MIB, size - at)))
+            os.fsync(f.fileno())
+    except OSError as e:
+        if os.path.exists(path):
+            os.unlink(path)
+        raise Failed(f"{path}: {e.strerror}") from e
+    return File(path)
+
+
+def prepare(nbytes):
+    """Memory for twice what is about to be read, and no other pages in the cache."""
+    run([WORKLOAD, "touch", str(2 * nbytes + 64 * MIB)])
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+        f.write("1")
+    # the programs' own start is not what is measured
+    run([PCFORCE, "-V"])
+    run([WORKLOAD, "--help"])

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cell: one workload on one file, its arms, and the steps that it takes.
+
+The arms are those of docs/results.md. What a cell needs is given when it is made; what it finds
+out (the list, the floor's best ways) it keeps from `open` to `close`."""
+import collections
+import json
+import os
+import random
+import time
+
+from lab import cache, tools
+from lab.tools import CACHEMISS, FLOOR, PCFORCE, RATRACE, WORKLOAD, Failed
+
+# One step. `variant`: the engine of an arm that forces, which of the two ways of the floor.
+Step = collections.namedtuple("Step", "arm variant round")
+
+WAYS = 2        # of the floor, run in every round
+
+
+def done(program):
+    """The statuses of a program that did its work: pcforce may not have got every page."""
+    return (0, 4) if program == PCFORCE else (0,)
+
+
+class Cell:
+    """NAME and WORKLOAD (its words); SIZE of the file that is made for it, or PATH of one that is
+    there; READER: a function of (file, work folder) that makes the workload; ENGINES: which to
+    force with, the first one in `now` too."""
+
+    unit = "us"
+
+    def __init__(self, name, workload, reader, rounds, engines, *, size=None, path=None,
+                 kind=None, group=None, x=None, x_label=None, marks=(), offsets=None,
+                 arms=(), trace=False, pages=None):
+        self.name, self.workload, self.reader_of = name, workload, reader
+        self.rounds, self.engines, self.arms = rounds, engines, list(arms)
+        self.path, self.kind, self.marks = path, kind, list(marks)
+        self.size = size or os.path.getsize(path)
+        self.group, self.x, self.x_label = group or name, x, x_label
+        self.offsets = offsets          # a list that is given; else it is recorded
+        self.trace = trace
+        self.guess = pages or self.size // cache.PAGE       # how many pages are read
+        self.bytes = self.guess * cache.PAGE
+        self.file = self.reader = self.list = self.results = self.work = None
+        self.extents, self.ways = [], []
+
+    # --- what it is -----------------------------------------------------------------------
+
+    def describe(self, seed):
+        return {"cell": self.name, "workload": self.workload, "group": self.group, "x": self.x,
+                "x_label": self.x_label, "unit": self.unit, "kind": self.kind,
+                "file_bytes": self.size, "rounds": self.rounds, "arms": self.arms,
+                "marks": self.marks, "steps": len(self.steps(seed))}
+
+    def steps(self, seed):
+        """In the order in which they are made, the same for the same seed."""
+        rng = random.Random(f"{seed}/{self.name}")
+        steps = [] if self.offsets else [Step("record", None, 0)]
+        if "floor" in self.arms:
+            steps.append(Step("sweep", None, 0))
+        if self.trace:
+            steps += [Step("trace-cold", None, 0), Step("trace-forced", self.engines[0], 0)]
+        for number in range(1, self.rounds + 1):
+            turn = []
+            for arm in self.arms:
+                if arm in ("forced", "count"):
+                    turn += [Step(arm, engine, number) for engine in self.engines]
+                elif arm == "floor":
+                    turn += [Step(arm, way, number) for way in range(WAYS)]
+                else:
+                    turn.append(Step(arm, self.engines[0] if arm == "now" else None, number))
+            rng.shuffle(turn)
+            steps += turn
+        return steps
+
+    def seconds(self):
+        """A guess of how long a round takes, right in proportion to other cells."""
+        cold = self.guess * 80e-6
+        return 0.6 * (len(self.arms) + len(self.engines)) + cold * 1.5
+
+    def room(self):
+        """Bytes of disk that it needs."""
+        return 0 if self.path else self.size
+
+    # --- its beginning and end ------------------------------------------------------------
+
+    def open(self, lab):
+        """LAB: the lab that lends files (file_of), a work folder and the results."""
+        self.results, self.work = lab.results, lab.work
+        self.file = cache.File(self.path) if self.path else lab.file_of(self.size)
+        self.reader = self.reader_of(self.file, self.work)
+        self.list = self.offsets or lab.results.path("lists", self.name + ".offsets")
+        if self.offsets:
+            self._read_list()
+
+    def close(self):
+        if self.path and self.file:
+            self.file.close()
+
+    def fields(self, step):
+        """Of a run, before anything is known of it."""
+        return {"cell": self.name, "arm": step.arm, "round": step.round, "engine": None,
+                "how": None, "value": None, "first_us": None, "accesses": None, "misses": None,
+                "receipt": None, "more": {}, "raw": []}
+
+    def make(self, step):
+        """Makes a step: the fields of its run."""
+        how = getattr(self, "_" + step.arm.replace("-", "_"))
+        found = how(step) if step.variant is None else how(step, step.variant)
+        return {**self.fields(step), **found}
+
+    # --- the arms -------------------------------------------------------------------------
+
+    def _cool(self):
+        """Nothing of the file in the cache, and the machine as lab/cache.py wants it."""
+        self.file.evict()
+        cache.prepare(self.bytes)
+        self.ready()
+        if self.file.resident():
+            raise Failed("not cold: somebody else reads the file")
+
+    def ready(self):
+        """What has to be cached before the clock starts, other than the file: nothing more."""
+
+    def _read_list(self):
+        self.extents = cache.merged(cache.read_extents(self.list))
+        self.bytes = sum(n for _, n in self.extents) * cache.PAGE
+        if not self.extents:
+            raise Failed(f"{self.workload}: reads nothing of {self.file.path} when it starts cold")
+
+    def _raw(self, step, ending):
+        variant = [] if step.variant is None else [str(step.variant)]
+        return ".".join([self.name, step.arm, *variant, str(step.round), ending])
+
+    def _read(self, step, command):
+        """Runs a command that is the reader or ends in it: what the reader's clock says."""
+        r = self.reader.read(tools.run_ok(command, done(command[0])))
+        return {"value": r.us, "first_us": r.first_us, "accesses": r.accesses, "more": r.more,
+                "raw": [self.results.keep(self._raw(step, end), text)
+                        for end, text in r.raw.items()]}
+
+    def _under(self, step, tool, options, command):
+        """A command under one of the tools, whose records are kept in raw/: the reader's fields
+        and the path of the records."""
+        name = self._raw(step, os.path.basename(tool) + ".jsonl")
+        said = self.results.path("raw", name)
+        fields = self._read(step, [tool, "-f", self.file.path, "-j", "-O", said, *options, "--"]
+                            + command)
+        ended = tools.records(said, "command")
+        if not ended or ended[0]["status"] not in done(command[0]):
+            raise Failed(f"{command[0]} did not end well under {tool}: {ended}")
+        fields["raw"].append(name)
+        return fields, said
+
+    def _counted(self, step, options, command):
+        fields, said = self._under(step, CACHEMISS, options, command)
+        found = tools.records(said, "file")
+        fields.update({k: found[0][k] if found else 0 for k in ("accesses", "misses")})
+        return fields
+
+    def _forcing(self, engine):
+        """The reader under pcforce, which says nothing: for counting around both."""
+        return [PCFORCE, "-e", engine, "-f", self.file.path, "-o", self.list, "-O", "/dev/null",
+                "--"] + self.reader.command
+
+    def _record(self, step):
+        self._cool()
+        fields = self._counted(step, ["-w", self.list], self.reader.command)
+        self._read_list()
+        return fields
+
+    def _sweep(self, step):
+        self._cool()
+        out = tools.run_ok([FLOOR, "-f", self.file.path, self.list])
+        ways = tools.last_object(out, "floor")["all"]
+        # One that was stopped was clearly slower; its time is when it was.
+        ways.sort(key=lambda w: (w["stopped"], w["runs"] == 1, w["us"]))
+        self.ways = [f"{w['how']}:{w['qd']}:{w['bs']}" for w in ways[:WAYS]]
+        return {"raw": [self.results.keep(self._raw(step, "floor.json"), out)]}
+
+    def _cold(self, step):
+        self._cool()
+        return self._read(step, self.reader.command)
+
+    def _forced(self, step, engine):
+        self._cool()
+        fields, said = self._under(step, PCFORCE, ["-e", engine, "-o", self.list],
+                                   self.reader.command)
+        # A list is forced again at a later open: the first time counts.
+        receipt = tools.records(said, "receipt")[0]
+        if not receipt["read"] + receipt["resident"]:
+            raise Failed(f"engine {engine} forced nothing: {json.dumps(receipt)}")
+        return {**fields, "engine": receipt["engine"], "receipt": receipt}
+
+    def _count(self, step, engine):
+        self._cool()
+        fields = self._counted(step, [], self._forcing(engine))
+        return {**fields, "engine": engine, "value": None}
+
+    def _now(self, step, engine):
+        """Forced by hand before the start: the forcing and then the run, in all."""
+        self._cool()
+        said = os.path.join(self.work, "now.jsonl")
+        start = time.monotonic()
+        tools.run_ok([PCFORCE, "--now", "-f", self.file.path, "-o", self.list, "-j", "-O", said],
+                     done(PCFORCE))
+        us = (time.monotonic() - start) * 1e6
+        receipt = tools.records(said, "receipt")[0]
+        fields = self._read(step, self.reader.command)
+        return {**fields, "value": us + fields["value"], "engine": receipt["engine"],
+                "receipt": receipt}
+
+    def _warm(self, step):
+        self.file.load()
+        self.ready()
+        tools.run([WORKLOAD, "--help"])
+        if self.file.resident() != self.file.pages:
+            self.file.load()
+        return self._read(step, self.reader.command)
+
+    def _floor(self, step, way):
+        self._cool()
+        out = tools.run_ok([FLOOR, "-o", self.ways[way], "-f", self.file.path, self.list])
+        return {"how": self.ways[way], "value": tools.last_object(out, "floor")["best_us"]}
+
+    def _trace_cold(self, step):
+        self._cool()
+        return {**self._under(step, RATRACE, [], self.reader.command)[0], "value": None}
+
+    def _trace_forced(self, step, engine):
+        self._cool()
+        fields, _ = self._under(step, RATRACE, [], self._forcing(engine))
+        return {**fields, "engine": engine, "value": None}

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The experiments: each a function from the options to its cells."""
+import os
+import random
+import shutil
+
+from lab import cache, readers
+from lab.cell import Cell
+from lab.other import Loading, Overhead, Peers
+from lab.restore import Restore
+from lab.tools import WORKLOAD
+
+SEED = "20240229"       # of the workloads: the same accesses in every run
+# Rounds: six are the fewest with a 95 % bound of a median, 21 what a cell that must never lose
+# is asked for.
+ROUNDS, LOSS_ROUNDS, QUICK_ROUNDS = 9, 21, 6
+ENGINES = ("cold", "forced", "warm", "floor")
+PLAIN = (*ENGINES, "count")
+NOW = (*PLAIN, "now")
+
+# Of the thesis: sizes by four from 32 KiB to 2 GiB. Its job file gives no advice (fadvise_hint=0).
+THESIS_SIZES = [(32 << 10) << 2 * i for i in range(9)]
+# Traces of larger files are too long to be looked at.
+TRACED = 8 << 20
+
+
+def limit(at_most):
+    return [{"mark": "limit", "at_most": at_most}, {"mark": "first-data", "at_most_us": 5000}]
+
+
+NO_LOSS = [{"mark": "no-loss", "at_least": 0.95, "pairs": LOSS_ROUNDS}]
+
+
+def words(nbytes):
+    """32K, 2M, 1G"""
+    for unit, shift in (("G", 30), ("M", 20), ("K", 10)):
+        if nbytes >= 1 << shift and not nbytes % (1 << shift):
+            return f"{nbytes >> shift}{unit}"
+    return str(nbytes)
+
+
+def own(mode, *options):
+    """Our own reader, which knows what it reads."""
+    return lambda file, _: readers.Own([WORKLOAD, mode, *options, file.path])
+
+
+def fio(engine, rw):
+    return lambda file, work: readers.Fio(engine, file.path, [f"--rw={rw}", f"--size={file.size}",
+                                                              "--fadvise_hint=0"], work)
+
+
+def rounds(a, many=ROUNDS):
+    return a.rounds or (QUICK_ROUNDS if a.quick else many)
+
+
+def data(a):
+    """The file of an experiment that needs one: the operator's, or one of --size."""
+    return {"path": a.file} if a.file else {"size": a.size}
+
+
+def thesis(a):
+    """fio's psync and mmap engines, sequential and random, 32 KiB to 2 GiB: times and misses"""
+    found = []
+    for size in THESIS_SIZES[::2] if a.quick else THESIS_SIZES:
+        if size > a.size:
+            continue
+        for engine, kind in (("psync", "read"), ("mmap", "mmap")):
+            for rw, order in (("read", "seq"), ("randread", "rand")):
+                found.append(Cell(
+                    f"{engine}-{order}-{words(size)}", f"fio {engine} {order} {words(size)}",
+                    fio(engine, rw), rounds(a), a.best, size=size, kind=kind,
+                    group=f"{engine} {order}", x=size, x_label="file size, bytes", arms=PLAIN,
+                    trace=size == TRACED))
+    return found
+
+
+def whole(a):
+    """every page of a file, random and sequential, read and mmap"""
+    speedup = [{"mark": "speedup", "at_least": 8}]
+    return [
+        Cell("random-read", "all pages at random, read", own("read", "-r", SEED), rounds(a),
+             a.best, kind="read", arms=NOW, marks=limit(1.10) + speedup, **data(a)),
+        Cell("random-mmap", "all pages at random, mmap", own("mmap", "-r", SEED), rounds(a),
+             a.best, kind="mmap", arms=NOW, marks=limit(1.15), **data(a)),
+        Cell("seq-read", "front to back, read", own("read"), rounds(a, LOSS_ROUNDS), a.best,
+             kind="read", arms=NOW, marks=NO_LOSS, trace=True, **data(a)),
+        Cell("seq-mmap", "front to back, mmap", own("mmap"), rounds(a, LOSS_ROUNDS), a.best,
+             kind="mmap", arms=NOW, marks=NO_LOSS, trace=True, **data(a)),
+    ]
+
+
+def half(a):
+    """the first half of a file, front to back: where forcing can lose"""
+    return [Cell(f"half-{mode}", f"the first half, {mode}", own(mode, "-H"),
+                 rounds(a, LOSS_ROUNDS), a.best, kind=mode, arms=NOW, marks=NO_LOSS, trace=True,
+                 **data(a)) for mode in ("read", "mmap")]
+
+
+def make_replay(path, pages):
+    """A list as applications make them: a fifth of the file, in clusters that are visited in
+    no order, each mostly forward, in runs of 1 to 64 pages with gaps."""
+    rng = random.Random(SEED)
+    starts = list(range(0, pages, 512))
+    rng.shuffle(starts)
+    left = max(pages // 5, 1)
+    with open(path, "w", encoding="ascii") as f:
+        for start in starts:
+            at, end = start + rng.randrange(32), min(start + 512, pages)
+            while at < end and left > 0 and rng.random() < 0.97:
+                n = min(1 << rng.randrange(7), end - at, left)
+                f.write(f"{at}+{n}\n" if n > 1 else f"{at}\n")
+                at += n + 1 + rng.randrange(48)
+                left -= n
+
+
+def replayed(mode):
+    """A reader of such a list: our own, or fio from its iolog. (fio's mmap engine cannot: it maps
+    0 bytes.)"""
+    def reader(file, work):
+        path = os.path.join(work, "replay.offsets")
+        make_replay(path, file.pages)
+        if mode == "fio":
+            return readers.fio_replay("psync", file.path, cache.read_extents(path), work,
+                                      cache.PAGE)
+        return readers.Own([WORKLOAD, mode, "-l", path, file.path])
+    return reader
+
+
+def sparse(a):
+    """one page in ten at random, and the list of an application, replayed"""
+    pages = os.path.getsize(a.file) // cache.PAGE if a.file else a.size // cache.PAGE
+    found = [Cell(f"sparse-{mode}", f"10 % of the pages at random, {mode}",
+                  own(mode, "-r", SEED, "-p", "10"), rounds(a), a.best, kind=mode, arms=NOW,
+                  marks=limit(1.05), trace=True, pages=pages // 10, **data(a))
+             for mode in ("read", "mmap")]
+    found += [Cell(f"list-{mode}", f"an application's list, {mode}", replayed(mode), rounds(a),
+                   a.best, kind=mode, arms=NOW, pages=pages // 5, **data(a))
+              for mode in ("read", "mmap")]
+    return found + [Cell("list-fio", "an application's list, fio psync from its iolog",
+                         replayed("fio"), rounds(a), a.best, kind="read", arms=NOW,
+                         pages=pages // 5, **data(a))]
+
+
+def written(write):
+    """A reader of the list that WRITE makes: a function of (path, pages)."""
+    def of(mode):
+        def reader(file, work):
+            path = os.path.join(work, "engines.offsets")
+            write(path, file.pages)
+            return readers.Own([WORKLOAD, mode, "-a", "random", "-l", path, file.path])
+        return reader
+    return of
+
+
+def scattered(path, pages):
+    chosen = random.Random(1).sample(range(pages), min(4096, pages // 2 or 1))
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"{page}\n" for page in chosen)
+
+
+def runs(path, pages):
+    """Half of the file, or 256 runs, of 128 pages each."""
+    starts = list(range(0, pages, 256))
+    random.Random(1).shuffle(starts)
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"{start}+{min(128, pages - start)}\n" for start in starts[:256])
+
+
+def engines(a):
+    """every engine that this kernel has, side by side, on lists of three kinds; with --file, on the
+    operator's file: a COMMAND's cold start, --list, or pages at random"""
+    options = {"arms": ENGINES, **data(a)}
+    if a.command or a.list:
+        reader = readers.of_command(a.command) if a.command else \
+            readers.Own([WORKLOAD, "read", "-a", "random", "-l", a.list, a.file])
+        what = os.path.basename(a.command[0]) if a.command else os.path.basename(a.list)
+        return [Cell("own", f"{what} on {a.file}", lambda *_: reader, rounds(a), a.usable,
+                     offsets=a.list, **options)]
+    if a.file:
+        return [Cell("scattered", f"scattered pages of {a.file}", written(scattered)("read"),
+                     rounds(a), a.usable, kind="read", pages=4096, **options)]
+    found = []
+    for name, what, write in (("scattered", "scattered pages", scattered),
+                              ("runs", "runs of 128 pages", runs)):
+        for mode in ("read", "mmap"):
+            found.append(Cell(f"{name}-{mode}", f"{what}, {mode}", written(write)(mode), rounds(a),
+                              a.usable, kind=mode, pages=4096, **options))
+    return found + [Cell(f"random-{mode}", f"all pages at random, {mode}", own(mode, "-r", "1"),
+                         rounds(a), a.usable, kind=mode, **options) for mode in ("read", "mmap")]
+
+
+def every_other(path, pages):
+    chosen = list(range(0, pages, 2))
+    random.Random(1).shuffle(chosen)
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"{page}\n" for page in chosen)
+
+
+def scale(a):
+    """a thousand to ten million extents: a list's loading; up to a million single pages, forced"""
+    counts = [10 ** i for i in range(3, 7 if a.quick else 8)]
+    found = [Loading(count, rounds(a)) for count in counts]
+    for count in counts:
+        size = 2 * count * cache.PAGE
+        if size > (1 << 30 if a.quick else 8 << 30):
+            continue
+        found.append(Cell(f"force-{count}", f"{count:,} single pages, forced",
+                          written(every_other)("read"), rounds(a) if count < 10 ** 6 else 3,
+                          a.best, size=size, kind="read", group="force", x=count,
+                          x_label="extents", arms=PLAIN, pages=count))
+    return found
+
+
+def overhead(a):
+    """what a lookup costs while a tool is attached"""
+    return [Overhead(rounds(a, 11), a.usable, a.quick)]
+
+
+def snapshot(a):
+    """the thesis's use case: a microVM restored from its snapshot, to the guest's first answer"""
+    vmms = ["qemu"] + [vmm for vmm in ("firecracker",) if shutil.which(vmm)]
+    return [Restore(vmm, vmm, 512 << 20, rounds(a), a.best) for vmm in vmms]
+
+
+def peers(a):
+    """cat, fadvise and vmtouch on the same lists"""
+    return [Peers(name, what, reader, rounds(a, 7), a.best, kind="read", **data(a))
+            for name, what, reader in (
+                ("random", "all pages at random", own("read", "-r", SEED)),
+                ("sparse", "10 % of the pages at random", own("read", "-r", SEED, "-p", "10")),
+                ("list", "an application's list", replayed("read")))]
+
+
+def marks(a):
+    """what the project is measured by: whole, sparse, half, overhead and snapshot in one folder"""
+    return whole(a) + sparse(a) + half(a) + overhead(a) + snapshot(a)
+
+
+EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,
+                                       snapshot, peers, marks)}

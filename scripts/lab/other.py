@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cells whose arms are their own: what watching costs, how lists scale, other tools."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from lab import cache, tools
+from lab.cell import Cell, Step
+from lab.tools import CACHEMISS, PCFORCE, RATRACE, WORKLOAD, Failed
+
+BPFTRACE = "tracepoint:filemap:mm_filemap_get_pages { @ = count(); }"
+
+
+class Watcher:
+    """A tool that runs in the background while something is timed."""
+
+    def __init__(self, out, args, ready, settle):
+        self.out = out
+        with open(out, "wb") as f:
+            self.process = subprocess.Popen(args, stdout=f, stderr=subprocess.STDOUT,
+                                            stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while ready not in self.text():
+            if self.process.poll() is not None:
+                raise Failed(f"{args[0]} ended: {self.text().strip()[-300:]}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise Failed(f"{args[0]} does not start")
+            time.sleep(0.05)
+        time.sleep(settle)
+
+    def text(self):
+        with open(self.out, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def lookups(self):
+        """That it counted: the proof that it was attached all the time. None if it counts
+        nothing of that kind."""
+        for line in self.text().splitlines():
+            if line.startswith("@: "):
+                return int(line[3:])
+            if line.startswith('{"record":"file"'):
+                return json.loads(line).get("accesses")
+        return None
+
+
+class Overhead(Cell):
+    """What a cached 4 KiB pread costs with nothing attached, and under each tool."""
+
+    unit = "ns a lookup"
+    LOOPS = 1000        # over 4 MiB: a million lookups a run
+    WATCHED, OTHER = "cachemiss, the file", "cachemiss, another file"
+
+    def __init__(self, rounds, engines, quick):
+        self.loops = self.LOOPS // 4 if quick else self.LOOPS
+        arms = ["nothing", self.WATCHED, self.OTHER, "ratrace, the file"]
+        arms += [f"pcforce {engine}, another file" for engine in engines]
+        if shutil.which("bpftrace") and os.path.isdir("/sys/kernel/tracing/events/filemap"):
+            arms.append("bpftrace, one tracepoint")
+        super().__init__(
+            "overhead", "4 KiB reads of cached pages", lambda *_: None, rounds, engines,
+            size=4 * cache.MIB, kind="read", arms=arms,
+            marks=[{"mark": "cost", "arm": self.WATCHED, "over": "nothing", "at_most": 150},
+                   {"mark": "cost", "arm": self.OTHER, "over": "nothing", "at_most": 100}])
+
+    def steps(self, seed):
+        return [step for step in super().steps(seed) if step.arm in self.arms]
+
+    def seconds(self):
+        return 2.5 * len(self.arms)
+
+    def open(self, lab):
+        super().open(lab)
+        self.another = cache.make_file(os.path.join(self.work, "another"), cache.MIB)
+        self.list = os.path.join(self.work, "overhead.offsets")
+        with open(self.list, "w", encoding="ascii") as f:
+            f.write("0+16\n")
+
+    def close(self):
+        super().close()
+        self.another.close()
+
+    def _tool(self, arm):
+        """(arguments, what it says when it is attached, seconds until it really is)."""
+        program, _, which = arm.partition(", ")
+        path = self.file.path if which == "the file" else self.another.path
+        if program == "bpftrace":
+            return ["bpftrace", "-e", BPFTRACE], "Attaching", 3     # it says so long before
+        if program.startswith("pcforce "):
+            return [PCFORCE, "-e", program.split()[1], "-f", path, "-o", self.list, "-j"], \
+                '"meta"', 0.5
+        return [{"cachemiss": CACHEMISS, "ratrace": RATRACE}[program], "-f", path, "-j"], \
+            '"meta"', 0.5
+
+    def make(self, step):
+        self.file.load()
+        out = os.path.join(self.work, "watcher.out")
+        watcher = None if step.arm == "nothing" else Watcher(out, *self._tool(step.arm))
+        try:
+            said = tools.run_ok([WORKLOAD, "read", "-n", str(self.loops), "-r", "1",
+                                 self.file.path])
+        finally:
+            if watcher:
+                watcher.stop()
+        seen = watcher.lookups() if watcher else None
+        wanted = self.loops * self.file.pages
+        if step.arm in (self.WATCHED, "bpftrace, one tracepoint") and (seen or 0) < wanted:
+            raise Failed(f"{step.arm}: counted {seen} of {wanted} lookups")
+        return {**self.fields(step), "value": tools.last_object(said, WORKLOAD)["ns_per_access"],
+                "accesses": wanted,
+                "raw": [self.results.keep(self._raw(step, "reader.json"), said)]}
+
+
+class Loading(Cell):
+    """How long pcforce takes to read a list of so many extents and to ask what of it is cached,
+    and in how much memory. The file is a hole: no disk is part of it."""
+
+    def __init__(self, extents, rounds):
+        self.count = extents
+        super().__init__(f"load-{extents}", f"a list of {extents:,} extents, loaded and planned",
+                         lambda *_: None, rounds, [None], size=2 * extents * cache.PAGE,
+                         group="load", x=extents, x_label="extents", arms=["load"])
+
+    def steps(self, seed):
+        return [Step("load", None, number) for number in range(1, self.rounds + 1)]
+
+    def seconds(self):
+        return 0.2 + self.count * 1e-6
+
+    def room(self):
+        return 16 * self.count
+
+    def open(self, lab):
+        self.results, self.work = lab.results, lab.work
+        path = os.path.join(self.work, "hole")
+        with open(path, "wb") as f:
+            f.truncate(self.size)
+        self.file = cache.File(path)
+        self.list = os.path.join(self.work, "hole.offsets")
+        with open(self.list, "w", encoding="ascii") as f:
+            # Every other page, in an order that is no order: stepping by a number that has no
+            # divisor with the count reaches each once.
+            at, stride = 0, 7368787
+            for _ in range(self.count):
+                f.write(f"{2 * at}\n")
+                at = (at + stride) % self.count
+
+    def close(self):
+        self.file.close()
+        for path in (self.file.path, self.list):
+            os.unlink(path)
+
+    def make(self, step):
+        receipt = os.path.join(self.work, "load.jsonl")
+        start = time.monotonic()
+        process = subprocess.Popen([PCFORCE, "--now", "--dry-run", "-f", self.file.path, "-o",
+                                    self.list, "-j", "-O", receipt], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        us = (time.monotonic() - start) * 1e6
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        found = tools.records(receipt, "receipt")
+        if process.returncode not in (0, 4) or not found or found[0]["requested"] != self.count:
+            raise Failed(f"pcforce --dry-run: status {process.returncode}: "
+                         f"{said.decode(errors='replace').strip()} {found}")
+        return {**self.fields(step), "value": us, "receipt": found[0],
+                "more": {"extents": self.count, "max_rss_bytes": usage.ru_maxrss * 1024}}
+
+
+class Peers(Cell):
+    """Other tools on the same list: until all its pages are readable, and the reader after it."""
+
+    def __init__(self, name, workload, reader, rounds, engines, **options):
+        arms = ["pcforce --now", "cat", "fadvise", "fadvise, sorted"]
+        if shutil.which("vmtouch"):
+            arms.append("vmtouch -t")
+        super().__init__(name, workload, reader, rounds, engines, arms=arms, **options)
+
+    def _prefetch(self, arm):
+        path = self.file.path
+        if arm == "pcforce --now":
+            tools.run_ok([PCFORCE, "--now", "-f", path, "-o", self.list, "-O", "/dev/null"], (0, 4))
+        elif arm == "cat":
+            subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
+        elif arm == "vmtouch -t":
+            tools.run_ok(["vmtouch", "-t", "-q", path])
+        else:
+            # What a one-liner would do; a longer call would be clamped silently.
+            wanted = self.extents if arm == "fadvise, sorted" else cache.read_extents(self.list)
+            for first, n in wanted:
+                for at in range(first, first + n, 256):
+                    os.posix_fadvise(self.file.fd, at * cache.PAGE,
+                                     min(256, first + n - at) * cache.PAGE,
+                                     os.POSIX_FADV_WILLNEED)
+
+    def make(self, step):
+        if step.arm == "record":
+            return super().make(step)
+        self._cool()
+        for program in (["vmtouch", "-V"], ["cat", "/dev/null"]):
+            if shutil.which(program[0]):
+                tools.run(program)
+        start = time.monotonic()
+        self._prefetch(step.arm)
+        returned = time.monotonic()
+        # Some only queue the reading: wait until the data is there, but not for ever.
+        pages = self.bytes // cache.PAGE
+        ready, readable = returned, self.file.readable(self.extents)
+        while readable < pages and time.monotonic() - returned < 2:
+            time.sleep(0.002)
+            last, ready, readable = readable, time.monotonic(), self.file.readable(self.extents)
+            if readable == last and time.monotonic() - returned > 0.5:
+                break
+        if readable < pages:        # it never will be: the reader pays for the rest
+            ready = returned
+        fields = self._read(step, self.reader.command)
+        took = (ready - start) * 1e6
+        more = {"ready_us": took, "reader_us": fields["value"], "readable": readable,
+                "cached_bytes": self.file.resident() * cache.PAGE}
+        return {**self.fields(step), **fields, "value": took + fields["value"], "more": more}

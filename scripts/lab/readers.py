@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The workloads: a command each, and how its own clock is read.
+
+A reader's clock runs from its open to its last access, so what a tool does around it, before it
+and after it is not counted."""
+import collections
+import json
+import os
+import shutil
+
+from lab import tools
+from lab.tools import Failed
+
+# us: the workload's time. first_us: from the open to the first data, None where it does not say.
+# accesses: how many it made. raw: what it wrote, {name's end: text}.
+Reading = collections.namedtuple("Reading", "us first_us accesses more raw")
+
+
+class Own:
+    """A program that prints one JSON line: elapsed_us, first_us, accesses and perhaps more."""
+
+    MORE = ("restore_us",)
+
+    def __init__(self, command):
+        self.command = command
+
+    def read(self, out):
+        found = tools.last_object(out, self.command[0])
+        return Reading(found["elapsed_us"], found.get("first_us"), found.get("accesses"),
+                       {k: found[k] for k in self.MORE if k in found}, {"reader.json": out})
+
+
+class Fio:
+    """fio, whose file and options are given. Its time is the sum of its latencies: for an engine
+    that does one thing at a time that is the time it ran, in better than its own milliseconds."""
+
+    def __init__(self, engine, path, options, work):
+        if not shutil.which("fio"):
+            raise Failed("fio is not installed (scripts/setup experiment brings it)")
+        self.out = os.path.join(work, "fio.json")
+        # By default fio would drop the file's pages at its start.
+        self.command = ["fio", "--name=page2cache", f"--filename={path}", f"--ioengine={engine}",
+                        "--bs=4k", "--invalidate=0", "--thread", *options,
+                        "--output-format=json", f"--output={self.out}"]
+
+    def read(self, out):
+        with open(self.out, encoding="utf-8") as f:
+            text = f.read()
+        os.unlink(self.out)
+        # It can write a word of warning first.
+        if "{" not in text:
+            raise Failed(f"fio: {text.strip()[:300]} {out.strip()[-300:]}")
+        job = json.loads(text[text.index("{"):])["jobs"][0]
+        took = job["read"]["lat_ns"]
+        if job["error"] or not took["N"]:
+            raise Failed(f"fio: error {job['error']}, {took['N']} reads")
+        return Reading(took["mean"] * took["N"] / 1000, None, took["N"], {}, {"fio.json": text})
+
+
+def fio_replay(engine, path, extents, work, page):
+    """fio reading the extents of a list, in its order."""
+    log = os.path.join(work, "iolog")
+    with open(log, "w", encoding="ascii") as f:
+        f.write(f"fio version 2 iolog\n{path} add\n{path} open\n")
+        for first, n in extents:
+            f.write(f"{path} read {first * page} {n * page}\n")
+        f.write(f"{path} close\n")
+    reader = Fio(engine, path, [f"--read_iolog={log}"], work)
+    reader.command.remove(f"--filename={path}")
+    return reader
+
+
+# A command's own time, without the start of pcforce before it.
+CLOCK = ('s=$EPOCHREALTIME; "$@" >/dev/null; status=$?; e=$EPOCHREALTIME; '
+         'printf "{\\"elapsed_us\\":%d}\\n" $((${e/./} - ${s/./})); exit $status')
+
+
+def of_command(command):
+    """Any command: how long it runs."""
+    return Own(["bash", "-c", CLOCK, "page2cache"] + command)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The programs that experiments run, and how they are run."""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHEMISS = os.path.join(ROOT, "build/cachemiss")
+PCFORCE = os.path.join(ROOT, "build/pcforce")
+RATRACE = os.path.join(ROOT, "build/ratrace")
+WORKLOAD = os.path.join(ROOT, "build/tests/workload")
+FLOOR = os.path.join(ROOT, "build/tests/floor")
+PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR)
+
+
+class Failed(Exception):
+    """A measurement could not be made; the message says why."""
+
+
+def run(args):
+    """(status, stdout, stderr) of a program that may fail; as a shell has it, 127 is one that is
+    not there. It does not outlive an interruption: the tools pass a SIGTERM on to what they run."""
+    if not shutil.which(args[0]):
+        return 127, "", f"{args[0]} is not installed"
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors="replace") as p:
+        try:
+            out, err = p.communicate()
+        except BaseException:
+            p.terminate()
+            try:
+                p.communicate(timeout=5)
+            except subprocess.TimeoutExpired:
+                p.kill()
+            raise
+    return p.returncode, out, err
+
+
+def run_ok(args, allowed=(0,)):
+    """The output of a program that must not fail, but for the statuses that are allowed."""
+    status, out, err = run(args)
+    if status not in allowed:
+        raise Failed(f"{shlex.join(args)}: status {status}: {err.strip()[-500:]}")
+    return out
+
+
+def last_object(text, what):
+    """The last line of a program's output that is a JSON object."""
+    lines = [x for x in text.splitlines() if x.startswith("{")]
+    if not lines:
+        raise Failed(f"{what}: printed no result")
+    return json.loads(lines[-1])
+
+
+def records(path, kind):
+    """The records of that kind in a tool's -j output, in order."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        found = [json.loads(line) for line in f if line.startswith("{")]
+    return [r for r in found if r.get("record") == kind]
+
+
+def engines():
+    """{engine: why it cannot be used here, None if it can}, the best last."""
+    _, out, err = run([PCFORCE, "--check", "-j"])
+    rows = [json.loads(x) for x in out.splitlines() if '"engine"' in x]
+    rows = [r for r in rows if r.get("record") == "check" and "engine" in r]
+    if not rows:
+        raise Failed(f"pcforce --check: {err.strip()}")
+    return {r["engine"]: None if r["available"] else r["reason"] for r in reversed(rows)}
+
+
+def summary(folder, status):
+    """Shows what an experiment found, and where all of it is. Returns the status."""
+    sys.stdout.flush()
+    subprocess.run([os.path.join(ROOT, "analysis/summary"), folder], check=False)
+    print(f"All of it: {folder}; a page: analysis/report {folder}", flush=True)
+    return status

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An experiment in a guest: scripts/vm runs it there, and its folder of results comes back."""
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+
+from lab import place, tools
+from lab.tools import ROOT
+
+# Stdout is the folder and nothing else. The guest's own is a terminal, whatever this one's is:
+# progress that overwrites itself is for terminals, and so is an archive not.
+IN_GUEST = ('scripts/experiment "$@" --dir /data --results /root/results >/dev/null{}; '
+            'status=$?; [ ! -d /root/results ] || tar -C /root/results -cz . | cat; exit $status')
+PLAIN = " 2> >(cat >&2)"
+# Software emulation takes its time, and says when it is stuck: this is only a last bound.
+TIMEOUT = 6 * 3600
+
+
+def guest_words(argv):
+    """The options without those that are for this side."""
+    words, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word in ("--vm", "--results", "--fs"):
+            skip = True
+        elif word != "--kmod" and not word.startswith(("--vm=", "--results=", "--fs=")):
+            words.append(word)
+    return words
+
+
+def unpack(data, target):
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+        tar.extractall(target, filter="data")
+    path = os.path.join(target, "meta.json")
+    with open(path, encoding="utf-8") as f:
+        meta = json.load(f)
+    # The guest has this source tree, but not its history.
+    meta["machine"].update(commit=place.git("rev-parse", "HEAD"),
+                           uncommitted=bool(place.git("status", "--porcelain")))
+    meta["command"] = " ".join(["scripts/experiment", *sys.argv[1:]])
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(meta, f, indent=1)
+        f.write("\n")
+
+
+def run(args, argv):
+    """As main() of scripts/experiment does it here: shows the summary, returns the status."""
+    target = os.path.abspath(args.results or os.path.join(
+        ROOT, "results", time.strftime(f"{args.name}-{args.vm}-%Y%m%d-%H%M%S")))
+    command = [os.path.join(ROOT, "scripts/vm"), "--kernel", args.vm, "--fs", args.fs,
+               "--mem", "2G", "--nvme", f"{max(4 * args.size >> 20, 2048)}M",
+               "--timeout", str(TIMEOUT), *(["--kmod"] if args.kmod else []),
+               "--", "bash", "-c", IN_GUEST.format("" if sys.stderr.isatty() else PLAIN),
+               "experiment", *guest_words(argv)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if not done.stdout:
+        return done.returncode
+    os.makedirs(target)
+    unpack(done.stdout, target)
+    return tools.summary(target, done.returncode)

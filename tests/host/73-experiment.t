@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scripts/experiment: every step is kept and is what it says, an end in the middle is said and
+# can be gone on from, and nobody's file or device is written to.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs fio fio
+needs python3 python3
+needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
+setup_dir
+
+plan $((8 + 5 + 7 + 4 + 6 + 10))
+
+experiment=$(dirname "$0")/../../scripts/experiment
+results=$DIR/results
+
+# run_it ARGS...
+run_it()
+{
+	timeout 240 "$experiment" "$@" >"$DIR/out" 2>"$DIR/err"
+	STATUS=$?
+	[ $STATUS -ne 124 ] || diag "took too long: $(tail -c 300 "$DIR/err")"
+}
+
+meta()
+{
+	jq -r "$1" "$results/meta.json"
+}
+
+runs()
+{
+	jq -sc "$1" "$results/runs.jsonl"
+}
+
+# --- a whole one
+
+run_it thesis --quick --size 16M --rounds 2 --cells psync-seq-512K,psync-rand-512K,mmap-rand-32K --dir "$DIR" --results "$results"
+is $STATUS 0 'thesis, three small cells' || diag "$(cat "$DIR/err")"
+is "$(meta '"\(.state) \(.reason) \(.experiment) \(.quick) \(.cells | length)"')" 'complete null thesis true 3' 'it says that it is complete'
+is "$(wc -l <"$results/runs.jsonl")" "$(meta .steps_total)" 'every step is there'
+is "$(runs 'map([.cell, .arm, .engine // .how, .round] | select(.[1] != "floor")) | length - (unique | length)')" 0 'each once'
+is "$(jq -r '.raw[]' "$results/runs.jsonl" | sort)" "$(ls "$results/raw")" 'what is kept in raw/ is named, and what is named is there'
+# The file is read in an order that fio chooses, the whole of it.
+is "$(runs 'map(select(.cell == "psync-rand-512K" and .arm == "record"))[0] | [.accesses, .misses > 0, .misses <= 128]')" '[128,true,true]' 'fio read every page'
+is "$(runs 'map(select(.arm == "forced")) | [all(.[]; .receipt.requested > 0 and .receipt.requested == .receipt.resident + .receipt.read + .receipt.failed + .receipt.past_eof + .receipt.skipped), length]')" '[true,6]' 'what was forced has its receipt'
+is "$(meta '.machine | [.kernel, .filesystem, .read_ahead_kb, .cpus > 0, .memory_bytes > 0, (.commit | length)] | map(tostring) | join(" ")')" \
+	"$(uname -r) $(findmnt -no FSTYPE -T "$DIR") $RA_FOUND true true $(git -c safe.directory='*' rev-parse HEAD 2>/dev/null | tr -d '\n' | wc -c | sed 's/^0$/4/')" 'the machine is described'
+
+# --- figures that are known: one page in ten, each missed; a warm reader is the fastest
+
+rm -rf "$results"
+run_it sparse --size 16M --rounds 2 --cells sparse-read --dir "$DIR" --results "$results" --read-ahead-kb 64
+is $STATUS 0 'sparse, with a setting of readahead' || diag "$(cat "$DIR/err")"
+is "$(meta .machine.read_ahead_kb) $(cat "$BDI/read_ahead_kb")" "64 $RA_FOUND" 'which is there for as long as it runs'
+is "$(runs 'map(select(.arm == "record"))[0] | [.accesses, .misses]')" '[409,409]' 'cold: each access misses'
+is "$(grep -cv '^#' "$results/lists/sparse-read.offsets") $(runs 'map(select(.arm == "forced")) | map(.receipt.requested) | unique')" '409 [409]' 'and is in the list that is forced'
+is "$(runs '[(map(select(.arm == "cold").value) | min), (map(select(.arm == "warm").value) | max)] | .[0] > .[1]')" true 'warm is faster than cold'
+
+# --- an end in the middle
+
+rm -rf "$results"
+thesis=(thesis --quick --size 16M --rounds 2 --cells "psync-seq-32K,psync-rand-32K,mmap-seq-32K" --dir "$DIR" --results "$results" --read-ahead-kb 64)
+
+# in_the_middle: of the second cell
+in_the_middle()
+{
+	[ "$(jq -rs 'map(select(.cell == "psync-rand-32K")) | length' "$results/runs.jsonl" 2>/dev/null || echo 0)" -ge 3 ]
+}
+
+"$experiment" "${thesis[@]}" >"$DIR/out" 2>"$DIR/err" &
+pid=$!
+wait_until 60 in_the_middle
+run_it sparse --size 16M --dir "$DIR"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*another experiment is running' 'two at a time: the second is refused'
+kill -TERM $pid
+wait $pid
+is $? 1 'ended by SIGTERM: the status says so'
+is "$(meta '"\(.state) \(.reason)"') $(cat "$BDI/read_ahead_kb")" "partial interrupted $RA_FOUND" 'and the folder; readahead is as it was'
+is "$(find "$DIR" -maxdepth 1 -name 'page2cache-lab.*' | wc -l)" 0 'no file is left'
+first=$(head -n 1 "$results/runs.jsonl")
+printf '{"record": "run", "cel' >>"$results/runs.jsonl"
+run_it --resume "$results"
+is "$STATUS $(meta .state)" '0 complete' 'gone on with, a cut line behind it' || diag "$(cat "$DIR/err")"
+is "$(wc -l <"$results/runs.jsonl") $(runs 'map([.cell, .arm, .engine // .how, .round] | select(.[1] != "floor")) | length - (unique | length)') $(jq -r '.raw[]' "$results/runs.jsonl" | sort | cmp - <(ls "$results/raw") && echo same)" \
+	"$(meta .steps_total) 0 same" 'all steps, each once'
+is "$(head -n 1 "$results/runs.jsonl")" "$first" 'those of the complete cell are the first ones'
+
+# --- a sudden end
+
+rm -rf "$results"
+setsid "$experiment" "${thesis[@]}" >"$DIR/out" 2>"$DIR/err" &
+pid=$!
+wait_until 60 in_the_middle
+pkill -KILL -s "$(ps -o sid= -p $pid | tr -d ' ')"
+wait $pid 2>/dev/null
+is "$(meta .state)" running 'SIGKILL: nothing says that it is complete'
+echo "$RA_FOUND" >"$BDI/read_ahead_kb"
+rm -rf "$DIR"/page2cache-lab.*
+run_it --resume "$results"
+is "$STATUS $(meta .state) $(wc -l <"$results/runs.jsonl")" "0 complete $(meta .steps_total)" 'gone on with' || diag "$(cat "$DIR/err")"
+run_it --resume "$results"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*complete' 'there is no more to do'
+jq '.state = "partial" | .machine.kernel = "5.15.19"' "$results/meta.json" >"$DIR/meta" && cp "$DIR/meta" "$results/meta.json"
+run_it --resume "$results"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*begun with kernel 5.15.19' 'another kernel: its steps are not mixed'
+
+# --- devices
+
+truncate -s 512M "$DIR/disk"
+loop=$(losetup -f --show "$DIR/disk") || loop=
+if [ -n "$loop" ]; then
+	at_exit "losetup -d $loop"
+	sum=$(sha256sum <"$DIR/disk")
+	rm -rf "$results"
+	run_it half --quick --size 16M --rounds 1 --device "$loop" --results "$results"
+	matches "$STATUS $(cat "$DIR/err")" "^2 .*$loop.*512 MiB.*--yes" 'a device without --yes: what would be lost'
+	is "$(sha256sum <"$DIR/disk") $(ls "$results" 2>/dev/null)" "$sum " 'and nothing was written'
+	run_it half --quick --size 16M --rounds 1 --cells half-read --fs xfs --device "$loop" --yes --results "$results"
+	is "$STATUS $(meta '.machine | "\(.filesystem) \(.device)"')" "0 xfs ${loop#/dev/}" 'with it: measured there' || diag "$(cat "$DIR/err")"
+	is "$(findmnt -n -S "$loop" | wc -l)" 0 'and unmounted'
+	mkdir "$DIR/mnt"
+	mount "$loop" "$DIR/mnt"
+	run_it half --quick --size 16M --device "$loop" --yes --results "$DIR/none"
+	umount "$DIR/mnt"
+	matches "$STATUS $(cat "$DIR/err")" '^2 .*mounted on' 'a mounted one is not touched'
+	run_it half --quick --device "$DIR/disk" --yes --results "$DIR/none"
+	matches "$STATUS $(cat "$DIR/err")" '^2 .*not a block device' 'a file is none'
+else
+	skip 6 'no loop device can be had here'
+fi
+
+# --- what cannot be asked for
+
+# wrong TITLE ARGS...
+wrong()
+{
+	run_it "${@:2}" --results "$DIR/none"
+	is "$STATUS $(grep -c Traceback "$DIR/err") $([ -e "$DIR/none" ] && echo made)" '2 0 ' "$1"
+}
+wrong 'no experiment'
+wrong 'one that there is not' theses
+wrong 'a cell that there is not' half --cells quarter-read --dir "$DIR"
+wrong 'a size that is none' half --size 12X
+wrong 'a folder that is not there' half --dir "$DIR/no"
+wrong 'memory' half --dir /dev/shm
+wrong 'a file of one'\''s own for the thesis' thesis --file "$DIR/disk"
+wrong 'a command without a file' engines -- true
+wrong 'two places' half --dir "$DIR" --file "$DIR/disk"
+mkdir "$DIR/none"
+run_it half --dir "$DIR" --results "$DIR/none"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*File exists' 'a folder that is there is not written to'
