@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 19 + 6 + 6 + 5 + 14 + 7 + 9 + 6 + 9))
+plan $((2 + 19 + 6 + 6 + 6 + 14 + 7 + 9 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -91,6 +91,7 @@ is "$(jq -s '.[1:] | all(.record == "check" and (.available | type == "boolean")
 	(if has("engine") then .engine | type == "string" else (.event | type == "string") and has("hook") end) and
 	has("reason") and (.available or (.reason | length > 10)))' "$DIR/check")" true 'fields, and a reason wherever the answer is no'
 is "$(jq -s 'map(select(.event)) | length >= 6 and all(.available == (.hook != null))' "$DIR/check")" true 'each event with its hook'
+is "$(jq -s 'map(select(.event)) | all(.available == any(.candidates[]; .available))' "$DIR/check")" true 'which is there if one of its candidates is'
 is "$("$PCFORCE" --check | awk 'NR == 1 { n = NF } { print ($1 == "engine" || $1 == "event" || NR == 1) ? "yes" : "no" }' | sort -u)" yes '--check as a table'
 
 ok '--check: an unknown kind of hooks is bad input, not a crash' \

@@ -113,6 +113,19 @@ static const char *candidate_reason(const struct hook *h, const struct candidate
 	return h->chosen ? "not needed: there is a better one" : "only some engines need it";
 }
 
+/* What serves it; where this run did not need the event, what would. NULL: nothing does. */
+static const struct candidate *serves(const struct hook *h)
+{
+	size_t k;
+
+	if (h->chosen)
+		return h->chosen;
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++)
+		if (!h->candidates[k].reason)
+			return &h->candidates[k];
+	return NULL;
+}
+
 /* A record an event, with all of its hooks. */
 static void event_record(struct output *out, const struct hook *h, const char *why)
 {
@@ -129,7 +142,7 @@ static void event_record(struct output *out, const struct hook *h, const char *w
 		json_object_array_add(all, one);
 	}
 	record_text(o, "event", h->event);
-	record_text(o, "hook", h->chosen ? h->chosen->hook : NULL);
+	record_text(o, "hook", serves(h) ? serves(h)->hook : NULL);
 	json_object_object_add(o, "available", json_object_new_boolean(!why));
 	record_text(o, "reason", why);
 	json_object_object_add(o, "candidates", all);
@@ -166,11 +179,10 @@ static void events_print(struct output *out, struct libscols_table *t, const str
 	for (i = 0; i < n; i++) {
 		if (t)
 			event_lines(t, &hooks[i]);
+		else if (serves(&hooks[i]))
+			event_record(out, &hooks[i], loads ? NULL : why);
 		else
-			event_record(out, &hooks[i],
-				     loads && hooks[i].chosen ? NULL
-				     : hooks[i].chosen	      ? why
-						       : "this kernel has none of its hooks");
+			event_record(out, &hooks[i], "this kernel has none of its hooks");
 	}
 }
 
