@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from lab import cache
-from lab.tools import Failed, ROOT, run, run_ok
+from lab.tools import Disturbed, Failed, ROOT, run, run_ok
 
 MKFS = {
     "ext4": ["mke2fs", "-q", "-F", "-t", "ext4"],
@@ -124,8 +124,8 @@ class ReadAhead:
     def check(self):
         now = first_line(self.path)
         if now != self.now:
-            raise Failed(f"read_ahead_kb went from {self.now} to {now} meanwhile: something else "
-                         "is at work here, measure alone")
+            raise Disturbed(f"read_ahead_kb went from {self.now} to {now} meanwhile: something "
+                            "else is at work here, measure alone")
 
     def restore(self):
         if self.found is not None and first_line(self.path) == self.now != self.found:

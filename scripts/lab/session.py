@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from lab import cache, place
-from lab.tools import Failed
+from lab.tools import Disturbed, Failed
 
 LOCK = "/run/page2cache-experiment.lock"
 
@@ -118,6 +118,8 @@ def run(cells, results, folder, readahead):
                 progress.end()
                 print(f"experiment: {cell.name}: {e}", file=sys.stderr)
                 results.meta["failed"][cell.name] = str(e)
+                if isinstance(e, Disturbed):
+                    return str(e)
     finally:
         progress.end()
         lab.close()

@@ -20,6 +20,10 @@ class Failed(Exception):
     """A measurement could not be made; the message says why."""
 
 
+class Disturbed(Failed):
+    """Somebody else changes what is measured: nothing that follows is worth anything either."""
+
+
 def run(args):
     """(status, stdout, stderr) of a program that may fail; as a shell has it, 127 is one that is
     not there. It does not outlive an interruption: the tools pass a SIGTERM on to what they run."""

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 7 + 4 + 6 + 10))
+plan $((8 + 5 + 7 + 4 + 2 + 6 + 10))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -108,6 +108,19 @@ matches "$STATUS $(cat "$DIR/err")" '^2 .*complete' 'there is no more to do'
 jq '.state = "partial" | .machine.kernel = "5.15.19"' "$results/meta.json" >"$DIR/meta" && cp "$DIR/meta" "$results/meta.json"
 run_it --resume "$results"
 matches "$STATUS $(cat "$DIR/err")" '^2 .*begun with kernel 5.15.19' 'another kernel: its steps are not mixed'
+
+# --- somebody else at work
+
+rm -rf "$results"
+"$experiment" "${thesis[@]}" >"$DIR/out" 2>"$DIR/err" &
+pid=$!
+wait_until 60 in_the_middle
+echo 32 >"$BDI/read_ahead_kb"
+wait $pid
+is "$? $(meta '"\(.state) \(.failed | keys | join(" "))"')" '1 partial psync-rand-32K' 'readahead is changed meanwhile: it ends'
+is "$(meta .reason) $(cat "$BDI/read_ahead_kb")" 'read_ahead_kb went from 64 to 32 meanwhile: something else is at work here, measure alone 32' \
+	'says why, and leaves the setting to whom it belongs'
+echo "$RA_FOUND" >"$BDI/read_ahead_kb"
 
 # --- devices
 
