@@ -1,0 +1,177 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every command of the guides is run, and shows what the guide says to look at.
+#
+#   tests/host/77-guide.t [DOCUMENT]...      default: docs/troubleshooting.md docs/perf.md
+#
+# In a document, the lines of a ```console block that begin with "$ " are commands; one that ends
+# in a backslash goes on in the next line. The others are output, of the machine that the document
+# names, and are not compared. A document's commands are run in order by one shell, as root, in a
+# folder on a disk that has build, scripts and analysis of this tree, an ./app and its file:
+# /var/tmp/data, here and in the document, is that file. What a block needs and shows stands
+# before it, for this test only:
+#
+#   <!-- test
+#   stage NAME        run stage_NAME, below, first: it brings the symptom about
+#   needs COMMAND     without it the block is not run
+#   status REGEXP     of the last command, if not 0
+#   expect REGEXP     a line of the output matches (extended regular expression)
+#   -->
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/workload"
+[ $# -gt 0 ] || set -- docs/troubleshooting.md docs/perf.md
+setup_dir
+
+# --- the stages: a file of 256 MiB, and an app that reads it in one way or another
+
+cat >"$DIR/stages" <<-'END'
+	app()
+	{
+		printf '#!/bin/sh\n%s\n' "$*" >app
+		chmod +x app
+	}
+	# One page in twenty, at random.
+	stage_random()
+	{
+		app "exec workload read -r 1 -p 5 $data >/dev/null"
+	}
+	# From front to back, faster than readahead brings it in.
+	stage_sequential()
+	{
+		echo 128 >"$bdi"
+		app "exec workload read $data >/dev/null"
+	}
+	# One page in a hundred, touched at random, with the readahead of a fast disk.
+	stage_vain()
+	{
+		echo 8192 >"$bdi"
+		app "exec workload mmap -a none -r 1 -p 1 $data >/dev/null"
+	}
+	# Other pages than those of the list.
+	stage_other_pages()
+	{
+		app "exec workload read -r 2 -p 5 $data >/dev/null"
+	}
+	# A list of every second page that the app misses.
+	stage_half_list()
+	{
+		stage_random
+		dd if="$data" iflag=nocache count=0 status=none
+		cachemiss -f "$data" -w all.offsets -- ./app >/dev/null
+		awk '/^#/ || NR % 2' all.offsets >"$LIST"
+	}
+	# What was forced is gone before the app comes to it.
+	stage_evicted()
+	{
+		app "head -c 1 $data >/dev/null; sleep 0.5; dd if=$data iflag=nocache count=0 status=none" \
+			"; exec workload read -r 1 -p 5 $data >/dev/null"
+	}
+	# A file of the same name and size.
+	stage_replaced()
+	{
+		cp "$data" copy
+		mv copy "$data"
+	}
+END
+
+# extract DOCUMENT: its commands as a script, a block after the other; N.head tells what the
+# comment before it wants, N.out and N.status what came of it
+extract()
+{
+	awk -v base="$DIR/block." '
+		/^<!-- test$/ { comment = 1; next }
+		comment && /^-->$/ { comment = 0; next }
+		comment { head = head $0 "\n"; next }
+		/^```/ {
+			if (inside && commands) {
+				n++
+				stage = needs = ""
+				split(head, line, "\n")
+				for (i in line) {
+					if (line[i] ~ /^stage /) stage = substr(line[i], 7)
+					if (line[i] ~ /^needs /) needs = substr(line[i], 7)
+				}
+				printf "%s", head >(base n ".head")
+				printf "%s", commands >(base n ".commands")
+				printf "%s\nif %s; then\n{\n%s} >%s%d.out 2>&1 </dev/null\necho $? >%s%d.status\nfi\n\n",
+					stage ? "stage_" stage : ":", needs ? "command -v " needs " >/dev/null" : ":",
+					commands, base, n, base, n
+				head = ""
+			}
+			inside = !inside && /^```console$/
+			commands = ""
+			more = 0
+			next
+		}
+		inside && (more || /^\$ /) {
+			sub(/^[$>] /, "")
+			commands = commands $0 "\n"
+			more = /\\$/
+		}
+	' "$1" | sed "s,/var/tmp/data,$DIR/data,g"
+}
+
+# count: of the checks that the blocks want
+count()
+{
+	local n=0 head
+	for head in "$DIR"/block.*.head; do
+		n=$((n + 1 + $(grep -c '^expect ' "$head")))
+	done
+	echo "$n"
+}
+
+# judge DOCUMENT N: what came of a block
+judge()
+{
+	local block=$DIR/block.$2 name word rest
+	name="$1: $(head -n 1 "$block.commands")"
+	if [ ! -e "$block.status" ]; then
+		name=$(sed -n 's/^needs //p' "$block.head")
+		[ -z "${CI:-}" ] || bail "$1: no ${name:-end of it}"
+		skip $((1 + $(grep -c '^expect ' "$block.head"))) "needs ${name:-the block before it to end}"
+		return
+	fi
+	word=$(sed -n 's/^status //p' "$block.head")
+	matches "$(cat "$block.status")" "^(${word:-0})$" "$name" || diag "$(tail -n 20 "$block.out")"
+	while read -r word rest; do
+		[ "$word" = expect ] || continue
+		grep -qE -e "$rest" "$block.out"
+		result $? "$1: shows $rest" || diag "$(tail -n 20 "$block.out")"
+	done <"$block.head"
+}
+
+total=0
+for document; do
+	extract "$document" >"$DIR/script"
+	total=$((total + $(count)))
+	rm -f "$DIR"/block.*
+done
+plan "$total"
+
+# A guide may mount it.
+[ -d $TRACING/events ] || at_exit "umount $TRACING"
+tree=$PWD
+for document; do
+	extract "$tree/$document" >"$DIR/script"
+	mkdir "$DIR/work"
+	ln -s "$tree/scripts" "$tree/analysis" "$DIR/work"
+	ln -s "$BUILD" "$DIR/work/build"
+	head -c 256M /dev/urandom >"$DIR/data"
+	set_ra found
+	(
+		cd "$DIR/work" || exit
+		export data=$DIR/data bdi=$BDI/read_ahead_kb PATH=$BUILD/tests:$PATH
+		timeout -k 5 300 bash -c '. ../stages; . ../script'
+	)
+	for block in $(seq "$(find "$DIR" -name 'block.*.head' | wc -l)"); do
+		judge "${document##*/}" "$block"
+	done
+	rm -rf "$DIR"/work "$DIR"/block.*
+done
