@@ -71,11 +71,11 @@ static __always_inline __u32 current_tgid(void)
 /* One that counts if cgroups do not matter: a sleepable program may not ask for them. */
 static __always_inline bool task_meant(void)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), tgid;
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tid = id, tgid = id >> 32;
 
 	if (filter_tree)
 		return bpf_map_lookup_elem(&counted_tasks, &tid);
-	tgid = current_tgid();
 	return filter_tgid ? tgid == filter_tgid : tgid != self_tgid;
 }
 
