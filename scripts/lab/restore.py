@@ -17,7 +17,7 @@ class Restore(Cell):
         super().__init__(name, f"a guest of {memory >> 20} MiB restored by {vmm}", self._restore,
                          rounds, engines, size=memory, kind="mmap",
                          arms=("cold", "forced", "warm", "floor", "count"), trace=True,
-                         marks=[{"mark": "of-warm", "at_most": 1.15}], pages=memory >> 15)
+                         marks=[{"mark": "of-warm", "at_most": 1.15}], pages=memory >> 16)
         self.vmm = vmm
 
     def _restore(self, file, work):
