@@ -17,6 +17,7 @@ LEAST = 10              # misses that make a map
 FEW = 300               # misses that are shown one by one rather than as boxes
 TIME = "ms since the first decision"
 CLOSE = 40              # decisions that are shown close up
+MANY = 200              # decisions of a kind that become an image: a page of them stays small
 # kind: face, hatch, in words
 LOOKS = {
     "sync": ("#111111", "", "sync: a read missed"),
@@ -53,9 +54,10 @@ def pictures(folder):
         if there:
             found.append(Picture(
                 f"readahead-{name}", f"What readahead read: {cell.label}",
-                "Right, the first decisions of readahead, a box each: the pages that it reads "
-                "(upwards), from when it is made until the next one; hatched as below, async "
-                "ones were read ahead of need. Left all of them, as lines where there are many.",
+                "Each box is a decision of readahead: the pages that it reads (upwards), from "
+                "when it is made until the next one; hatched, those read ahead of need. Where "
+                "there are many, all of them are lines on the left, and the first few boxes on "
+                "the right.",
                 "Boxes of readahead windows by file offset and time.",
                 lambda cell=cell, t=there: _windows(folder, cell, t)))
     return found
@@ -171,7 +173,7 @@ def _draw(axis, boxes):
         else:
             # Too narrow to be boxes, and too many to be anything but one image; a dot in the
             # middle keeps a window seen that is less than a dot high.
-            many = len(some) > 1000
+            many = len(some) > MANY
             axis.plot([b for b, *_ in some], [(low + high) / 2 for *_, low, high in some],
                       linestyle="none", marker="s", markersize=1.4, markeredgewidth=0, color=face,
                       zorder=2, rasterized=many)
