@@ -76,9 +76,8 @@ def engines():
     return {r["engine"]: None if r["available"] else r["reason"] for r in reversed(rows)}
 
 
-def summary(folder, status):
-    """Shows what an experiment found, and where all of it is. Returns the status."""
+def summary(folder):
+    """Shows what an experiment found, and where all of it is."""
     sys.stdout.flush()
     subprocess.run([os.path.join(ROOT, "analysis/summary"), folder], check=False)
     print(f"All of it: {folder}; a page: analysis/report {folder}", flush=True)
-    return status

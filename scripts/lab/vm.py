@@ -9,7 +9,7 @@ import tarfile
 import time
 
 from lab import place, tools
-from lab.tools import ROOT
+from lab.tools import Failed, ROOT
 
 # Stdout is the folder and nothing else. The guest's own is a terminal, whatever this one's is:
 # progress that overwrites itself is for terminals, and so is an archive not.
@@ -49,17 +49,24 @@ def unpack(data, target):
 
 
 def run(args, argv):
-    """As main() of scripts/experiment does it here: shows the summary, returns the status."""
+    """As scripts/experiment does it here: shows the summary, returns the status."""
     target = os.path.abspath(args.results or os.path.join(
         ROOT, "results", time.strftime(f"{args.name}-{args.vm}-%Y%m%d-%H%M%S")))
+    if os.path.exists(target):
+        raise Failed(f"{target}: File exists")
     command = [os.path.join(ROOT, "scripts/vm"), "--kernel", args.vm, "--fs", args.fs,
                "--mem", "2G", "--nvme", f"{max(4 * args.size >> 20, 2048)}M",
                "--timeout", str(TIMEOUT), *(["--kmod"] if args.kmod else []),
                "--", "bash", "-c", IN_GUEST.format("" if sys.stderr.isatty() else PLAIN),
                "experiment", *guest_words(argv)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if not done.stdout:
-        return done.returncode
-    os.makedirs(target)
-    unpack(done.stdout, target)
-    return tools.summary(target, done.returncode)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as machine:
+        try:
+            folder, _ = machine.communicate()
+        except BaseException:
+            machine.terminate()     # it takes its guest along
+            raise
+    if folder:
+        os.makedirs(target)
+        unpack(folder, target)
+        tools.summary(target)
+    return machine.returncode

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 7 + 4 + 2 + 6 + 10))
+plan $((8 + 5 + 7 + 4 + 2 + 6 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -167,3 +167,5 @@ wrong 'two places' half --dir "$DIR" --file "$DIR/disk"
 mkdir "$DIR/none"
 run_it half --dir "$DIR" --results "$DIR/none"
 matches "$STATUS $(cat "$DIR/err")" '^2 .*File exists' 'a folder that is there is not written to'
+run_it half --vm stock-6.12 --results "$DIR/none"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*File exists' 'nor is one by a guest, which is not even started'
