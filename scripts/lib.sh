@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What demo, test and bench share. Source it with `set -eu` on; it changes nothing by itself.
+# What the bash scripts share. Source it with `set -eu` on; it changes nothing by itself.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
