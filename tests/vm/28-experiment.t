@@ -16,20 +16,6 @@ status=$?
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
 echo 1..4
 
-number=0 failed=0
-# is GOT WANT NAME
-is()
-{
-	number=$((number + 1))
-	if [ "$1" = "$2" ]; then
-		echo "ok $number - $3"
-	else
-		echo "not ok $number - $3"
-		printf 'got:  %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /'
-		failed=1
-	fi
-}
-
 is "$status $(jq -r .state "$results/meta.json")" '0 complete' 'done, and complete' || sed 's/^/# /' "$scratch/err"
 is "$(jq -r '.machine | "\(.filesystem) \(.nvme) \(.device_model) \(.cpus)"' "$results/meta.json")" 'xfs true QEMU NVMe Ctrl 1' \
 	'the machine is the guest, with its disk'

@@ -8,21 +8,6 @@
 
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-number=0
-failed=0
-
-# is GOT WANT NAME
-is()
-{
-	number=$((number + 1))
-	if [ "$1" = "$2" ]; then
-		echo "ok $number - $3"
-	else
-		echo "not ok $number - $3"
-		printf 'got:  %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /'
-		failed=1
-	fi
-}
 
 vm()
 {

@@ -18,6 +18,23 @@ unusable()
 	exit 0
 }
 
+number=0 failed=0
+
+# is GOT WANT NAME: for those that check something themselves; they end with `exit $failed`
+is()
+{
+	number=$((number + 1))
+	if [ "$1" = "$2" ]; then
+		echo "ok $number - $3"
+	else
+		echo "not ok $number - $3"
+		printf 'got:  %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /'
+		# shellcheck disable=SC2034 # their status
+		failed=1
+		return 1
+	fi
+}
+
 # bed KERNEL[+kmod] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a host
 # test; +kmod: with the module loaded.
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
