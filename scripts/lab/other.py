@@ -163,22 +163,21 @@ class Loading(Cell):
             os.unlink(path)
 
     def make(self, step):
-        receipt = os.path.join(self.work, "load.jsonl")
+        receipt, memory = (os.path.join(self.work, name) for name in ("load.jsonl", "load.rss"))
+        # Through time(1): the peak that is told of a child of this program is this program's own.
         start = time.monotonic()
-        process = subprocess.Popen([PCFORCE, "--now", "--dry-run", "-f", self.file.path, "-o",
-                                    self.list, "-j", "-O", receipt], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        status, _, err = tools.run(["time", "-f", "%M", "-o", memory, PCFORCE, "--now", "--dry-run",
+                                    "-f", self.file.path, "-o", self.list, "-j", "-O", receipt])
         us = (time.monotonic() - start) * 1e6
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stderr.close()
+        if status not in (0, 4):
+            raise Failed(f"pcforce --dry-run: status {status}: {err.strip()}")
         found = tools.records(receipt, "receipt")
-        if process.returncode not in (0, 4) or not found or found[0]["requested"] != self.count:
-            raise Failed(f"pcforce --dry-run: status {process.returncode}: "
-                         f"{said.decode(errors='replace').strip()} {found}")
+        if not found or found[0]["requested"] != self.count:
+            raise Failed(f"pcforce --dry-run: {found}")
+        with open(memory, encoding="ascii") as f:
+            kib = int(f.read().split()[-1])     # a line before it says that the status was not 0
         return {**self.fields(step), "value": us, "receipt": found[0],
-                "more": {"extents": self.count, "max_rss_bytes": usage.ru_maxrss * 1024}}
+                "more": {"extents": self.count, "max_rss_bytes": kib * 1024}}
 
 
 class Peers(Cell):

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import time
 
 from lab.tools import Failed
@@ -105,10 +104,6 @@ class Results:
     def keep(self, name, text):
         with open(self.path("raw", name), "w", encoding="utf-8", errors="replace") as f:
             f.write(text)
-        return name
-
-    def keep_file(self, name, path):
-        shutil.move(path, self.path("raw", name))
         return name
 
     def append(self, run):

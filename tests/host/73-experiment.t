@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 7 + 4 + 2 + 6 + 11))
+plan $((8 + 5 + 2 + 7 + 4 + 2 + 6 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -60,6 +60,14 @@ is "$(meta .machine.read_ahead_kb) $(cat "$BDI/read_ahead_kb")" "64 $RA_FOUND" '
 is "$(runs 'map(select(.arm == "record"))[0] | [.accesses, .misses]')" '[409,409]' 'cold: each access misses'
 is "$(grep -cv '^#' "$results/lists/sparse-read.offsets") $(runs 'map(select(.arm == "forced")) | map(.receipt.requested) | unique')" '409 [409]' 'and is in the list that is forced'
 is "$(runs '[(map(select(.arm == "cold").value) | min), (map(select(.arm == "warm").value) | max)] | .[0] > .[1]')" true 'warm is faster than cold'
+
+# --- a list's memory is that of pcforce, not of who started it
+
+rm -rf "$results"
+run_it scale --quick --rounds 1 --cells load-1000,load-1000000 --dir "$DIR" --results "$results"
+is "$STATUS $(runs 'map(.receipt.requested)')" '0 [1000,1000000]' 'scale: lists are loaded' || diag "$(cat "$DIR/err")"
+is "$(runs 'map(.more.max_rss_bytes) | .[0] < 12e6 and .[1] > .[0] + 16e6 - 4e6')" true 'in memory that grows with the list' ||
+	diag "$(runs 'map(.more.max_rss_bytes)')"
 
 # --- an end in the middle
 
