@@ -35,6 +35,18 @@ int hook_kind(const char *section)
 	return -1;
 }
 
+const struct btf *kernel_btf(char **why)
+{
+	static struct btf *btf;
+
+	if (!btf)
+		btf = btf__load_vmlinux_btf();
+	if (!btf)
+		*why = xstrdup("this kernel shows no BTF (/sys/kernel/btf/vmlinux): it needs one "
+			       "built with CONFIG_DEBUG_INFO_BTF");
+	return btf;
+}
+
 /* A BTF tracepoint exists if the kernel has the type of its handlers. */
 static char *tracepoint_refused(const struct btf *btf, const char *name)
 {
@@ -138,10 +150,14 @@ static char *kprobe_refused(const char *function)
 	return xasprintf("this kernel refuses kprobes there: %s", strerror(errno));
 }
 
-char *hook_refused(const struct btf *btf, const char *section)
+char *hook_refused(const char *section)
 {
 	const char *name = strchr(section, '/');
+	char *why;
+	const struct btf *btf = kernel_btf(&why);
 
+	if (!btf)
+		return why;
 	switch (hook_kind(section)) {
 	case HOOK_TP:
 		return tracepoint_refused(btf, name + 1);

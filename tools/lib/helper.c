@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "attach.h"
 #include "force.h"
 #include "helper.h"
 #include "kfunc.h"
@@ -27,8 +28,9 @@
 /* The helper's number in the running kernel, which is no ABI; -1: it has none. */
 static int helper_number(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
 	const struct btf_type *t;
+	char *why = NULL;
+	const struct btf *btf = kernel_btf(&why);
 	const struct btf_enum *e;
 	int id, i, number = -1;
 
@@ -39,7 +41,7 @@ static int helper_number(void)
 		if (!strcmp(btf__name_by_offset(btf, e->name_off), "BPF_FUNC_force_page2cache"))
 			number = e->val;
 	}
-	btf__free(btf);
+	free(why);
 	return number;
 }
 

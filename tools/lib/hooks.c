@@ -56,12 +56,12 @@ static void name_hooks(struct hook *hooks, size_t n, const struct bpf_object *ob
 }
 
 /* Sets c->reason if one of its hooks is of no use. */
-static bool usable(const struct btf *btf, const struct bpf_object *obj, struct candidate *c)
+static bool usable(const struct bpf_object *obj, struct candidate *c)
 {
 	size_t k;
 
 	for (k = 0; k < MAX_PROGRAMS && c->programs[k] && !c->reason; k++)
-		c->reason = hook_refused(btf, section_of(obj, c, k));
+		c->reason = hook_refused(section_of(obj, c, k));
 	return !c->reason;
 }
 
@@ -71,7 +71,7 @@ static bool of_kind(const struct candidate *c, int kind)
 }
 
 /* The first candidate that is usable and, if KIND is one, of that kind. */
-static void choose(struct hook *h, const struct btf *btf, const struct bpf_object *obj, int kind)
+static void choose(struct hook *h, const struct bpf_object *obj, int kind)
 {
 	struct candidate *c;
 	size_t k;
@@ -80,7 +80,7 @@ static void choose(struct hook *h, const struct btf *btf, const struct bpf_objec
 		c = &h->candidates[k];
 		if (kind != ANY_KIND && !of_kind(c, kind))
 			continue;
-		if (usable(btf, obj, c))
+		if (usable(obj, c))
 			h->chosen = c;
 		else
 			say_verbose("%s: not %s: %s", h->event, c->hook, c->reason);
@@ -144,7 +144,6 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 {
 	int kind = kind_asked();
 	bool served = kind == ANY_KIND;
-	struct btf *btf;
 	size_t i;
 
 	name_hooks(hooks, n, obj);
@@ -153,19 +152,15 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 				 getenv("PAGE2CACHE_HOOKS"));
 		return STATUS_BAD_INPUT;
 	}
-	btf = btf__load_vmlinux_btf();
-	if (!btf) {
-		*why = xstrdup("this kernel shows no BTF (/sys/kernel/btf/vmlinux): it needs one "
-			       "built with CONFIG_DEBUG_INFO_BTF");
+	if (!kernel_btf(why))
 		return STATUS_UNSUPPORTED;
-	}
 	*why = NULL;
 	for (i = 0; i < n; i++) {
 		if (kind != ANY_KIND)
-			choose(&hooks[i], btf, obj, kind);
+			choose(&hooks[i], obj, kind);
 		served |= hooks[i].chosen && has_choice(&hooks[i]);
 		if (!hooks[i].chosen)
-			choose(&hooks[i], btf, obj, ANY_KIND);
+			choose(&hooks[i], obj, ANY_KIND);
 		say_verbose("%s: %s", hooks[i].event,
 			    hooks[i].chosen ? hooks[i].chosen->hook : "no hook");
 		if (!hooks[i].chosen && !hooks[i].optional && !*why)
@@ -173,20 +168,17 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 	}
 	if (!served && !*why)
 		*why = no_hook_of_kind(hooks, n, kind);
-	btf__free(btf);
 	return *why ? STATUS_UNSUPPORTED : STATUS_DONE;
 }
 
 void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
 	size_t i, k;
 
-	for (i = 0; btf && i < n; i++) {
+	for (i = 0; i < n; i++) {
 		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++)
-			usable(btf, obj, &hooks[i].candidates[k]);
+			usable(obj, &hooks[i].candidates[k]);
 	}
-	btf__free(btf);
 }
 
 static bool is_chosen(const struct hook *h, const char *program)

@@ -36,6 +36,7 @@ static int function_of(const char *name)
 
 unsigned int kallsyms_ranges(struct text_range *ranges)
 {
+	static char buffer[1 << 16];
 	FILE *f = fopen("/proc/kallsyms", "re");
 	unsigned int n = 0, i;
 	uint64_t addr;
@@ -46,8 +47,8 @@ unsigned int kallsyms_ranges(struct text_range *ranges)
 
 	if (!f)
 		return 0;
-	/* /proc suggests a buffer of 1 KiB: ten thousand reads for this file. */
-	setvbuf(f, NULL, _IOFBF, 1 << 16);
+	/* /proc suggests a buffer of 1 KiB, and glibc takes another one only as given. */
+	setvbuf(f, buffer, _IOFBF, sizeof(buffer));
 	while (getline(&line, &room, f) > 0) {
 		addr = strtoull(line, &end, 16);
 		if (!addr || end[0] != ' ' || !end[1] || end[2] != ' ')

@@ -38,17 +38,12 @@ static char *verifier_refused(void)
 
 char *kfunc_refused(void)
 {
-	struct btf *btf;
 	char *why;
 
 	if (access("/sys/module/" MODULE, F_OK))
 		return xstrdup("the module " MODULE " is not loaded: modprobe " MODULE
 			       " (kmod/README says how to build it, for Linux 6.12 and later)");
-	btf = btf__load_vmlinux_btf();
-	if (!btf)
-		return xstrdup("this kernel shows no BTF (/sys/kernel/btf/vmlinux)");
-	why = hook_refused(btf, "lsm/mmap_file");
-	btf__free(btf);
+	why = hook_refused("lsm/mmap_file");
 	if (why)
 		return why;
 	if (access("/sys/kernel/btf/" MODULE, F_OK))
@@ -68,7 +63,6 @@ static bool on_overlay(const struct list_file *lf)
 
 char *kfunc_refuses(const struct list *l)
 {
-	struct btf *btf;
 	char *why, *text;
 	size_t i;
 
@@ -76,9 +70,7 @@ char *kfunc_refuses(const struct list *l)
 		;
 	if (i == l->nr_files)
 		return NULL;
-	btf = btf__load_vmlinux_btf();
-	why = btf ? hook_refused(btf, "lsm/mmap_backing_file") : xstrdup("no BTF");
-	btf__free(btf);
+	why = hook_refused("lsm/mmap_backing_file");
 	if (!why)
 		return NULL;
 	text = xasprintf("%s: on an overlay, whose files the module is not given here: "

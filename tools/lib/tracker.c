@@ -156,13 +156,12 @@ static enum status load(struct tracker *t, const struct tracker_options *opt, ch
 	status = hooks_plan(tracker_hooks, tracker_nr_hooks, t->skel->obj, why);
 	if (status)
 		return status;
-	err = watch_config(opt->watch, &cfg);
+	drop_unneeded(opt);
+	err = watch_config(opt->watch, tracker_hooks, tracker_nr_hooks, &cfg);
 	if (err) {
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
-	watch_drop_hooks(tracker_hooks, tracker_nr_hooks, opt->watch, &cfg);
-	drop_unneeded(opt);
 	WATCH_CONFIGURE(t->skel, opt->watch, &cfg);
 	t->skel->rodata->fire_on_hits = opt->fire_on_hits;
 	t->skel->rodata->fire_on_opens = opt->fire_on_opens;

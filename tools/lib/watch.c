@@ -13,9 +13,25 @@
 /* The first PID namespace has a fixed inode number (include/linux/proc_ns.h). */
 #define PROC_PID_INIT_INO 0xEFFFFFFCU
 
-int watch_config(const struct watch_options *opt, struct watch_config *cfg)
+/* Hooks that this run does not need cost the system nothing: they are not chosen. */
+static void drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
+		       const struct watch_config *cfg)
 {
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
+		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
+			hooks[i].chosen = NULL;
+	}
+}
+
+int watch_config(const struct watch_options *opt, struct hook *hooks, size_t n,
+		 struct watch_config *cfg)
+{
+	bool late = false;
 	struct stat ns;
+	size_t i;
 
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->max_slots = 1 + (opt->auto_files ? WATCH_AUTO_FILES : opt->nr_files);
@@ -25,25 +41,21 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg)
 		cfg->pidns_dev = ns.st_dev;
 		cfg->pidns_ino = ns.st_ino;
 	}
-	cfg->nr_ranges = kallsyms_ranges(cfg->ranges);
-	if (!cfg->nr_ranges)
-		say_verbose("late hit: the kernel's addresses are hidden "
-			    "(kernel.kptr_restrict), they cannot be told");
-	return 0;
-}
-
-void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
-		      struct watch_config *cfg)
-{
-	size_t i;
-
 	for (i = 0; i < n; i++) {
-		if (hooks[i].chosen && !strcmp(hooks[i].chosen->programs[0], "around_tp"))
-			cfg->around_hidden = true;
-		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
-		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
-			hooks[i].chosen = NULL;
+		if (!hooks[i].chosen)
+			continue;
+		cfg->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
+		late |= !strcmp(hooks[i].event, "late_hit");
 	}
+	/* All of the kernel's names are read for it: not for nothing. */
+	if (late) {
+		cfg->nr_ranges = kallsyms_ranges(cfg->ranges);
+		if (!cfg->nr_ranges)
+			say_verbose("late hit: the kernel's addresses are hidden "
+				    "(kernel.kptr_restrict), they cannot be told");
+	}
+	drop_hooks(hooks, n, opt, cfg);
+	return 0;
 }
 
 static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)

@@ -88,8 +88,12 @@ struct watch_config {
 	struct text_range ranges[MAX_RANGES];
 };
 
-/* What the read-only data of the BPF side has to say. Returns 0 or -errno. */
-int watch_config(const struct watch_options *opt, struct watch_config *cfg);
+/*
+ * What the read-only data of the BPF side has to say, with the hooks that were chosen
+ * (hooks_plan()); those that this run does not need are no longer. Returns 0 or -errno.
+ */
+int watch_config(const struct watch_options *opt, struct hook *hooks, size_t n,
+		 struct watch_config *cfg);
 
 /*
  * The same variables lie in each program's skeleton, at places of its own: hence
@@ -119,13 +123,6 @@ int watch_config(const struct watch_options *opt, struct watch_config *cfg);
 		(w)->tasks_lost = &(skel)->bss->tasks_lost;   \
 		(w)->command_tid = &(skel)->bss->command_tid; \
 	} while (0)
-
-/*
- * Hooks that this run does not need cost the system nothing: they are not chosen.
- * What the programs have to know of those that are goes into *cfg.
- */
-void watch_drop_hooks(struct hook *hooks, size_t n, const struct watch_options *opt,
-		      struct watch_config *cfg);
 
 /* Sizes the maps, between open and load. Returns 0 or -errno. */
 int watch_size(struct watch *w, struct bpf_object *obj, const struct watch_config *cfg,

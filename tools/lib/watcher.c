@@ -75,10 +75,9 @@ enum status watcher_plan(struct watcher *w, const struct bpf_object *obj, struct
 	status = hooks_plan(hooks, n, obj, &why);
 	if (status)
 		return fail_with(why, status);
-	err = watch_config(&w->options, cfg);
+	err = watch_config(&w->options, hooks, n, cfg);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_FAILED);
-	watch_drop_hooks(hooks, n, &w->options, cfg);
 	return STATUS_DONE;
 }
 
