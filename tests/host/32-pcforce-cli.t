@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 19 + 6 + 6 + 6 + 14 + 7 + 9 + 6 + 9))
+plan $((2 + 19 + 6 + 6 + 6 + 14 + 7 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -191,6 +191,15 @@ wait_until 10 gone "$BG"
 is $? 0 'SIGTERM ends it while it waits for its list'
 exec 8>&-
 { kill -KILL "$BG"; wait "$BG"; } 2>/dev/null
+
+# --- what a start costs: COMMAND waits for it
+
+# The kernel's types are some megabytes, which it gives out by the page; its names are more.
+types=$(stat -c %s /sys/kernel/btf/vmlinux)
+forcing "${whole[@]}"
+within "$(awk '$1 == "syscr:" { print $2 }' "/proc/$BG/io")" 100 $((4 * types / 4096 + 400)) \
+	"a start reads the kernel's types four times at most, and its names in large pieces"
+stop INT
 
 # --- what COMMAND inherits: what pcforce had itself
 
