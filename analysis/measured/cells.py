@@ -99,7 +99,8 @@ class Cell:
         return self.paired(lambda c, f: c / f, ("cold",), ("forced", engine))
 
     def of_limit(self, engine):
-        """forced / (floor + warm) of each round: 1 is the best that can be."""
+        """forced / (floor + warm) of each round: 1 where they come one after the other, less where
+        they overlap."""
         return self.paired(lambda f, d, w: f / (d + w), ("forced", engine), ("floor",), ("warm",))
 
     def of_warm(self, engine):

@@ -32,7 +32,10 @@ class Folder:
         self.meta_path = os.path.join(path, "meta.json")
         self.runs_path = os.path.join(path, "runs.jsonl")
         self.meta = self._meta()
-        runs, self.cut = records(self.runs_path)
+        # Ended in its first step: it says why, and has no figures.
+        none = self.meta["state"] != "complete" and not (
+            os.path.exists(self.runs_path) and os.path.getsize(self.runs_path))
+        runs, self.cut = ([], None) if none else records(self.runs_path)
         if self.cut and self.meta["state"] == "complete":
             raise Bad(f"{self.runs_path}:{self.cut}: breaks off, though meta.json says complete")
         self.steps = len(runs)

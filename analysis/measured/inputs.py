@@ -17,9 +17,11 @@ FIO = ("read", "write", "trim")
 @dataclass
 class Input:
     """`rows` is {(subject, metric, engine or None): [values]}, each value a number or None;
-    `same`, what another input has to have in common: {what: (value, "FILE:LINE")}."""
+    `same`, what another input has to have in common: {what: (value, "FILE:LINE")}; `sizes`, of
+    the files of an experiment's cells, which have to be the same in both that have the cell."""
     path: str
     same: dict
+    sizes: dict = field(default_factory=dict)
     rows: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
 
@@ -50,6 +52,10 @@ def mixed(before, after):
         other, there = after.same.get(what, (None, f"{after.path}:1"))
         if value != other:
             raise Bad(f"{there}: mixed input: {what} {other or 'none'}, but {value} at {where}")
+    for cell in before.sizes.keys() & after.sizes.keys():
+        (value, where), (other, there) = before.sizes[cell], after.sizes[cell]
+        if value != other:
+            raise Bad(f"{there}: mixed input: cell {cell} on {other} bytes, but {value} at {where}")
 
 
 def _folder(path):
@@ -57,6 +63,7 @@ def _folder(path):
     meta = f"{folder.meta_path}:1"
     found = Input(path, {"tool": ("experiment", meta),
                          "experiment": (folder.meta["experiment"], meta)})
+    found.sizes = {cell.name: (cell["file_bytes"], meta) for cell in folder.cells}
     if folder.partial:
         found.notes.append(f"PARTIAL: {folder.partial}")
     if folder.meta.get("quick"):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import shlex
 
 import jinja2
 
@@ -48,6 +49,6 @@ def _again(folder):
     """The commands that measure, or go on with, the same."""
     lines = [folder.meta.get("command") or ""]
     if folder.partial:
-        name = os.path.basename(os.path.abspath(folder.path))
+        name = shlex.quote(os.path.abspath(folder.path))
         lines.append(f"scripts/experiment --resume {name}    # the steps that are missing")
     return [x for x in lines if x]

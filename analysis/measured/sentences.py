@@ -14,7 +14,7 @@ INSTALL = {"kfunc": "the module bpf_page2cache", "helper": "the kernel patch"}
 
 @dataclass(frozen=True)
 class Saving:
-    """What an engine saves, or could save at most, of another's time: microseconds, and why it
+    """What an engine saves, or could save, of another's time: microseconds, and why it
     cannot be used yet (None: it was measured, or nothing is known)."""
     cell: str
     engine: str
@@ -72,7 +72,7 @@ def _gain(cell):
         return out + ": forcing gains nothing worth mentioning here, leave it."
     out += f": you gain {_times(cell, best)}."
     if floor is not None and warm is not None:
-        out += (f" Nothing can be faster than the floor and a warm run together, "
+        out += (f" The floor and a warm run, one after the other, take "
                 f"{duration(floor + warm)}: this is {figure(bound(cell.of_limit(best))[1])} "
                 "of that.")
     elif warm:
@@ -135,7 +135,8 @@ def _installations(folder):
 
 
 def _saving(cell, engine):
-    """Saving of an engine in a cell; None where the cell does not tell."""
+    """Saving of an engine in a cell; None where the cell does not tell. Of one that was not
+    measured it is estimated that it comes to the floor and a warm run, one after the other."""
     if not _timed_pair(cell) or not _gains(cell):
         return None
     took = {e: cell.median("forced", e) for e in cell.forced()}
@@ -146,7 +147,7 @@ def _saving(cell, engine):
         return before and Saving(cell.label, engine, True, took[before] - took[engine],
                                  took[before], before)
     limit = cell.limit()
-    if limit is None:
+    if limit is None or best == "helper":       # there is none above it
         return None
     return Saving(cell.label, engine, False, took[best] - limit, took[best], best)
 
@@ -163,8 +164,8 @@ def _worth(saving, what, folder, many):
     if not saving.worth:
         if saving.part < WORTH / 10:
             return f"{what} would gain nothing more here."
-        return f"{what} is not worth it here: it could save {amount} at most{where}."
-    out = f"{what} may be worth it: up to {amount} are left to save{where}."
+        return f"{what} is not worth it here: about {amount} are left to save{where}."
+    out = f"{what} may be worth it: about {amount} are left to save{where}."
     reason = folder.engines.get(saving.engine)
     if reason:
         out += f" It is not here: {reason.rstrip('.')}."

@@ -27,7 +27,8 @@ def bound(values):
 
 def _rank(n):
     k, below = 0, 0
-    while below + math.comb(n, k) <= 0.025 * 2 ** n:
+    # In whole numbers: 2 ** n leaves the range of floating point at n = 1024.
+    while 40 * (below + math.comb(n, k)) <= 2 ** n:
         below += math.comb(n, k)
         k += 1
     return k

@@ -4,7 +4,11 @@
 The precautions are those without which figures in a virtual machine are noise:
   - residency is asked of cachestat(2) just before an arm: 0 before a cold one, everything
     before a warm one (idle pages can be reclaimed at any time);
-  - memory is touched and freed first: what the host took back is slow to get again;
+  - memory that the host took back is slow to get again: some is touched and freed first, and
+    the file is read and dropped, which leaves its pages where the next read finds them. Touching
+    alone is not enough: with 512 MiB a first read took 0.57 to 0.85 s after it and 0.18 to
+    0.19 s after reading and dropping, and a random reader of pages that had been forced 0.32 to
+    0.50 s and 0.20 s;
   - everything runs within a second of that.
 Inodes stay cached in every arm: pcforce has opened the file before the clock starts, which
 would be an unfair advantage if the cold reader had to look it up.
@@ -15,6 +19,7 @@ import mmap
 import os
 import re
 import time
+import urllib.parse
 
 from lab.tools import Failed, PCFORCE, WORKLOAD, run
 
@@ -40,6 +45,24 @@ def read_extents(path):
                 first, n = int(m[1]), int(m[3] or 1)
                 out.append((first, n - first + 1 if m[2] == "-" else n))
     return out
+
+
+def write_section(path, file, out):
+    """What a list says of one file, as pcforce -f takes it: the sections of that file, or all of
+    a list that names none."""
+    chosen, keep = [], True
+    with open(path, encoding="utf-8", errors="surrogateescape") as f:
+        for line in f:
+            name = re.match(r"# file=(\S+)", line)
+            if name:
+                path_of = urllib.parse.unquote(name[1], errors="surrogateescape")
+                keep = os.path.exists(path_of) and os.path.samefile(path_of, file)
+            if keep:
+                chosen.append(line)
+    if all(line.startswith("#") for line in chosen):
+        raise Failed(f"{path}: has nothing of {file}")
+    with open(out, "w", encoding="utf-8", errors="surrogateescape") as f:
+        f.writelines(chosen)
 
 
 def merged(extents):
@@ -132,6 +155,9 @@ def prepare(nbytes):
     run([WORKLOAD, "touch", str(2 * nbytes + 64 * MIB)])
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
         f.write("1")
-    # the programs' own start is not what is measured
+
+
+def start_programs():
+    """Their own start is not what is measured."""
     run([PCFORCE, "-V"])
     run([WORKLOAD, "--help"])

@@ -7,6 +7,7 @@ import collections
 import json
 import os
 import random
+import shutil
 import time
 
 from lab import cache, tools
@@ -38,7 +39,7 @@ class Cell:
         self.path, self.kind, self.marks = path, kind, list(marks)
         self.size = size or os.path.getsize(path)
         self.group, self.x, self.x_label = group or name, x, x_label
-        self.offsets = offsets          # a list that is given; else it is recorded
+        self.offsets = offsets  # a list that the reader left in the work folder; else recorded
         self.trace = trace
         self.guess = pages or self.size // cache.PAGE       # how many pages are read
         self.bytes = self.guess * cache.PAGE
@@ -90,8 +91,9 @@ class Cell:
         self.results, self.work = lab.results, lab.work
         self.file = cache.File(self.path) if self.path else lab.file_of(self.size)
         self.reader = self.reader_of(self.file, self.work)
-        self.list = self.offsets or lab.results.path("lists", self.name + ".offsets")
+        self.list = lab.results.path("lists", self.name + ".offsets")
         if self.offsets:
+            shutil.copyfile(os.path.join(self.work, self.offsets), self.list)
             self._read_list()
 
     def close(self):
@@ -112,10 +114,15 @@ class Cell:
 
     # --- the arms -------------------------------------------------------------------------
 
-    def _cool(self):
-        """Nothing of the file in the cache, and the machine as lab/cache.py wants it."""
+    def _cool(self, new=False):
+        """Nothing of the file in the cache, and the machine as lab/cache.py wants it. NEW data is
+        left as it is below the cache."""
         self.file.evict()
         cache.prepare(self.bytes)
+        if not new:
+            self.file.load()
+            self.file.evict()
+        cache.start_programs()
         self.ready()
         if self.file.resident():
             raise Failed("not cold: somebody else reads the file")
@@ -165,7 +172,7 @@ class Cell:
                 "--"] + self.reader.command
 
     def _record(self, step):
-        self._cool()
+        self._cool(new=True)
         fields = self._counted(step, ["-w", self.list], self.reader.command)
         self._read_list()
         return fields

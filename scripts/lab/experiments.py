@@ -166,16 +166,27 @@ def runs(path, pages):
         f.writelines(f"{start}+{min(128, pages - start)}\n" for start in starts[:256])
 
 
+GIVEN = "given.offsets"
+
+
+def given(path):
+    """A reader of what a list says of its file."""
+    def reader(file, work):
+        own = os.path.join(work, GIVEN)
+        cache.write_section(path, file.path, own)
+        return readers.Own([WORKLOAD, "read", "-a", "random", "-l", own, file.path])
+    return reader
+
+
 def engines(a):
     """every engine that this kernel has, side by side, on lists of three kinds; with --file, on the
     operator's file: a COMMAND's cold start, --list, or pages at random"""
     options = {"arms": ENGINES, **data(a)}
     if a.command or a.list:
-        reader = readers.of_command(a.command) if a.command else \
-            readers.Own([WORKLOAD, "read", "-a", "random", "-l", a.list, a.file])
+        reader = (lambda *_: readers.of_command(a.command)) if a.command else given(a.list)
         what = os.path.basename(a.command[0]) if a.command else os.path.basename(a.list)
-        return [Cell("own", f"{what} on {a.file}", lambda *_: reader, rounds(a), a.usable,
-                     offsets=a.list, **options)]
+        return [Cell("own", f"{what} on {a.file}", reader, rounds(a), a.usable,
+                     offsets=GIVEN if a.list else None, **options)]
     if a.file:
         return [Cell("scattered", f"scattered pages of {a.file}", written(scattered)("read"),
                      rounds(a), a.usable, kind="read", pages=4096, **options)]
@@ -205,7 +216,8 @@ def scale(a):
         if size > (1 << 30 if a.quick else 8 << 30):
             continue
         found.append(Cell(f"force-{count}", f"{count:,} single pages, forced",
-                          written(every_other)("read"), rounds(a) if count < 10 ** 6 else 3,
+                          written(every_other)("read"),
+                          a.rounds or (rounds(a) if count < 10 ** 6 else 3),
                           a.best, size=size, kind="read", group="force", x=count,
                           x_label="extents", arms=PLAIN, pages=count))
     return found

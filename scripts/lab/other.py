@@ -22,15 +22,21 @@ class Watcher:
         with open(out, "wb") as f:
             self.process = subprocess.Popen(args, stdout=f, stderr=subprocess.STDOUT,
                                             stdin=subprocess.DEVNULL)
+        try:
+            self._await(args[0], ready)
+            time.sleep(settle)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _await(self, program, ready):
         deadline = time.monotonic() + 30
         while ready not in self.text():
             if self.process.poll() is not None:
-                raise Failed(f"{args[0]} ended: {self.text().strip()[-300:]}")
+                raise Failed(f"{program} ended: {self.text().strip()[-300:]}")
             if time.monotonic() > deadline:
-                self.stop()
-                raise Failed(f"{args[0]} does not start")
+                raise Failed(f"{program} does not start")
             time.sleep(0.05)
-        time.sleep(settle)
 
     def text(self):
         with open(self.out, encoding="utf-8", errors="replace") as f:
@@ -65,6 +71,7 @@ class Overhead(Cell):
 
     def __init__(self, rounds, engines, quick):
         self.loops = self.LOOPS // 4 if quick else self.LOOPS
+        self.another = None
         arms = ["nothing", self.WATCHED, self.OTHER, "ratrace, the file"]
         arms += [f"pcforce {engine}, another file" for engine in engines]
         if shutil.which("bpftrace") and os.path.isdir("/sys/kernel/tracing/events/filemap"):
@@ -90,7 +97,8 @@ class Overhead(Cell):
 
     def close(self):
         super().close()
-        self.another.close()
+        if self.another:
+            self.another.close()
 
     def _tool(self, arm):
         """(arguments, what it says when it is attached, seconds until it really is)."""
@@ -158,9 +166,11 @@ class Loading(Cell):
                 at = (at + stride) % self.count
 
     def close(self):
-        self.file.close()
-        for path in (self.file.path, self.list):
-            os.unlink(path)
+        if self.file:
+            self.file.close()
+        for name in ("hole", "hole.offsets"):
+            if os.path.exists(os.path.join(self.work, name)):
+                os.unlink(os.path.join(self.work, name))
 
     def make(self, step):
         receipt, memory = (os.path.join(self.work, name) for name in ("load.jsonl", "load.rss"))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where an experiment runs: the machine in figures, a folder on a real disk, or a whole device
 that is given up for it."""
+import contextlib
 import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 
@@ -127,7 +127,10 @@ class ReadAhead:
             raise Disturbed(f"read_ahead_kb went from {self.now} to {now} meanwhile: something "
                             "else is at work here, measure alone")
 
-    def restore(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         if self.found is not None and first_line(self.path) == self.now != self.found:
             self.write(self.found)
 
@@ -173,23 +176,25 @@ def describe(device):
             f"{int(top['size']) // cache.MIB} MiB, holds {holds}")
 
 
-class Device:
-    """A whole device with a new file system, mounted for as long as this is open."""
-
-    def __init__(self, device, fs):
-        describe(device)
-        run_ok(MKFS[fs] + [device])
-        self.folder = tempfile.mkdtemp(prefix="page2cache-device.")
-        status, _, err = run(["mount", "-t", fs, device, self.folder])
+@contextlib.contextmanager
+def device_of(device, fs):
+    """A whole device with a new file system: the folder on which it is mounted meanwhile."""
+    describe(device)
+    run_ok(MKFS[fs] + [device])
+    folder = tempfile.mkdtemp(prefix="page2cache-device.")
+    try:
+        status, _, err = run(["mount", "-t", fs, device, folder])
         if status:
-            os.rmdir(self.folder)
             raise Failed(f"{device}: cannot be mounted: {err.strip()}")
+        yield folder
+    finally:
+        unmount(folder)
 
-    def close(self):
-        for _ in range(50):
-            if subprocess.run(["umount", self.folder], stderr=subprocess.DEVNULL,
-                              check=False).returncode == 0:
-                os.rmdir(self.folder)
-                return
-            time.sleep(0.1)
-        raise Failed(f"{self.folder}: cannot be unmounted, somebody is in it")
+
+def unmount(folder):
+    for _ in range(50):
+        if not os.path.ismount(folder) or not run(["umount", folder])[0]:
+            os.rmdir(folder)
+            return
+        time.sleep(0.1)
+    raise Failed(f"{folder}: cannot be unmounted, somebody is in it")

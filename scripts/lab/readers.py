@@ -70,9 +70,9 @@ def fio_replay(engine, path, extents, work, page):
     return reader
 
 
-# A command's own time, without the start of pcforce before it.
+# A command's own time, without the start of pcforce before it. Some locales write a comma.
 CLOCK = ('s=$EPOCHREALTIME; "$@" >/dev/null; status=$?; e=$EPOCHREALTIME; '
-         'printf "{\\"elapsed_us\\":%d}\\n" $((${e/./} - ${s/./})); exit $status')
+         'printf "{\\"elapsed_us\\":%d}\\n" $((${e/[.,]/} - ${s/[.,]/})); exit $status')
 
 
 def of_command(command):

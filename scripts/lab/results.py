@@ -9,7 +9,8 @@ from lab.tools import Failed
 
 SCHEMA = 1
 # Steps of another kernel, disk or source are another experiment's.
-SAME = ("kernel", "device", "filesystem", "commit", "cpu", "memory_bytes", "patch", "module")
+SAME_HOST = ("kernel", "commit", "cpu", "memory_bytes", "patch", "module")
+SAME_DISK = ("device", "filesystem", "mount_options", "scheduler", "read_ahead_kb")
 
 
 def now():
@@ -19,9 +20,10 @@ def now():
 class Results:
     """Written to as the experiment goes on; what is in it is always whole."""
 
-    def __init__(self, folder, meta):
+    def __init__(self, folder, meta, made=()):
         self.folder = folder
         self.meta = meta
+        self.made = made        # folders above it that were not there before
         self.lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,6 +32,10 @@ class Results:
 
     @classmethod
     def new(cls, folder, meta):
+        made, above = [], os.path.dirname(folder)
+        while not os.path.exists(above):
+            made.append(above)
+            above = os.path.dirname(above)
         try:
             os.makedirs(folder)
             for name in ("raw", "lists"):
@@ -38,7 +44,7 @@ class Results:
             raise Failed(f"{folder}: {e.strerror}") from e
         results = cls(folder, {"record": "experiment", "schema": SCHEMA, **meta,
                                "state": "running", "reason": None, "failed": {},
-                               "started": now(), "finished": None})
+                               "started": now(), "finished": None}, made)
         results.save()
         return results
 
@@ -56,13 +62,21 @@ class Results:
             raise Failed(f"{folder}: complete, there is nothing to resume")
         return cls(folder, meta)
 
-    def begin_again(self, machine):
-        """Keeps the steps of the cells that are complete and forgets the others: their files are
-        gone, and rounds of two sessions do not make pairs. Returns the names of those kept."""
-        for key in SAME:
+    def check_same(self, machine, keys=SAME_HOST):
+        for key in keys:
             if machine[key] != self.meta["machine"][key]:
                 raise Failed(f"{self.folder}: was begun with {key} {self.meta['machine'][key]}, "
                              f"now it is {machine[key]}: begin anew")
+
+    def begin_again(self, machine, cells):
+        """Keeps the steps of the cells that are complete and forgets the others: their files are
+        gone, and rounds of two sessions do not make pairs. CELLS: what they are on this machine of now, where a
+        program can be there or gone. Returns the names of those kept."""
+        self.check_same(machine, SAME_DISK)
+        # As JSON has it: a tuple is a list.
+        if json.loads(json.dumps(cells)) != self.meta["cells"]:
+            raise Failed(f"{self.folder}: its cells would be others now (is a program there, or "
+                         "gone, that was not?): begin anew")
         wanted = {cell["cell"]: cell["steps"] for cell in self.meta["cells"]}
         runs = self.runs()
         done = {name for name, steps in wanted.items()
@@ -117,7 +131,8 @@ class Results:
         self.save()
         if "SUDO_UID" in os.environ:    # what root makes in the user's tree is the user's
             uid, gid = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+            paths = list(self.made)
             for folder, _, names in os.walk(self.folder):
-                for path in (folder, *(os.path.join(folder, n) for n in names)):
-                    os.chown(path, uid, gid)
-            os.chown(os.path.dirname(self.folder), uid, gid)
+                paths += [folder, *(os.path.join(folder, n) for n in names)]
+            for path in paths:
+                os.chown(path, uid, gid, follow_symlinks=False)

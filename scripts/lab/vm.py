@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -42,20 +43,21 @@ def unpack(data, target):
     # The guest has this source tree, but not its history.
     meta["machine"].update(commit=place.git("rev-parse", "HEAD"),
                            uncommitted=bool(place.git("status", "--porcelain")))
-    meta["command"] = " ".join(["scripts/experiment", *sys.argv[1:]])
+    meta["command"] = shlex.join(["scripts/experiment", *sys.argv[1:]])
     with open(path, "w", encoding="utf-8") as f:
         json.dump(meta, f, indent=1)
         f.write("\n")
 
 
-def run(args, argv):
-    """As scripts/experiment does it here: shows the summary, returns the status."""
+def run(args, argv, room):
+    """As scripts/experiment does it here: shows the summary, returns the status. ROOM: bytes of
+    disk that the cells need."""
     target = os.path.abspath(args.results or os.path.join(
         ROOT, "results", time.strftime(f"{args.name}-{args.vm}-%Y%m%d-%H%M%S")))
     if os.path.exists(target):
         raise Failed(f"{target}: File exists")
     command = [os.path.join(ROOT, "scripts/vm"), "--kernel", args.vm, "--fs", args.fs,
-               "--mem", "2G", "--nvme", f"{max(4 * args.size >> 20, 2048)}M",
+               "--mem", "2G", "--nvme", f"{max(2 * room >> 20, 2048)}M",
                "--timeout", str(TIMEOUT), *(["--kmod"] if args.kmod else []),
                "--", "bash", "-c", IN_GUEST.format("" if sys.stderr.isatty() else PLAIN),
                "experiment", *guest_words(argv)]

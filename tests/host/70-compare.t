@@ -20,7 +20,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 
-plan $((9 + 12 + 6 + 19 + 18 + 14 + 17))
+plan $((10 + 13 + 6 + 20 + 18 + 15 + 17))
 
 # make KIND...: the folders $DIR/KIND
 make_results()
@@ -76,6 +76,7 @@ is "$(python 'stats.ratio_of_medians([0] * 9, [0] * 9), stats.ratio_of_medians([
 	'(None, 1.0, None) (None, inf, None)' 'nothing to nothing is 1, nothing to something inf'
 is "$(python 'stats.bound([]), stats.ratio_of_medians([], [1]), stats.ratio_of_medians([4], [2])')" \
 	'(None, None, None) (None, None, None) (None, 0.5, None)' 'nothing measured is not known'
+is "$(python 'stats.bound(range(2001))')" '(956, 1000, 1044)' 'two thousand values: more than floating point has powers of two for'
 
 # --- sentences and marks
 
@@ -89,14 +90,17 @@ marks()
 	analysis summary --json "$DIR/$1"
 	jq -r '.marks[] | [.verdict, .engine // "-"] | join(" ")' "$DIR/out" | paste -sd,
 }
-is "$(sentences near)" 'this file: forcing this list takes 0.363 s, the device'\''s floor is 0.330 s; without forcing it is 5.20 s: you gain 14x. Nothing can be faster than the floor and a warm run together, 0.360 s: this is 1.00 of that.
+is "$(sentences near)" 'this file: forcing this list takes 0.363 s, the device'\''s floor is 0.330 s; without forcing it is 5.20 s: you gain 14x. The floor and a warm run, one after the other, take 0.360 s: this is 1.00 of that.
 The module bpf_page2cache would gain nothing more here.
 The kernel patch would gain nothing more here.' 'nothing is left to gain'
 is "$(sentences engines | tail -2)" 'The module bpf_page2cache is worth it here: it saves 20.0 ms (20 %) of engine user'\''s 0.100 s.
 The kernel patch is worth it here: it saves 20.0 ms (25 %) of engine kfunc'\''s 80.0 ms.' 'what engines save that were measured'
-is "$(sentences one-engine | tail -2)" 'The module bpf_page2cache may be worth it: up to 45.0 ms (45 %) are left to save. It is not here: load the module of kmod/.
-The kernel patch may be worth it: up to 45.0 ms (45 %) are left to save. It is not here: a kernel with the patches of patches/.' \
+is "$(sentences one-engine | tail -2)" 'The module bpf_page2cache may be worth it: about 45.0 ms (45 %) are left to save. It is not here: load the module of kmod/.
+The kernel patch may be worth it: about 45.0 ms (45 %) are left to save. It is not here: a kernel with the patches of patches/.' \
 	'what those could save that are not here, and how to try'
+cp -r "$DIR/one-engine" "$DIR/helper-only"
+sed -i 's/"engine": "user"/"engine": "helper"/' "$DIR/helper-only/runs.jsonl"
+is "$(sentences helper-only | grep -c 'worth it')" 0 'with the patch measured, neither it nor the module is recommended'
 is "$(sentences loses)" 'half-read: forcing this list takes 52.0 ms, the device'\''s floor is 34.0 ms; without forcing it is 52.0 ms: forcing gains nothing worth mentioning here, leave it.
 half-mmap: forcing this list takes 66.0 ms, the device'\''s floor is 34.0 ms; without forcing it is 52.0 ms: forcing loses here (0.79x), leave it.' \
 	'no gain, and a loss, are said'
@@ -167,6 +171,9 @@ wrong 'a step that is there twice' "summary: $DIR/bad/runs.jsonl:8: the same ste
 broken bad
 : >"$DIR/bad/runs.jsonl"
 wrong 'no step yet' "summary: $DIR/bad/runs.jsonl:1: empty" summary "$DIR/bad"
+jq '.state = "partial" | .reason = "interrupted"' "$DIR/bad/meta.json" >"$DIR/meta" && mv "$DIR/meta" "$DIR/bad/meta.json"
+analysis summary "$DIR/bad"
+is "$STATUS $(grep -c 'PARTIAL: 0 of 56 steps are done (interrupted)' "$DIR/out")" '0 1' 'nor one in a partial folder: why is said'
 broken bad
 truncate -s 100 "$DIR/bad/meta.json"
 wrong 'half a meta.json' "summary: $DIR/bad/meta.json:[0-9]+: not JSON" summary "$DIR/bad"
@@ -329,6 +336,9 @@ analysis compare "$DIR/one-engine" "$DIR/engines" --fail-if 'forced.ratio>1.05'
 is "$STATUS $(grep -c 'ratio of sparse/forced/\(kfunc\|helper\) is not known' "$DIR/err")" '2 2' 'an engine that only one side has is not passed over'
 analysis compare "$DIR/one-engine" "$DIR/partial"
 is "$STATUS $(grep -c 'PARTIAL: 26 of 46' "$DIR/out")" '0 1' 'that a side is partial is said'
+cp -r "$DIR/one-engine" "$DIR/larger"
+sed -i 's/"file_bytes": [0-9]*/"file_bytes": 4096/' "$DIR/larger/meta.json"
+wrong 'the same cells on files of another size' 'compare: .*mixed input: cell .* on 4096 bytes, but' compare "$DIR/one-engine" "$DIR/larger"
 wrong 'two experiments' "compare: $DIR/near/meta.json:1: mixed input: experiment sparse, but engines" compare "$DIR/engines" "$DIR/near"
 analysis compare "$DIR/hostile" "$DIR/hostile"
 is "$STATUS $(grep -c $'\e' "$DIR/out")" '0 0' 'names of strangers'

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 2 + 7 + 4 + 2 + 6 + 11))
+plan $((8 + 5 + 2 + 4 + 8 + 4 + 2 + 8 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -69,6 +69,33 @@ is "$STATUS $(runs 'map(.receipt.requested)')" '0 [1000,1000000]' 'scale: lists 
 is "$(runs 'map(.more.max_rss_bytes) | .[0] < 12e6 and .[1] > .[0] + 16e6 - 4e6')" true 'in memory that grows with the list' ||
 	diag "$(runs 'map(.more.max_rss_bytes)')"
 
+# --- a list of several files, and a command, for a file of one's own
+
+rm -rf "$results"
+head -c 16M /dev/urandom >"$DIR/my file"
+printf '# page2cache offsets 1\n# file=/usr/bin/env\n0+5\n# file=%s/my%%20file\n100+50\n7\n' "$DIR" >"$DIR/two"
+SUDO_UID=12345 SUDO_GID=12345 run_it engines --quick --rounds 1 --file "$DIR/my file" --list "$DIR/two" --results "$DIR/above/results"
+results=$DIR/above/results
+is "$STATUS $(runs 'map(select(.arm == "forced").receipt.requested, select(.arm == "cold").accesses) | unique')" '0 [2,51]' \
+	'of a list of two files: just what it says of this one, two lines, 51 pages' || diag "$(cat "$DIR/err")"
+is "$(stat -c %u "$results" "$results/meta.json" "$DIR/above" "$DIR" | paste -sd' ')" '12345 12345 12345 0' \
+	'what is made is the user'\''s, who ran sudo, and nothing else'
+results=$DIR/results
+rm -rf "$DIR/above"
+printf '# page2cache offsets 1\n# file=/usr/bin/env\n0+5\n' >"$DIR/two"
+run_it engines --quick --rounds 1 --file "$DIR/my file" --list "$DIR/two" --results "$results"
+matches "$STATUS $(meta .failed.own)" '^1 .*has nothing of' 'a list of other files is none'
+mkdir "$DIR/locales"
+if localedef -i de_DE -f UTF-8 "$DIR/locales/de_DE.UTF-8" 2>/dev/null; then
+	rm -rf "$results"
+	env LOCPATH="$DIR/locales" LC_ALL=de_DE.UTF-8 "$experiment" engines --quick --rounds 1 --file "$DIR/my file" --results "$results" -- \
+		sh -c "cat '$DIR/my file' >/dev/null; sleep 0.3" >"$DIR/out" 2>"$DIR/err"
+	is "$? $(runs 'map(select(.arm == "warm").value / 1e5 | floor)')" '0 [3]' 'a command'\''s time, where numbers have a comma' ||
+		diag "$(cat "$DIR/err")"
+else
+	skip 1 'no locale with a comma can be made here'
+fi
+
 # --- an end in the middle
 
 rm -rf "$results"
@@ -90,6 +117,12 @@ wait $pid
 is $? 1 'ended by SIGTERM: the status says so'
 is "$(meta '"\(.state) \(.reason)"') $(cat "$BDI/read_ahead_kb")" "partial interrupted $RA_FOUND" 'and the folder; readahead is as it was'
 is "$(find "$DIR" -maxdepth 1 -name 'page2cache-lab.*' | wc -l)" 0 'no file is left'
+cp -r "$results" "$DIR/kept"
+jq '.options.read_ahead_kb = 128' "$results/meta.json" >"$DIR/meta" && cp "$DIR/meta" "$results/meta.json"
+run_it --resume "$results"
+matches "$STATUS $(cat "$DIR/err")" '^2 .*begun with read_ahead_kb 64, now it is 128' 'with another readahead it is not gone on with'
+rm -rf "$results"
+mv "$DIR/kept" "$results"
 first=$(head -n 1 "$results/runs.jsonl")
 printf '{"record": "run", "cel' >>"$results/runs.jsonl"
 run_it --resume "$results"
@@ -149,10 +182,19 @@ if [ -n "$loop" ]; then
 	run_it half --quick --size 16M --device "$loop" --yes --results "$DIR/none"
 	umount "$DIR/mnt"
 	matches "$STATUS $(cat "$DIR/err")" '^2 .*mounted on' 'a mounted one is not touched'
+	sum=$(sha256sum <"$DIR/disk")
+	run_it half --quick --size 16M --cells typo --device "$loop" --yes --results "$DIR/none"
+	is "$STATUS $(sha256sum <"$DIR/disk")" "2 $sum" 'a mistake elsewhere is found before the device is written to'
+	run_it half --quick --size 16M --rounds 1 --device "$loop" --yes --results "$results" &
+	wait_until 60 findmnt -n -S "$loop" >/dev/null
+	pkill -TERM -f "experiment half.*$loop" && sleep 0.2 && pkill -INT -f "experiment half.*$loop"
+	wait $!
+	is "$(findmnt -n -S "$loop" | wc -l) $(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'page2cache-device.*' | wc -l)" '0 0' \
+		'two signals, one after the other: it is unmounted'
 	run_it half --quick --device "$DIR/disk" --yes --results "$DIR/none"
 	matches "$STATUS $(cat "$DIR/err")" '^2 .*not a block device' 'a file is none'
 else
-	skip 6 'no loop device can be had here'
+	skip 8 'no loop device can be had here'
 fi
 
 # --- what cannot be asked for

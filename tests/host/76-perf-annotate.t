@@ -185,7 +185,8 @@ for signal in INT TERM; do
 	is "${CHILDREN:+some} $(alive)" 'some ' "SIG$signal: COMMAND and perf are gone"
 	quiet "SIG$signal: nothing is counted"
 done
-begin -- sleep 60
+# Nothing can clean up after it.
+TMPDIR=$DIR begin -- sleep 60
 end KILL
 quiet 'SIGKILL: nothing is counted'
 for pid in $(alive); do
