@@ -241,6 +241,27 @@ static void a_shuffled_whole_file_is_one_window_and_one_run(void **state)
 	plan_free(&p);
 }
 
+static void runs_are_near_without_a_large_gap_and_within_the_limit(void **state)
+{
+	struct plan p;
+
+	put(0, 100, 2);
+	put(0, 134, 1); /* 32 pages between them */
+	put(0, 168, 1); /* 33 */
+	put(0, 170, 30);
+	put(1, 201, 1);
+	plan_init(&p, &list);
+	assert_true(plan_next(&p));
+	assert_int_equal(p.nr_runs, 5);
+	assert_int_equal(plan_near(&p, 0, 4096), 2);
+	assert_int_equal(plan_near(&p, 2, 4096), 4);
+	assert_int_equal(plan_near(&p, 2, 32), 4);
+	assert_int_equal(plan_near(&p, 2, 31), 3);
+	assert_int_equal(plan_near(&p, 3, 1), 4); /* it alone, however long */
+	assert_int_equal(plan_near(&p, 4, 4096), 5);
+	plan_free(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +275,8 @@ int main(void)
 		cmocka_unit_test_setup(windows_are_full_to_the_page, empty_list),
 		cmocka_unit_test_setup(indexes_beyond_32_bits_sort_as_numbers, empty_list),
 		cmocka_unit_test_setup(a_shuffled_whole_file_is_one_window_and_one_run, empty_list),
+		cmocka_unit_test_setup(runs_are_near_without_a_large_gap_and_within_the_limit,
+				       empty_list),
 		cmocka_unit_test_setup(every_page_of_a_random_list_comes_exactly_once, empty_list),
 	};
 

@@ -13,6 +13,8 @@
 /* What a thread takes at once: 64 MiB. */
 #define UNIT_PAGES   (1ULL << 14)
 #define VERIFY_PAGES 4096
+/* Not many: what is read meanwhile by somebody else has to be found there. */
+#define SURVEY_PAGES 512
 /* How long what is there is looked at after a stop. */
 #define LOOK_NS 1000000000ULL
 
@@ -180,6 +182,30 @@ static void survey(struct force *f, const struct extent *run)
 		    err == -EPERM ? " (it tells the owner, who may write it, and root)" : "");
 }
 
+/*
+ * Of runs that lie close together all at once: mostly nothing of them is there. Returns
+ * the run behind those that were surveyed.
+ */
+static size_t survey_near(struct force *f, size_t i)
+{
+	const struct extent *runs = f->plan->runs, *last;
+	size_t end = plan_near(f->plan, i, SURVEY_PAGES);
+	uint64_t cached = 1;
+
+	last = &runs[end - 1];
+	if (end > i + 1 && residency_count(f->list->files[last->file].target.fd, runs[i].index,
+					   last->index + last->nr_pages - runs[i].index, &cached))
+		cached = 1;
+	for (; i < end; i++) {
+		if (cached)
+			survey(f, &runs[i]);
+		else
+			bitmap_fill(&f->absent[runs[i].file], runs[i].index, runs[i].nr_pages,
+				    true);
+	}
+	return end;
+}
+
 static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
 {
 	add(&f->counts[file].skipped, nr);
@@ -233,8 +259,8 @@ static bool take_unit(struct force *f, struct extent *unit, struct extent *whole
 	pthread_mutex_lock(&f->lock);
 	if (f->run < f->plan->nr_runs && !too_late(f)) {
 		run = &f->plan->runs[f->run];
-		if (!f->done)
-			survey(f, run);
+		if (f->run == f->surveyed)
+			f->surveyed = survey_near(f, f->run);
 		left = run->nr_pages - f->done;
 		*unit = *run;
 		unit->index += f->done;
@@ -281,6 +307,7 @@ static void submit_window(struct force *f, const struct plan *p)
 	f->plan = p;
 	f->run = 0;
 	f->done = 0;
+	f->surveyed = 0;
 	while (n + 1 < jobs && n < ARRAY_SIZE(threads) &&
 	       (n + 1 < p->nr_runs || n + 1 < pages / UNIT_PAGES) &&
 	       !pthread_create(&threads[n], NULL, submit_units, f))
@@ -314,33 +341,53 @@ static bool under_way(const struct force *f, uint32_t file, uint64_t index)
 	return !residency_count(f->list->files[file].target.fd, index, 1, &cached) && cached;
 }
 
-static void verify_run(struct force *f, struct residency_map *m, const struct extent *run)
+/* What mincore(2) said of some pages of a file. */
+struct look {
+	struct residency_map map;
+	uint64_t first, nr;
+	unsigned char vec[VERIFY_PAGES];
+};
+
+static void look_at(struct look *l, int fd, uint64_t first, uint64_t nr)
+{
+	if (l->map.fd != fd) {
+		residency_unmap(&l->map);
+		l->map.fd = fd;
+	}
+	l->first = first;
+	l->nr = nr < VERIFY_PAGES ? nr : VERIFY_PAGES;
+	if (residency_uptodate(&l->map, first, l->nr, l->vec))
+		memset(l->vec, 0, l->nr);
+}
+
+/* Looks as far as NEAR_END, where the last run ends that lies close to this one. */
+static void verify_run(struct force *f, struct look *l, const struct extent *run, uint64_t near_end)
 {
 	const struct bitmap *absent = &f->absent[run->file];
-	unsigned char vec[VERIFY_PAGES];
-	uint64_t at, n, i;
+	uint64_t at = run->index, end = run->index + run->nr_pages;
+	int fd = f->list->files[run->file].target.fd;
 
-	if (m->fd != f->list->files[run->file].target.fd) {
-		residency_unmap(m);
-		m->fd = f->list->files[run->file].target.fd;
+	/* Straight to the next page that was absent, each time. */
+	for (; (at = bitmap_next(absent, at, end, true)) < end && !too_late(f); at++) {
+		if (fd != l->map.fd || at < l->first || at >= l->first + l->nr)
+			look_at(l, fd, at, near_end - at);
+		if (l->vec[at - l->first] & 1)
+			f->counts[run->file].read++;
+		else if (!f->stop || under_way(f, run->file, at))
+			settle_page(f, run->file, at);
 	}
-	for (at = 0; at < run->nr_pages && !too_late(f); at += n) {
-		/* Straight to the next page that was absent. */
-		at = bitmap_next(absent, run->index + at, run->index + run->nr_pages, true) -
-		     run->index;
-		if (at == run->nr_pages)
-			break;
-		n = run->nr_pages - at < VERIFY_PAGES ? run->nr_pages - at : VERIFY_PAGES;
-		if (residency_uptodate(m, run->index + at, n, vec))
-			memset(vec, 0, n);
-		for (i = 0; i < n; i++) {
-			if (!bitmap_test(absent, run->index + at + i))
-				continue;
-			if (vec[i] & 1)
-				f->counts[run->file].read++;
-			else if (!f->stop || under_way(f, run->file, run->index + at + i))
-				settle_page(f, run->file, run->index + at + i);
-		}
+}
+
+static void verify_window(struct force *f, struct look *l, const struct plan *p)
+{
+	const struct extent *last;
+	size_t i = 0, end;
+
+	while (i < p->nr_runs && !too_late(f)) {
+		end = plan_near(p, i, VERIFY_PAGES);
+		last = &p->runs[end - 1];
+		for (; i < end; i++)
+			verify_run(f, l, &p->runs[i], last->index + last->nr_pages);
 	}
 }
 
@@ -377,7 +424,7 @@ static void skip_rest(struct force *f)
 void force_run(struct force *f)
 {
 	uint64_t bytes = force_max_bytes(&f->opt);
-	struct residency_map m = { .fd = -1 };
+	struct look l = { .map = { .fd = -1 } };
 	struct plan p;
 	size_t i;
 
@@ -401,12 +448,10 @@ void force_run(struct force *f)
 		submit_window(f, &p);
 	plan_free(&p);
 	plan_init(&p, f->list);
-	while (!too_late(f) && !f->opt.dry_run && plan_next(&p)) {
-		for (i = 0; i < p.nr_runs && !too_late(f); i++)
-			verify_run(f, &m, &p.runs[i]);
-	}
+	while (!too_late(f) && !f->opt.dry_run && plan_next(&p))
+		verify_window(f, &l, &p);
 	plan_free(&p);
-	residency_unmap(&m);
+	residency_unmap(&l.map);
 	if (f->stop)
 		skip_rest(f);
 }

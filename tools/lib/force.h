@@ -50,7 +50,8 @@ struct force {
 	pthread_mutex_t lock;
 	const struct plan *plan;
 	size_t run;
-	uint64_t done; /* pages of that run that are taken */
+	uint64_t done;	 /* pages of that run that are taken */
+	size_t surveyed; /* runs of which is known what is there */
 };
 
 /* The limit of opt->max_bytes, or what memory is available. */

@@ -82,6 +82,23 @@ bool plan_next(struct plan *p)
 	return true;
 }
 
+/* To ask about this many pages more is cheaper than to ask once more. */
+#define NEAR_PAGES 32
+
+size_t plan_near(const struct plan *p, size_t i, uint64_t max_pages)
+{
+	const struct extent *first = &p->runs[i], *last = first, *next;
+
+	for (i++; i < p->nr_runs; i++, last = next) {
+		next = &p->runs[i];
+		if (next->file != first->file ||
+		    next->index > last->index + last->nr_pages + NEAR_PAGES ||
+		    next->index + next->nr_pages > first->index + max_pages)
+			break;
+	}
+	return i;
+}
+
 void plan_free(struct plan *p)
 {
 	free(p->runs);

@@ -29,6 +29,11 @@ struct plan {
 void plan_init(struct plan *p, const struct list *l);
 /* The next window in p->runs; false when there is none. */
 bool plan_next(struct plan *p);
+/*
+ * Where those runs end that lie close to run I and to each other, in no more than
+ * MAX_PAGES from its first page on: the index behind the last of them.
+ */
+size_t plan_near(const struct plan *p, size_t i, uint64_t max_pages);
 void plan_free(struct plan *p);
 
 #endif
