@@ -60,7 +60,8 @@ for ra in 128 found; do
 
 	forced --now -f "$file" -o "$DIR/sparse"
 	is "$STATUS $(receipt "$OUT" "$counts") $(receipt "$OUT" .submitted)" '0 [2000,2000,0,0,0,0] 0' 'all resident: nothing is submitted'
-	exactly "$DIR/sparse" "$file" 'and the cache is as it was'
+	# Some may have been pushed out by now: the kernel does so with what is idle.
+	is "$("$PROGS/cached" "$file" | sort | comm -23 - <(as_pages "$DIR/sparse" | sort) | wc -l)" 0 'and no other page is cached'
 
 	# --- partly resident
 
