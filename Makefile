@@ -27,7 +27,7 @@ BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR)
 TOOLS := cachemiss ratrace pcforce
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS := $(BPFS:%=$(O)/%.skel.h)
-LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*.c))
+LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*/*.c))
 PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(filter-out %.bpf.c,$(wildcard tests/progs/*.c)))
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
@@ -149,7 +149,7 @@ fuzz: $(O)/fuzz/offsets
 	@mkdir -p $(O)/fuzz/corpus
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
 
-$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/offsets.c tools/lib/util.c Makefile
+$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/list/offsets.c tools/lib/base/util.c Makefile
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
 	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
@@ -169,4 +169,4 @@ uninstall:
 clean:
 	rm -rf $(O)
 
--include $(wildcard $(O)/*.d $(O)/lib/*.d $(O)/tests/*.d $(O)/unit/*.d)
+-include $(wildcard $(O)/*.d $(O)/lib/*/*.d $(O)/tests/*.d $(O)/unit/*.d)

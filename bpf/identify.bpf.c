@@ -5,7 +5,7 @@
  * cache's inode has; the mapping knows, and making it costs no I/O.
  */
 #include "compat.bpf.h"
-#include "record.h"
+#include "shared.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -4,7 +4,7 @@
 #define PAGE2CACHE_LATENCY_BPF_H
 
 #include "compat.bpf.h"
-#include "record.h"
+#include "shared.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -10,7 +10,7 @@
 #define PAGE2CACHE_TARGET_BPF_H
 
 #include "compat.bpf.h"
-#include "record.h"
+#include "shared.h"
 
 const volatile bool auto_files = false;
 const volatile bool filter_tree = false;   /* tasks in counted_tasks only */

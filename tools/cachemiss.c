@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
+#include "shared.h"
 #include "cachemiss.skel.h"
-#include "recorder.h"
-#include "report.h"
-#include "residency.h"
-#include "watcher.h"
+#include "list/list_writer.h"
+#include "report/report.h"
+#include "file/residency.h"
+#include "report/trace_run.h"
 
 #define DEFAULT_INTERVAL_US 1000000
 #define RECORD_POLL_US	    50000
 
 static struct hook hooks[] = {
-	WATCH_HOOKS,
+	COUNTERS_HOOKS,
 	HOOK_INSERT,
 };
 
@@ -27,10 +27,10 @@ static struct options {
 } opt;
 
 static struct cachemiss {
-	struct watcher w;
+	struct trace_run w;
 	struct cachemiss_bpf *skel;
 	struct ring_buffer *ring;
-	struct recorder recorder;
+	struct list_writer writer;
 	struct report report;
 } cm;
 
@@ -123,31 +123,31 @@ static const struct argp argp = {
 
 static enum status load(void)
 {
-	struct watch_config cfg;
+	struct counters_config cfg;
 	enum status status;
 
 	cm.skel = cachemiss_bpf__open();
 	if (!cm.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = watcher_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
+	status = trace_run_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
 	if (status)
 		return status;
-	WATCH_CONFIGURE(cm.skel, &cm.w.options, &cfg);
+	COUNTERS_CONFIGURE(cm.skel, &cm.w.options, &cfg);
 	cm.skel->rodata->record_pages = opt.list != NULL;
 	if (!opt.list) {
 		bpf_map__set_max_entries(cm.skel->maps.ring, 4096);
 		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
 	}
-	status = watcher_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
-			      &cfg);
+	status = trace_run_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
+				&cfg);
 	if (!status)
-		WATCH_BIND(&cm.w.watch, cm.skel);
+		COUNTERS_BIND(&cm.w.counters, cm.skel);
 	return status;
 }
 
 static int take_run(void *ctx, void *data, size_t size)
 {
-	recorder_add(&cm.recorder, data);
+	list_writer_add(&cm.writer, data);
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static enum status attach(void)
 			return fail_with(xasprintf("ring buffer: %s", strerror(errno)),
 					 STATUS_FAILED);
 	}
-	return watcher_attach(&cm.w, hooks, ARRAY_SIZE(hooks));
+	return trace_run_attach(&cm.w, hooks, ARRAY_SIZE(hooks));
 }
 
 /* The run. */
@@ -178,7 +178,7 @@ static void on_interval(void *ctx)
 
 static enum status run(void)
 {
-	const struct watch_options *w = &cm.w.options;
+	const struct counters_options *w = &cm.w.options;
 	struct session s = {
 		.interval_us = opt.interval_us,
 		.count = opt.count,
@@ -190,7 +190,7 @@ static enum status run(void)
 
 	if (!s.interval_us && w->auto_files && !w->pid && !w->cgroup_dir && !cm.w.run.command)
 		s.interval_us = DEFAULT_INTERVAL_US;
-	return watcher_run(&cm.w, &s);
+	return trace_run_wait(&cm.w, &s);
 }
 
 static enum status write_list(void)
@@ -202,7 +202,7 @@ static enum status write_list(void)
 
 	on_events(NULL);
 	unnamed = report_sections(&cm.report, &sections, &nr_slots);
-	err = recorder_write(&cm.recorder, sections, nr_slots);
+	err = list_writer_write(&cm.writer, sections, nr_slots);
 	report_sections_free(sections, nr_slots);
 	if (unnamed)
 		say("%zu file%s that missed the page cache could not be named and %s not in the list",
@@ -218,15 +218,16 @@ static enum status watch_main(void)
 	const struct command *command = cm.w.run.command ? &cm.w.command : NULL;
 	enum status status, ended;
 
-	status = watcher_check(&cm.w);
+	status = trace_run_check(&cm.w);
 	status = status ? status : load();
 	status = status ? status : attach();
 	if (status)
 		return status;
-	report_init(&cm.report, &cm.w.watch, cm.w.targets, cm.w.run.nr_files,
+	report_init(&cm.report, &cm.w.counters, cm.w.targets, cm.w.run.nr_files,
 		    cm.w.options.auto_files);
 	if (cm.w.out.json)
-		output_record(&cm.w.out, record_meta("cachemiss", hooks, ARRAY_SIZE(hooks)));
+		output_record(&cm.w.out,
+			      json_meta("cachemiss", hooks_json(hooks, ARRAY_SIZE(hooks))));
 	status = run();
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	hooks_detach(hooks, ARRAY_SIZE(hooks));
@@ -238,7 +239,7 @@ static enum status watch_main(void)
 	if (command)
 		output_new_line(&cm.w.out);
 	ended = report_files(&cm.report, &cm.w.out, command);
-	watch_complain(&cm.w.watch);
+	counters_complain(&cm.w.counters);
 	return status ? status : ended;
 }
 
@@ -253,19 +254,19 @@ int main(int argc, char **argv)
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
-	status = watcher_open(&cm.w);
+	status = trace_run_open(&cm.w);
 	if (!status && opt.list) {
-		err = recorder_open(&cm.recorder, opt.list);
+		err = list_writer_open(&cm.writer, opt.list);
 		if (err)
 			status = fail_with(xasprintf("%s: %s", opt.list, strerror(-err)),
 					   STATUS_BAD_INPUT);
 	}
 	if (!status)
 		status = opt.resident ? report_resident(cm.w.targets, cm.w.run.nr_files, &cm.w.out,
-							opt.list ? &cm.recorder : NULL)
+							opt.list ? &cm.writer : NULL)
 				      : watch_main();
-	recorder_free(&cm.recorder);
+	list_writer_free(&cm.writer);
 	ring_buffer__free(cm.ring);
 	cachemiss_bpf__destroy(cm.skel);
-	return watcher_close(&cm.w, status);
+	return trace_run_close(&cm.w, status);
 }

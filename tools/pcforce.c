@@ -7,11 +7,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "kfunc.h"
-#include "receipt.h"
-#include "session.h"
-#include "watcher.h"
+#include "force/check.h"
+#include "force/module_list.h"
+#include "force/receipt.h"
+#include "base/session.h"
+#include "report/trace_run.h"
 
 static struct options {
 	struct run_options run;
@@ -27,7 +27,7 @@ static struct options {
 static struct pcforce {
 	struct list list;
 	struct force force;
-	struct tracker tracker;
+	struct force_bpf bpf;
 	struct helper helper;
 	struct firing firing;
 	struct command command;
@@ -260,13 +260,13 @@ static enum status choose_engine(void)
 
 static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
 {
-	tracker_mark(&pf.tracker, file, index, nr);
+	force_bpf_mark(&pf.bpf, file, index, nr);
 }
 
 static void on_again(void *ctx)
 {
 	receipt_print(&pf.receipt);
-	tracker_reset(&pf.tracker);
+	force_bpf_reset(&pf.bpf);
 }
 
 static enum status prepare(void)
@@ -289,7 +289,7 @@ static enum status prepare(void)
 		.once = opt.once || opt.now,
 		.hold_ns = opt.hold_ms * 1000000,
 		.force = &pf.force,
-		.tracker = &pf.tracker,
+		.bpf = &pf.bpf,
 		.on_again = on_again,
 	};
 	pf.receipt = (struct receipt){ engine_names[opt.engine], &pf.firing, &pf.out };
@@ -298,8 +298,9 @@ static enum status prepare(void)
 
 static enum status watch(void)
 {
-	struct watch_options w = { .tree = opt.run.command != NULL, .nr_files = pf.list.nr_files };
-	struct tracker_options to = {
+	struct counters_options w = { .tree = opt.run.command != NULL,
+				      .nr_files = pf.list.nr_files };
+	struct force_bpf_options to = {
 		.watch = &w,
 		.fire_on_hits = pf.firing.trigger == TRIGGER_ACCESS,
 		.fire_on_opens = pf.firing.trigger == TRIGGER_OPEN && pf.helper.kfunc,
@@ -314,7 +315,7 @@ static enum status watch(void)
 
 	if (opt.run.command && command_find(&pf.command, opt.run.command, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
-	status = tracker_open(&pf.tracker, &pf.list, &to, &why);
+	status = force_bpf_open(&pf.bpf, &pf.list, &to, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
 
@@ -334,7 +335,7 @@ static enum status start(void)
 	if (opt.run.command)
 		err = command_fork(&pf.command);
 	if (!err && opt.run.command)
-		err = watch_command(&pf.tracker.watch);
+		err = counters_add_command(&pf.bpf.counters);
 	if (err)
 		return fail_with(xasprintf("%s: %s", opt.run.command[0], strerror(-err)),
 				 STATUS_FAILED);
@@ -342,9 +343,10 @@ static enum status start(void)
 		return fail_with(why, STATUS_UNSUPPORTED);
 	/* Who waits for this record finds the trigger armed. */
 	if (opt.run.json) {
-		struct json_object *meta = record_meta("pcforce", tracker_hooks, tracker_nr_hooks);
+		struct json_object *meta =
+			json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks));
 
-		record_text(meta, "engine", engine_names[opt.engine]);
+		json_text(meta, "engine", engine_names[opt.engine]);
 		output_record(&pf.out, meta);
 	}
 	if (!opt.run.command)
@@ -379,7 +381,7 @@ static enum status run(void)
 			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	}
 	firing_stop(&pf.firing);
-	tracker_detach(&pf.tracker);
+	force_bpf_detach(&pf.bpf);
 	if (status)
 		return status;
 	if (s.signal == SIGTERM)
@@ -388,7 +390,7 @@ static enum status run(void)
 		output_new_line(&pf.out);
 	receipts = receipt_print(&pf.receipt);
 	if (opt.run.json && opt.run.command)
-		output_record(&pf.out, record_command(&pf.command));
+		output_record(&pf.out, json_command(&pf.command));
 	if (!pf.firing.fired_ns && pf.list.nr_extents)
 		say("the trigger did not fire: none of the list's files was %s",
 		    pf.firing.trigger == TRIGGER_OPEN ? "opened" : "accessed");
@@ -432,7 +434,7 @@ int main(int argc, char **argv)
 		status = opt.check ? check_print(&pf.out) : force_main();
 	if (output_close(&pf.out) && !status)
 		status = STATUS_FAILED;
-	tracker_close(&pf.tracker);
+	force_bpf_close(&pf.bpf);
 	command_free(&pf.command);
 	helper_free(&pf.helper);
 	force_free(&pf.force);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
+#include "shared.h"
 #include "ratrace.skel.h"
-#include "decisions.h"
-#include "watcher.h"
+#include "report/decisions.h"
+#include "report/trace_run.h"
 
 #define EVENT_POLL_US 100000
 
@@ -30,7 +30,7 @@ static struct hook hooks[] = {
 /* clang-format on */
 
 static struct ratrace {
-	struct watcher w;
+	struct trace_run w;
 	struct ratrace_bpf *skel;
 	struct ring_buffer *ring;
 	struct decisions decisions;
@@ -89,22 +89,22 @@ static const struct argp argp = {
 
 static enum status load(void)
 {
-	struct watch_config cfg;
+	struct counters_config cfg;
 	enum status status;
 
 	rt.skel = ratrace_bpf__open();
 	if (!rt.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = watcher_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
+	status = trace_run_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
 	if (status)
 		return status;
-	WATCH_CONFIGURE(rt.skel, &rt.w.options, &cfg);
+	COUNTERS_CONFIGURE(rt.skel, &rt.w.options, &cfg);
 	rt.skel->rodata->tell_events = !rt.summary_only;
 	bpf_map__set_max_entries(rt.skel->maps.ra_counts, cfg.max_slots);
-	status = watcher_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
-			      &cfg);
+	status = trace_run_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
+				&cfg);
 	if (!status)
-		WATCH_BIND(&rt.w.watch, rt.skel);
+		COUNTERS_BIND(&rt.w.counters, rt.skel);
 	return status;
 }
 
@@ -119,7 +119,7 @@ static enum status attach(void)
 	rt.ring = ring_buffer__new(bpf_map__fd(rt.skel->maps.ring), take_event, NULL, NULL);
 	if (!rt.ring)
 		return fail_with(xasprintf("ring buffer: %s", strerror(errno)), STATUS_FAILED);
-	return watcher_attach(&rt.w, hooks, ARRAY_SIZE(hooks));
+	return trace_run_attach(&rt.w, hooks, ARRAY_SIZE(hooks));
 }
 
 static bool on_events(void *ctx)
@@ -152,7 +152,7 @@ static enum status run(void)
 	};
 
 	rt.decisions.start_ns = now_ns();
-	return watcher_run(&rt.w, &s);
+	return trace_run_wait(&rt.w, &s);
 }
 
 static enum status trace(void)
@@ -160,15 +160,16 @@ static enum status trace(void)
 	const struct command *command = rt.w.run.command ? &rt.w.command : NULL;
 	enum status status;
 
-	status = watcher_check(&rt.w);
+	status = trace_run_check(&rt.w);
 	status = status ? status : load();
 	status = status ? status : attach();
 	if (status)
 		return status;
-	decisions_init(&rt.decisions, &rt.w.watch, &rt.w.out, rt.w.targets, rt.w.run.nr_files,
+	decisions_init(&rt.decisions, &rt.w.counters, &rt.w.out, rt.w.targets, rt.w.run.nr_files,
 		       rt.w.options.auto_files);
 	if (rt.w.out.json)
-		output_record(&rt.w.out, record_meta("ratrace", hooks, ARRAY_SIZE(hooks)));
+		output_record(&rt.w.out,
+			      json_meta("ratrace", hooks_json(hooks, ARRAY_SIZE(hooks))));
 	status = run();
 	hooks_detach(hooks, ARRAY_SIZE(hooks));
 	if (status)
@@ -180,8 +181,8 @@ static enum status trace(void)
 		take_open();
 	decisions_summary(&rt.decisions);
 	if (rt.w.out.json && command)
-		output_record(&rt.w.out, record_command(command));
-	watch_complain(&rt.w.watch);
+		output_record(&rt.w.out, json_command(command));
+	counters_complain(&rt.w.counters);
 	return STATUS_DONE;
 }
 
@@ -195,11 +196,11 @@ int main(int argc, char **argv)
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
-	status = watcher_open(&rt.w);
+	status = trace_run_open(&rt.w);
 	if (!status)
 		status = trace();
 	decisions_free(&rt.decisions);
 	ring_buffer__free(rt.ring);
 	ratrace_bpf__destroy(rt.skel);
-	return watcher_close(&rt.w, status);
+	return trace_run_close(&rt.w, status);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "offsets.h"
+#include "list/offsets.h"
 
 struct trace {
 	char *text; /* of the result, to be compared */

@@ -20,8 +20,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "helper.h"
-#include "record.h"
+#include "force/engine_kernel.h"
+#include "shared.h"
 #include "helper.skel.h"
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Programs with the module's functions that the kernel has to take or to refuse. */
 #include "compat.bpf.h"
-#include "record.h"
+#include "shared.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

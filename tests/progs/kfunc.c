@@ -22,7 +22,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "record.h"
+#include "shared.h"
 #include "kfunc.skel.h"
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-#include "account.h"
+#include "hook/counters.h"
+#include "report/account.h"
 
 static struct file_counts random_counts(void)
 {
@@ -148,9 +149,9 @@ static void every_cpu_counts(void **state)
 		for (k = 0; k < NR_COUNTS; k++)
 			want.count[k] += cpu[i].count[k];
 	}
-	account_sum(cpu, 7, &sum);
+	file_counts_sum(cpu, 7, &sum);
 	assert_memory_equal(&sum, &want, sizeof(sum));
-	account_sum(cpu, 0, &sum);
+	file_counts_sum(cpu, 0, &sum);
 	for (k = 0; k < NR_COUNTS; k++)
 		assert_int_equal(sum.count[k], 0);
 }

@@ -2,7 +2,7 @@
 /* What ratrace says of a file in words: how readahead went, what was in vain, what helps. */
 #include "unit.h"
 
-#include "decisions.h"
+#include "report/decisions.h"
 
 static struct ra_counts counts(uint64_t sync, uint64_t plain, uint64_t async, uint64_t order,
 			       uint64_t force)

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#include "target.h"
+#include "file/target.h"
 
 static struct target target;
 static char *why;

@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "list.h"
+#include "list/list.h"
 
 #define DATA_PAGES 10
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The offsets format: what is read, what is refused and on which line, and the way back. */
 #include "unit.h"
-#include "offsets.h"
+#include "list/offsets.h"
 
 /* Longer lines are refused. A path of PATH_MAX bytes, all of them %XX, must fit. */
 #define LINE_LIMIT (16 << 10)

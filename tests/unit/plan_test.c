@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The reading plan: windows of the listed order, each bounded, sorted and merged. */
 #include "unit.h"
-#include "plan.h"
+#include "list/plan.h"
 
 #define ROOM 4096
 

@@ -4,19 +4,19 @@
 
 #include <json-c/json.h>
 
-#include "receipt.h"
+#include "force/receipt.h"
 
-static struct tracked watched(uint64_t used, uint64_t lookups, uint64_t late, uint64_t polluted,
-			      uint64_t misses)
+static struct force_usage watched(uint64_t used, uint64_t lookups, uint64_t late, uint64_t polluted,
+				  uint64_t misses)
 {
-	return (struct tracked){ .known = true,
-				 .late_known = true,
-				 .used = used,
-				 .lookups = lookups,
-				 .late = late,
-				 .polluted = polluted,
-				 .accesses = misses + 1,
-				 .misses = misses };
+	return (struct force_usage){ .known = true,
+				     .late_known = true,
+				     .used = used,
+				     .lookups = lookups,
+				     .late = late,
+				     .polluted = polluted,
+				     .accesses = misses + 1,
+				     .misses = misses };
 }
 
 static void is_ratio_or_unknown(double r)
@@ -30,7 +30,7 @@ static void ratios_are_0_to_1_whatever_was_counted(void **state)
 	int i, k;
 
 	for (i = 0; i < 100000; i++) {
-		struct tracked t;
+		struct force_usage t;
 
 		for (k = 0; k < 7; k++)
 			v[k] = unit_random() % 4 ? unit_random() >> (unit_random() % 64) : 0;
@@ -44,7 +44,7 @@ static void ratios_are_0_to_1_whatever_was_counted(void **state)
 
 static void accuracy_is_what_was_used_of_what_was_read(void **state)
 {
-	struct tracked t = watched(30, 0, 0, 0, 0);
+	struct force_usage t = watched(30, 0, 0, 0, 0);
 
 	assert_true(receipt_accuracy(&t, 40) == 0.75);
 	assert_true(receipt_accuracy(&t, 30) == 1);
@@ -54,7 +54,7 @@ static void accuracy_is_what_was_used_of_what_was_read(void **state)
 
 static void coverage_is_unknown_of_a_file_that_was_not_accessed(void **state)
 {
-	struct tracked t = watched(0, 0, 0, 0, 0);
+	struct force_usage t = watched(0, 0, 0, 0, 0);
 
 	t.accesses = 0;
 	assert_true(receipt_coverage(&t, true, 100) < 0);
@@ -62,7 +62,7 @@ static void coverage_is_unknown_of_a_file_that_was_not_accessed(void **state)
 
 static void coverage_is_the_part_of_recorded_misses_that_is_gone(void **state)
 {
-	struct tracked t = watched(0, 0, 0, 0, 25);
+	struct force_usage t = watched(0, 0, 0, 0, 25);
 
 	assert_true(receipt_coverage(&t, true, 100) == 0.75);
 	assert_true(receipt_coverage(&t, true, 25) == 0);
@@ -73,7 +73,7 @@ static void coverage_is_the_part_of_recorded_misses_that_is_gone(void **state)
 
 static void lateness_is_the_part_of_lookups_that_waited(void **state)
 {
-	struct tracked t = watched(0, 8, 2, 0, 0);
+	struct force_usage t = watched(0, 8, 2, 0, 0);
 
 	assert_true(receipt_lateness(&t) == 0.25);
 	t.late = 0;
@@ -82,7 +82,7 @@ static void lateness_is_the_part_of_lookups_that_waited(void **state)
 
 static void pollution_is_the_part_of_misses_that_forcing_caused(void **state)
 {
-	struct tracked t = watched(0, 0, 0, 3, 12);
+	struct force_usage t = watched(0, 0, 0, 3, 12);
 
 	assert_true(receipt_pollution(&t) == 0.25);
 	t.polluted = 0;
@@ -91,7 +91,7 @@ static void pollution_is_the_part_of_misses_that_forcing_caused(void **state)
 
 static void without_a_denominator_nothing_is_known(void **state)
 {
-	struct tracked t = watched(5, 0, 5, 5, 0);
+	struct force_usage t = watched(5, 0, 5, 5, 0);
 
 	assert_true(receipt_accuracy(&t, 0) < 0);
 	assert_true(receipt_coverage(&t, true, 0) < 0);
@@ -101,7 +101,7 @@ static void without_a_denominator_nothing_is_known(void **state)
 
 static void no_access_says_nothing_about_coverage(void **state)
 {
-	struct tracked t = watched(0, 0, 0, 0, 0);
+	struct force_usage t = watched(0, 0, 0, 0, 0);
 
 	t.accesses = 0;
 	assert_true(receipt_coverage(&t, true, 100) < 0);
@@ -111,7 +111,7 @@ static void no_access_says_nothing_about_coverage(void **state)
 
 static void what_was_not_watched_is_unknown(void **state)
 {
-	struct tracked t = watched(5, 6, 1, 1, 7);
+	struct force_usage t = watched(5, 6, 1, 1, 7);
 
 	assert_true(receipt_coverage(&t, false, 10) < 0);
 	t.late_known = false;
@@ -130,7 +130,7 @@ static struct fake {
 	struct force_counts counts;
 	struct bitmap absent;
 	struct force force;
-	struct tracker tracker;
+	struct force_bpf bpf;
 	struct firing firing;
 } fake;
 
@@ -144,7 +144,7 @@ static int make_fake(void **state)
 	fake.force.counts = &fake.counts;
 	fake.force.absent = &fake.absent;
 	fake.firing.force = &fake.force;
-	fake.firing.tracker = &fake.tracker;
+	fake.firing.bpf = &fake.bpf;
 	fake.firing.trigger = TRIGGER_NOW;
 	return 0;
 }

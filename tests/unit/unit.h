@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "base/util.h"
 
 /* Paths are relative to this folder: the tests run in it. */
 static char unit_dir[4096];

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* COMMAND: found first, started stopped, let go once everything is attached. */
+#ifndef PAGE2CACHE_COMMAND_H
+#define PAGE2CACHE_COMMAND_H
+
+#include <sys/types.h>
+
+#include "base/util.h"
+
+struct command {
+	char **argv;
+	char *path; /* argv[0] as found in PATH */
+	pid_t pid;  /* 0: not started */
+	int pidfd;
+	int go;	    /* a byte here lets it exec */
+	int failed; /* it writes errno here if exec fails */
+	uint64_t started_ns;
+	bool ended;
+	int wait_status;
+	uint64_t wall_us;
+};
+
+/*
+ * Remember what COMMAND is to inherit, before the tool changes it for itself:
+ * signal mask, SIGPIPE, the limit of open files.
+ */
+void command_inherit(void);
+
+/* Returns 0, or -errno when there is no such program; then *why says so. */
+int command_find(struct command *c, char **argv, char **why);
+
+/*
+ * Fork. The child waits, its code paged in, one system call away from exec, so
+ * that what it accesses once it is let go is COMMAND's own. Returns 0 or -errno.
+ */
+int command_fork(struct command *c);
+
+/* Let it exec. Returns 0, or -errno if it could not. */
+int command_go(struct command *c);
+
+/* Collect it if it has ended, without waiting; sets c->ended. */
+void command_poll(struct command *c);
+
+/* Give it a signal, or tell one that waits to go away unstarted. */
+void command_stop(struct command *c, int sig);
+
+void command_free(struct command *c);
+
+/* 128 + signal or the exit status, as a shell says it. */
+int command_exit_status(const struct command *c);
+
+#endif

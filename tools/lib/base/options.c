@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/options.h"
+
+enum {
+	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
+};
+
+static const struct argp_option run_option_table[] = {
+	{ "file", 'f', "FILE", 0, "This file (repeatable)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
+	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
+	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
+	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
+	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+bool after_dashes(const struct argp_state *state)
+{
+	return state->quoted && state->next > state->quoted;
+}
+
+static error_t parse_run(int key, char *arg, struct argp_state *state)
+{
+	struct run_options *opt = state->input;
+
+	switch (key) {
+	case 'f':
+		opt->files = xrealloc(opt->files, opt->nr_files + 1, sizeof(*opt->files));
+		opt->files[opt->nr_files++] = arg;
+		break;
+	case 'd':
+		if (parse_seconds(arg, &opt->duration_us))
+			argp_error(state, "-d takes seconds, not '%s'", arg);
+		break;
+	case 'j':
+		opt->json = true;
+		break;
+	case 'O':
+		opt->out = arg;
+		break;
+	case 'v':
+		verbose = true;
+		break;
+	case OPT_EXIT_COMMAND:
+		opt->exit_command = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (!after_dashes(state))
+			argp_error(state, "'%s' is one argument too many (COMMAND follows --)",
+				   arg);
+		opt->command = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_END:
+		if (state->quoted && !opt->command)
+			argp_error(state, "COMMAND is missing after --");
+		if (opt->exit_command && !opt->command)
+			argp_error(state, "--exit-command goes with COMMAND");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp run_argp = {
+	.options = run_option_table,
+	.parser = parse_run,
+};
+
+static const struct argp_option filter_option_table[] = {
+	{ "pid", 'p', "PID", 0, "Count this process only", 0 },
+	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
+	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static error_t parse_filter(int key, char *arg, struct argp_state *state)
+{
+	struct filter_options *opt = state->input;
+
+	switch (key) {
+	case 'p':
+		if (parse_u64(arg, &opt->pid) || !opt->pid || opt->pid > INT32_MAX)
+			argp_error(state, "-p takes a process number, not '%s'", arg);
+		break;
+	case 'c':
+		opt->cgroup_dir = arg;
+		break;
+	case 'a':
+		opt->everybody = true;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp filter_argp = {
+	.options = filter_option_table,
+	.parser = parse_filter,
+};
+
+void check_filters(const struct argp_state *state, const struct run_options *run,
+		   const struct filter_options *filter)
+{
+	if (run->command && filter->pid)
+		argp_error(state, "-p and COMMAND exclude each other");
+	if (filter->everybody && !run->command)
+		argp_error(state, "-a goes with COMMAND");
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Command line options that programs share, as argp parsers for their `children`. */
+#ifndef PAGE2CACHE_OPTIONS_H
+#define PAGE2CACHE_OPTIONS_H
+
+#include <argp.h>
+#include <sys/types.h>
+
+#include "base/util.h"
+
+/* Of every program: -f -d -j -O -v --exit-command, and COMMAND after --. */
+struct run_options {
+	const char **files;
+	size_t nr_files;
+	uint64_t duration_us; /* 0: no limit */
+	bool json;
+	const char *out; /* NULL: stdout */
+	bool exit_command;
+	char **command; /* NULL: none */
+};
+
+/* Of those that watch: -p -c -a. */
+struct filter_options {
+	uint64_t pid;		/* 0: any */
+	const char *cgroup_dir; /* NULL: any */
+	bool everybody;
+};
+
+/* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
+extern const struct argp run_argp;
+extern const struct argp filter_argp;
+
+/* Together: a usage error ends the program. */
+void check_filters(const struct argp_state *state, const struct run_options *run,
+		   const struct filter_options *filter);
+
+/* The argument being parsed is COMMAND's: it follows --. */
+bool after_dashes(const struct argp_state *state);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/output.h"
+
+int output_open(struct output *out, const char *path, bool json)
+{
+	out->path = path;
+	out->json = json;
+	out->failed = false;
+	out->f = path ? fopen(path, "we") : stdout;
+	return out->f ? 0 : -errno;
+}
+
+int output_close(struct output *out)
+{
+	bool failed = out->failed;
+
+	if (!out->f)
+		return 0;
+	failed |= fflush(out->f) || ferror(out->f);
+	if (out->path)
+		failed |= fclose(out->f) != 0;
+	out->f = NULL;
+	if (failed)
+		say("%s: not all data could be written", out->path ? out->path : "stdout");
+	return failed ? -EIO : 0;
+}
+
+void output_new_line(struct output *out)
+{
+	struct stat st;
+	char last, self[] = "/proc/self/fd/1";
+	off_t at;
+	int fd;
+
+	if (out->path)
+		return;
+	fflush(stdout);
+	/* In a file its last byte can be looked at. */
+	if (!fstat(1, &st) && S_ISREG(st.st_mode)) {
+		at = lseek(1, 0, SEEK_CUR);
+		if (fcntl(1, F_GETFL) & O_APPEND)
+			at = st.st_size;
+		fd = open(self, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && at > 0 && pread(fd, &last, 1, at - 1) == 1 && last == '\n')
+			at = 0;
+		if (fd >= 0)
+			close(fd);
+		if (at <= 0)
+			return;
+	}
+	fputc('\n', stdout);
+}
+
+void output_flush(struct output *out)
+{
+	if (fflush(out->f))
+		out->failed = true;
+}
+
+void output_record(struct output *out, struct json_object *record)
+{
+	fputs(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
+							     JSON_C_TO_STRING_NOSLASHESCAPE),
+	      out->f);
+	fputc('\n', out->f);
+	output_flush(out);
+	json_object_put(record);
+}
+
+struct json_object *json_new(const char *kind)
+{
+	struct json_object *r = json_object_new_object();
+
+	json_object_object_add(r, "record", json_object_new_string(kind));
+	return r;
+}
+
+void json_u64(struct json_object *r, const char *key, uint64_t v)
+{
+	json_object_object_add(r, key, json_object_new_uint64(v));
+}
+
+void json_u64_if(struct json_object *r, const char *key, bool known, uint64_t v)
+{
+	json_object_object_add(r, key, known ? json_object_new_uint64(v) : NULL);
+}
+
+static struct json_object *decimal(double v, const char *fmt)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), fmt, v);
+	return json_object_new_double_s(v, text);
+}
+
+void json_ratio(struct json_object *r, const char *key, double v)
+{
+	json_object_object_add(r, key, v < 0 ? NULL : decimal(v, "%.6f"));
+}
+
+void json_us(struct json_object *r, const char *key, bool known, double us)
+{
+	json_object_object_add(r, key, known ? decimal(us, "%.1f") : NULL);
+}
+
+void json_text(struct json_object *r, const char *key, const char *s)
+{
+	char *text, *to;
+	int len;
+
+	if (!s) {
+		json_object_object_add(r, key, NULL);
+		return;
+	}
+	text = to = xcalloc(3, strlen(s) + 1);
+	while (*s) {
+		len = utf8_len(s);
+		if (len) {
+			memcpy(to, s, len);
+			to += len;
+			s += len;
+		} else {
+			to += sprintf(to, "%%%02X", (unsigned char)*s++);
+		}
+	}
+	json_object_object_add(r, key, json_object_new_string(text));
+	free(text);
+}
+
+struct json_object *json_meta(const char *tool, struct json_object *hooks)
+{
+	struct json_object *r = json_new("meta");
+	struct utsname u;
+
+	uname(&u);
+	json_text(r, "tool", tool);
+	json_text(r, "version", VERSION);
+	json_u64(r, "schema", OUTPUT_SCHEMA);
+	json_text(r, "kernel", u.release);
+	json_u64(r, "page_size", page_size());
+	json_object_object_add(r, "hooks", hooks);
+	return r;
+}
+
+struct json_object *json_command(const struct command *c)
+{
+	struct json_object *r = json_new("command");
+	bool signaled = c->ended && WIFSIGNALED(c->wait_status);
+
+	json_u64_if(r, "status", c->ended && !signaled, WEXITSTATUS(c->wait_status));
+	json_u64_if(r, "signal", signaled, signaled ? WTERMSIG(c->wait_status) : 0);
+	json_u64_if(r, "wall_us", c->ended, c->wall_us);
+	return r;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Data on stdout or in a file: JSON lines or tables, flushed as it comes. */
+#ifndef PAGE2CACHE_OUTPUT_H
+#define PAGE2CACHE_OUTPUT_H
+
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "base/command.h"
+
+#define OUTPUT_SCHEMA 1
+
+struct output {
+	FILE *f;
+	const char *path; /* of -O, NULL: stdout */
+	bool json;
+	bool failed; /* something could not be written */
+};
+
+/* Returns 0 or -errno. */
+int output_open(struct output *out, const char *path, bool json);
+/* Returns 0, or -EIO when data was lost. */
+int output_close(struct output *out);
+
+/* COMMAND wrote to the same place and may have left a line open. */
+void output_new_line(struct output *out);
+
+/* One object a line, flushed; takes the object. */
+void output_record(struct output *out, struct json_object *record);
+/* Flush what was printed to out->f. */
+void output_flush(struct output *out);
+
+struct json_object *json_new(const char *kind);
+void json_u64(struct json_object *r, const char *key, uint64_t v);
+/* null unless known */
+void json_u64_if(struct json_object *r, const char *key, bool known, uint64_t v);
+/* null if v is negative; three decimals more than needed are cut */
+void json_ratio(struct json_object *r, const char *key, double v);
+void json_us(struct json_object *r, const char *key, bool known, double us);
+/* null if s is NULL; bytes that are not UTF-8 become %XX */
+void json_text(struct json_object *r, const char *key, const char *s);
+
+/* The first record: what made this data. Takes HOOKS: event -> the hook that serves it. */
+struct json_object *json_meta(const char *tool, struct json_object *hooks);
+struct json_object *json_command(const struct command *c);
+
+#endif

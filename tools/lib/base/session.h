@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A run: it ends with COMMAND, after a time, after a count, or by a signal. */
+#ifndef PAGE2CACHE_SESSION_H
+#define PAGE2CACHE_SESSION_H
+
+#include "base/command.h"
+
+struct session {
+	uint64_t duration_us;	      /* 0: no limit */
+	uint64_t interval_us;	      /* 0: none */
+	uint64_t count;		      /* of intervals, 0: no limit */
+	struct command *command;      /* NULL: none */
+	int event_fd;		      /* polled for input, -1: none */
+	uint64_t poll_us;	      /* on_events at least this often, 0: not */
+	bool (*on_events)(void *ctx); /* false ends the run */
+	void (*on_interval)(void *ctx);
+	void *ctx;
+	int signal; /* that ended it, 0: none */
+};
+
+/* Hold SIGINT and SIGTERM back for the session. Before any thread is made. */
+void session_block_signals(void);
+/* Has one come meanwhile? */
+bool session_interrupted(struct session *s);
+/* Returns 0 or -errno. */
+int session_run(struct session *s);
+
+#endif

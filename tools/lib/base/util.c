@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+const char *program_name = "page2cache";
+bool verbose;
+
+static void vsay(const char *fmt, va_list ap)
+{
+	unsigned char *c;
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
+	fflush(stdout);
+	fprintf(stderr, "%s: ", program_name);
+	/* Names are somebody's bytes: they start no line and move no cursor. */
+	for (c = (unsigned char *)text; *c; c++)
+		fprintf(stderr, *c < ' ' || *c == 0x7f ? "%%%02X" : "%c", *c);
+	fputc('\n', stderr);
+	free(text);
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsay(fmt, ap);
+	va_end(ap);
+}
+
+void say_verbose(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!verbose)
+		return;
+	va_start(ap, fmt);
+	vsay(fmt, ap);
+	va_end(ap);
+}
+
+static void *need(void *p)
+{
+	if (!p) {
+		say("out of memory");
+		exit(STATUS_FAILED);
+	}
+	return p;
+}
+
+enum status fail_with(char *why, enum status status)
+{
+	say("%s", why);
+	free(why);
+	return status;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	return need(calloc(n ? n : 1, size));
+}
+
+void *xrealloc(void *p, size_t n, size_t size)
+{
+	return need(reallocarray(p, n ? n : 1, size));
+}
+
+char *xstrdup(const char *s)
+{
+	return need(strdup(s));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	return need(n < 0 ? NULL : s);
+}
+
+int parse_u64(const char *s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return -EINVAL;
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return -ERANGE;
+	}
+	*out = v;
+	return 0;
+}
+
+int parse_size(const char *s, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	char digits[32];
+	size_t len = strlen(s);
+	unsigned int shift = 0;
+	const char *unit;
+	uint64_t v;
+	int err;
+
+	if (!len || len >= sizeof(digits))
+		return -EINVAL;
+	unit = strchr(units, s[len - 1]);
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		len--;
+	}
+	memcpy(digits, s, len);
+	digits[len] = 0;
+	err = parse_u64(digits, &v);
+	if (err)
+		return err;
+	if (v > UINT64_MAX >> shift)
+		return -ERANGE;
+	*out = v << shift;
+	return 0;
+}
+
+int parse_seconds(const char *s, uint64_t *us)
+{
+	char *end;
+	double v;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtod(s, &end);
+	if (*end || errno || !isfinite(v) || strchr(s, 'x') || strchr(s, 'X'))
+		return -EINVAL;
+	if (v < 1e-3 || v > 365.0 * 86400)
+		return -ERANGE;
+	*us = v * 1e6;
+	return 0;
+}
+
+int utf8_len(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	int len, i;
+
+	if (*s < 0x80)
+		return 1;
+	if (*s < 0xc2 || *s >= 0xf5)
+		return 0;
+	len = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
+	for (i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+uint64_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}

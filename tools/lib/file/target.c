@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "identify.skel.h"
+#include "file/target.h"
+
+/* Mappings made at once: below the default of vm.max_map_count. */
+#define RESOLVE_BATCH 4096
+
+static const struct {
+	long magic;
+	const char *name;
+	const char *why;
+} uncached[] = {
+	{ TMPFS_MAGIC, "tmpfs", "its pages are the file itself and cannot be missed" },
+	{ RAMFS_MAGIC, "ramfs", "its pages are the file itself and cannot be missed" },
+	{ HUGETLBFS_MAGIC, "hugetlbfs", "its pages are the file itself and cannot be missed" },
+	{ PROC_SUPER_MAGIC, "procfs", "its files are made as they are read" },
+	{ SYSFS_MAGIC, "sysfs", "its files are made as they are read" },
+	{ CGROUP_SUPER_MAGIC, "cgroup", "its files are made as they are read" },
+	{ CGROUP2_SUPER_MAGIC, "cgroup2", "its files are made as they are read" },
+	{ DEBUGFS_MAGIC, "debugfs", "its files are made as they are read" },
+	{ TRACEFS_MAGIC, "tracefs", "its files are made as they are read" },
+	{ SECURITYFS_MAGIC, "securityfs", "its files are made as they are read" },
+};
+
+static const char *kind_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFBLK:
+	case S_IFCHR:
+		return "a device";
+	case S_IFIFO:
+		return "a FIFO";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "something else";
+	}
+}
+
+int identity_of(int fd, struct identity *id)
+{
+	struct statfs fs;
+	struct stat st;
+	long gen = 0;
+
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		return -errno;
+	/* The kernel copies an int out, whatever the ioctl's number says. */
+	if (ioctl(fd, FS_IOC_GETVERSION, &gen))
+		gen = 0;
+	memset(id, 0, sizeof(*id));
+	memcpy(&id->fsid, &fs.f_fsid, sizeof(id->fsid));
+	id->ino = st.st_ino;
+	id->gen = gen;
+	id->size = st.st_size;
+	id->mtime_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+	return 0;
+}
+
+enum target_error target_open(struct target *t, const char *path, char **why)
+{
+	struct statfs fs;
+	struct stat st;
+	char proc[64];
+	size_t i;
+	int at;
+
+	memset(t, 0, sizeof(*t));
+	t->fd = -1;
+	/* Look first: opening a device or a FIFO has effects of its own. */
+	at = open(path, O_PATH | O_CLOEXEC);
+	if (at < 0 || fstat(at, &st) || fstatfs(at, &fs)) {
+		*why = xasprintf("%s: %s", path, strerror(errno));
+		if (at >= 0)
+			close(at);
+		return TARGET_GONE;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		*why = xasprintf("%s: is %s, not a regular file", path, kind_of(st.st_mode));
+		close(at);
+		return TARGET_UNCACHED;
+	}
+	for (i = 0; i < ARRAY_SIZE(uncached); i++) {
+		if (fs.f_type != uncached[i].magic)
+			continue;
+		*why = xasprintf("%s: is on %s: %s", path, uncached[i].name, uncached[i].why);
+		close(at);
+		return TARGET_UNCACHED;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", at);
+	t->fd = open(proc, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (t->fd < 0 || identity_of(t->fd, &t->id)) {
+		*why = xasprintf("%s: %s", path, strerror(errno));
+		close(at);
+		target_close(t);
+		return TARGET_GONE;
+	}
+	close(at);
+	t->path = xstrdup(path);
+	return TARGET_OK;
+}
+
+void target_close(struct target *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	free(t->path);
+	t->path = NULL;
+}
+
+/* Read the iterator: one struct vma_record a file mapping of this process. */
+static int read_mappings(struct bpf_link *link, struct target **targets, void **maps, size_t n,
+			 char **why)
+{
+	struct vma_record r[64];
+	size_t i, found = 0, have = 0;
+	uint64_t last = 0;
+	ssize_t got = 0;
+	int err, fd = bpf_iter_create(bpf_link__fd(link));
+
+	if (fd < 0)
+		return -errno;
+	/*
+	 * To the last one that is wanted, not to the end: when its output fills a
+	 * buffer, Linux 6.18 shows the last mappings of a single task for ever.
+	 */
+	while (found < n && (got = read(fd, (char *)r + have, sizeof(r) - have)) > 0) {
+		size_t records = (have + got) / sizeof(r[0]);
+		size_t k;
+
+		for (k = 0; k < records; k++) {
+			if (r[k].start <= last)
+				goto out;
+			last = r[k].start;
+			for (i = 0; i < n && (uint64_t)(uintptr_t)maps[i] != r[k].start; i++)
+				;
+			if (i == n)
+				continue;
+			if (r[k].uncached) {
+				*why = xasprintf(
+					"%s: %s", targets[i]->path,
+					r[k].uncached == 2
+						? "is on DAX and bypasses the page cache"
+						: "its file system has no page cache to fill");
+				close(fd);
+				return -EOPNOTSUPP;
+			}
+			targets[i]->key = r[k].key;
+			found++;
+		}
+		have = (have + got) % sizeof(r[0]);
+		memmove(r, &r[records], have);
+	}
+out:
+	err = got < 0 ? -errno : found == n ? 0 : -ENOENT;
+	close(fd);
+	return err;
+}
+
+static int resolve_batch(struct bpf_link *link, struct target **targets, size_t n, char **why)
+{
+	void **maps = xcalloc(n, sizeof(*maps));
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		maps[i] = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, targets[i]->fd, 0);
+		if (maps[i] == MAP_FAILED) {
+			*why = xasprintf("%s: cannot be mapped: %s", targets[i]->path,
+					 strerror(errno));
+			err = -EOPNOTSUPP;
+		}
+	}
+	if (!err)
+		err = read_mappings(link, targets, maps, n, why);
+	for (i = 0; i < n && maps[i] && maps[i] != MAP_FAILED; i++)
+		munmap(maps[i], page_size());
+	free(maps);
+	return err;
+}
+
+/* The process's number in the first PID namespace, where BPF looks for it. */
+static int init_ns_pid(uint32_t *pid)
+{
+	char line[256], *last = NULL, *word;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	*pid = getpid();
+	if (!f)
+		return -errno;
+	/* NSpid lists the namespaces from /proc's own inwards: the first counts. */
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		word = strtok_r(line + 6, " \t\n", &last);
+		if (word)
+			*pid = strtoul(word, NULL, 10);
+		break;
+	}
+	fclose(f);
+	return 0;
+}
+
+int targets_resolve(struct target **targets, size_t n, char **why)
+{
+	union bpf_iter_link_info info = { .task.tid = getpid() };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct identify_bpf *skel;
+	struct bpf_link *link = NULL;
+	uint32_t pid;
+	size_t i;
+	int err;
+
+	*why = NULL;
+	if (!n)
+		return 0;
+	skel = identify_bpf__open();
+	if (!skel)
+		return -errno;
+	err = init_ns_pid(&pid);
+	if (err)
+		goto out;
+	skel->rodata->self_tgid = pid;
+	err = identify_bpf__load(skel);
+	if (err)
+		goto out;
+	/* Since 6.1 the kernel can be told whose mappings; before, it shows all. */
+	link = bpf_program__attach_iter(skel->progs.identify, &opts);
+	if (!link)
+		link = bpf_program__attach_iter(skel->progs.identify, NULL);
+	if (!link) {
+		err = -errno;
+		goto out;
+	}
+	for (i = 0; i < n && !err; i += RESOLVE_BATCH)
+		err = resolve_batch(link, targets + i,
+				    n - i < RESOLVE_BATCH ? n - i : RESOLVE_BATCH, why);
+out:
+	if (err && !*why)
+		*why = xasprintf(
+			"which inode the page cache has for a file: BPF does not answer: %s",
+			strerror(-err));
+	bpf_link__destroy(link);
+	identify_bpf__destroy(skel);
+	return err;
+}

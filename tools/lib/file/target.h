@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A file that is watched or forced: what it is to user space (struct identity,
+ * which a list records) and to the page cache (struct file_key).
+ */
+#ifndef PAGE2CACHE_TARGET_H
+#define PAGE2CACHE_TARGET_H
+
+#include "shared.h"
+#include "base/util.h"
+
+struct identity {
+	uint64_t fsid; /* of statfs(2): survives a reboot, unlike a device number */
+	uint64_t ino;
+	uint32_t gen;  /* FS_IOC_GETVERSION, 0 where the file system has none */
+	uint64_t size; /* bytes */
+	int64_t mtime_ns;
+};
+
+struct target {
+	char *path;
+	int fd;
+	struct identity id;
+	struct file_key key;
+	uint32_t slot;
+};
+
+enum target_error {
+	TARGET_OK,
+	TARGET_GONE,	 /* no such file, or it cannot be opened */
+	TARGET_UNCACHED, /* not a regular file, or one without a page cache */
+};
+
+/*
+ * Open PATH for reading without blocking and only if it is a regular file of a
+ * file system that has a page cache. On error *why (to be freed) says what is
+ * wrong, path included.
+ */
+enum target_error target_open(struct target *t, const char *path, char **why);
+void target_close(struct target *t);
+
+/* What fd is now; returns 0 or -errno. */
+int identity_of(int fd, struct identity *id);
+
+/*
+ * Find the key of each target. Returns 0, or -errno with *why set:
+ * -EOPNOTSUPP when one of them does not go through the page cache,
+ * else why BPF did not answer.
+ */
+int targets_resolve(struct target **targets, size_t n, char **why);
+
+#endif

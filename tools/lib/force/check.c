@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "force/check.h"
+#include "force/engine_kernel.h"
+#include "force/module_list.h"
+#include "shared.h"
+#include "pcforce.skel.h"
+#include "ratrace.skel.h"
+#include "base/table.h"
+#include "force/force_bpf.h"
+
+const char *const engine_names[NR_ENGINES] = { "helper", "kfunc", "user" };
+
+bool engine_available(enum engine e, char **why)
+{
+	switch (e) {
+	case ENGINE_HELPER:
+		*why = helper_refused();
+		return !*why;
+	case ENGINE_KFUNC:
+		*why = kfunc_refused();
+		return !*why;
+	default:
+		return true;
+	}
+}
+
+/*
+ * Do the programs load and attach here? Tries every hook there is. Returns
+ * STATUS_DONE if they do, else STATUS_UNSUPPORTED or STATUS_BAD_INPUT, with *why.
+ */
+static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n, char **why)
+{
+	enum status status = hooks_plan(hooks, n, obj, why);
+	int err;
+
+	if (!status) {
+		/* The engine's own program is tried by itself. */
+		if (hooks == force_hooks)
+			force_bpf_drop_engine();
+		hooks_select(hooks, n, obj);
+		err = bpf_object__load(obj);
+		if (err)
+			*why = hooks_load_error(err);
+		else
+			err = hooks_attach(hooks, n, obj, why);
+		status = err ? STATUS_UNSUPPORTED : STATUS_DONE;
+	}
+	hooks_detach(hooks, n);
+	hooks_try_all(hooks, n, obj);
+	return status;
+}
+
+/* Those of the trigger, and of following what is forced. */
+static enum status trigger_attaches(char **why)
+{
+	struct pcforce_bpf *skel = pcforce_bpf__open();
+	enum status status = STATUS_UNSUPPORTED;
+
+	if (skel)
+		kfunc_leave_out(skel);
+	if (skel)
+		status = attaches(skel->obj, force_hooks, nr_force_hooks, why);
+	else
+		*why = hooks_load_error(-errno);
+	pcforce_bpf__destroy(skel);
+	return status;
+}
+
+/* What the other programs need beyond these. */
+static struct hook other_hooks[] = { READAHEAD_HOOKS };
+
+static enum status others_attach(char **why)
+{
+	struct ratrace_bpf *skel = ratrace_bpf__open();
+	enum status status = STATUS_UNSUPPORTED;
+
+	if (skel)
+		status = attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), why);
+	else
+		*why = hooks_load_error(-errno);
+	ratrace_bpf__destroy(skel);
+	return status;
+}
+
+static void engine_line(struct output *out, struct libscols_table *t, enum engine e, bool available,
+			const char *reason)
+{
+	struct json_object *o;
+
+	if (!out->json) {
+		char *cells[] = { cell_text("engine"), cell_text(engine_names[e]), cell_text("-"),
+				  cell_text(available ? "yes" : "no"),
+				  cell_text(reason ? reason : "") };
+
+		table_row(t, cells, ARRAY_SIZE(cells));
+		return;
+	}
+	o = json_new("check");
+	json_text(o, "engine", engine_names[e]);
+	json_object_object_add(o, "available", json_object_new_boolean(available));
+	json_text(o, "reason", reason);
+	output_record(out, o);
+}
+
+static const char *candidate_reason(const struct hook *h, const struct candidate *c)
+{
+	if (c->reason || c == h->chosen)
+		return c->reason;
+	return h->chosen ? "not needed: there is a better one" : "only some engines need it";
+}
+
+/* What serves it; where this run did not need the event, what would. NULL: nothing does. */
+static const struct candidate *serves(const struct hook *h)
+{
+	size_t k;
+
+	if (h->chosen)
+		return h->chosen;
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++)
+		if (!h->candidates[k].reason)
+			return &h->candidates[k];
+	return NULL;
+}
+
+/* A record an event, with all of its hooks. */
+static void event_record(struct output *out, const struct hook *h, const char *why)
+{
+	struct json_object *o = json_new("check"), *all = json_object_new_array(), *one;
+	const struct candidate *c;
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+		c = &h->candidates[k];
+		one = json_object_new_object();
+		json_text(one, "hook", c->hook);
+		json_object_object_add(one, "available", json_object_new_boolean(!c->reason));
+		json_text(one, "reason", candidate_reason(h, c));
+		json_object_array_add(all, one);
+	}
+	json_text(o, "event", h->event);
+	json_text(o, "hook", serves(h) ? serves(h)->hook : NULL);
+	json_object_object_add(o, "available", json_object_new_boolean(!why));
+	json_text(o, "reason", why);
+	json_object_object_add(o, "candidates", all);
+	output_record(out, o);
+}
+
+/* A line for each of its hooks, the one in use first. */
+static void event_lines(struct libscols_table *t, const struct hook *h)
+{
+	const struct candidate *c;
+	const char *reason;
+	size_t i, k;
+
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+			c = &h->candidates[k];
+			if ((c == h->chosen) == (i > 0))
+				continue;
+			reason = candidate_reason(h, c);
+			char *cells[] = { cell_text("event"), cell_text(h->event),
+					  cell_text(c->hook), cell_text(c->reason ? "no" : "yes"),
+					  cell_text(reason ? reason : "") };
+
+			table_row(t, cells, ARRAY_SIZE(cells));
+		}
+	}
+}
+
+static void events_print(struct output *out, struct libscols_table *t, const struct hook *hooks,
+			 size_t n, bool loads, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (t)
+			event_lines(t, &hooks[i]);
+		else if (serves(&hooks[i]))
+			event_record(out, &hooks[i], loads ? NULL : why);
+		else
+			event_record(out, &hooks[i], "this kernel has none of its hooks");
+	}
+}
+
+enum status check_print(struct output *out)
+{
+	static const char *const columns[] = { "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
+	struct libscols_table *t = NULL;
+	char *why = NULL, *others_why = NULL, *engine_why;
+	enum status trigger, others;
+	bool available;
+	size_t i;
+
+	trigger = trigger_attaches(&why);
+	if (trigger == STATUS_BAD_INPUT) {
+		say("%s", why);
+		free(why);
+		return trigger;
+	}
+	others = others_attach(&others_why);
+	if (out->json)
+		output_record(out, json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks)));
+	else
+		t = table_new(columns, ARRAY_SIZE(columns), out->f);
+	for (i = 0; i < NR_ENGINES; i++) {
+		engine_why = NULL;
+		available = engine_available(i, &engine_why);
+		if (i == ENGINE_USER && trigger)
+			engine_why = xasprintf("only with --now: %s", why);
+		engine_line(out, t, i, available, engine_why);
+		free(engine_why);
+	}
+	events_print(out, t, force_hooks, nr_force_hooks, !trigger, why);
+	events_print(out, t, other_hooks, ARRAY_SIZE(other_hooks), !others, others_why);
+	if (t) {
+		table_print(t);
+		output_flush(out);
+	}
+	free(why);
+	free(others_why);
+	return STATUS_DONE;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "force/firing.h"
+#include "shared.h"
+
+/*
+ * The triggering reader's own page goes first: some schedulers would have it
+ * wait for a whole sweep of forced ones (40 ms measured with mq-deadline). A
+ * page that takes longer than this comes from a disk that is busy anyway.
+ */
+#define FIRST_DATA_NS 2000000
+
+/* Opens that are held at once; further ones are let go. */
+#define MAX_HELD 256
+
+const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
+
+int firing_event(void *ctx, void *data, size_t size)
+{
+	const struct force_record *r = data;
+	struct firing *f = ctx;
+
+	if (r->event == FORCE_FIRED) {
+		f->requested_ns = r->ts_ns;
+		f->last_first_data_ns = 0;
+	} else if (r->event == FORCE_FIRST_DATA) {
+		f->last_first_data_ns = r->ts_ns;
+		/* Of the firing under way, unless another is asked for by now. */
+		if (!f->requested_ns && !f->first_ns)
+			f->first_ns = r->ts_ns;
+	}
+	return 0;
+}
+
+static void wake(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		say_verbose("eventfd: %s", strerror(errno));
+}
+
+static void drain(int fd)
+{
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		say_verbose("eventfd: %s", strerror(errno));
+}
+
+/* Waiting needs priority, so that a busy machine does not delay it by a tick. */
+static void set_priority(bool high)
+{
+	struct sched_param p = { .sched_priority = high ? 1 : 0 };
+
+	/* Not permitted: a later start, nothing worse. */
+	pthread_setschedparam(pthread_self(), high ? SCHED_FIFO : SCHED_OTHER, &p);
+}
+
+static void await_first_data(struct firing *f)
+{
+	uint64_t end = f->fired_ns + FIRST_DATA_NS, now;
+	struct pollfd p = { .events = POLLIN };
+	struct timespec left = { 0 };
+
+	if (!f->bpf->ring || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN ||
+	    f->bpf->helper)
+		return;
+	p.fd = ring_buffer__epoll_fd(f->bpf->ring);
+	while (!f->first_ns && (now = now_ns()) < end) {
+		left.tv_nsec = end - now;
+		if (ppoll(&p, 1, &left, NULL) > 0)
+			ring_buffer__consume(f->bpf->ring);
+	}
+}
+
+/* Engine `kfunc` has a program see opens, in the task that opens. */
+static bool sees_opens(const struct firing *f)
+{
+	return f->bpf->helper && f->bpf->helper->kfunc;
+}
+
+static void force_now(struct firing *f, uint64_t requested_ns)
+{
+	uint64_t start = now_ns();
+	bool again = f->fired_ns;
+
+	/* Armed again and all still in place: that makes no new receipt. */
+	if (again && !force_needed(f->force)) {
+		f->scan_ended_ns = now_ns();
+		f->scan_took_ns = f->scan_ended_ns - start;
+		return;
+	}
+	if (again && f->on_again)
+		f->on_again(f->ctx);
+	f->done_ns = 0;
+	f->fired_ns = requested_ns;
+	f->first_ns = f->last_first_data_ns;
+	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW) {
+		f->first_ns = 0;
+		force_bpf_await_first(f->bpf);
+	}
+	if (f->bpf->ring)
+		ring_buffer__consume(f->bpf->ring);
+	await_first_data(f);
+	force_bpf_forcing(f->bpf, true);
+	force_run(f->force);
+	force_bpf_forcing(f->bpf, false);
+	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
+	f->scan_took_ns = 0;
+	/* The next open fires in the task itself: too late for who hears of it from fanotify. */
+	if (f->trigger == TRIGGER_OPEN && sees_opens(f))
+		force_bpf_arm(f->bpf);
+}
+
+void firing_now(struct firing *f)
+{
+	force_now(f, now_ns());
+}
+
+/* It is a moment behind fanotify at most, and does not see the opens of an overlay. */
+static bool opens_are_ours(const struct firing *f)
+{
+	const struct timespec moment = { .tv_nsec = 2000000 };
+
+	if (!sees_opens(f))
+		return true;
+	if (force_bpf_armed(f->bpf))
+		nanosleep(&moment, NULL);
+	return force_bpf_armed(f->bpf);
+}
+
+/* Opens since: one that counts fires, or arms for its first access. */
+static void take_opens(struct firing *f)
+{
+	uint64_t now = now_ns();
+	bool counts = false;
+	pid_t pid;
+
+	while (opens_next(f->opens_fd, &pid, NULL))
+		counts |= force_bpf_counts_pid(f->bpf, pid);
+	if (!counts || (f->once && f->fired_ns))
+		return;
+	/*
+	 * A firing that finds all in place has looked at every page. Not more than
+	 * half of the time is spent so, however often a file is opened.
+	 */
+	if (now - f->scan_ended_ns < f->scan_took_ns)
+		return;
+	if (f->trigger == TRIGGER_OPEN && opens_are_ours(f)) {
+		force_bpf_renew(f->bpf);
+		f->requested_ns = now;
+	} else if (f->fired_ns) {
+		force_bpf_arm(f->bpf);
+	}
+}
+
+static void *fire_loop(void *ctx)
+{
+	struct firing *f = ctx;
+	struct pollfd p[3] = {
+		{ .fd = f->wake_fd, .events = POLLIN },
+		{ .fd = f->opens_fd, .events = POLLIN },
+		{ .fd = f->bpf->ring ? ring_buffer__epoll_fd(f->bpf->ring) : -1, .events = POLLIN },
+	};
+	/* Not if the kernel forces: then the reader needs the processor more than we do. */
+	bool urgent = !f->bpf->helper;
+	uint64_t asked;
+
+	set_priority(urgent);
+	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
+		asked = __atomic_exchange_n(&f->requested_ns, 0, __ATOMIC_SEQ_CST);
+		if (asked && !(f->once && f->fired_ns)) {
+			set_priority(false);
+			force_now(f, asked);
+			set_priority(urgent);
+			if (f->once)
+				wake(f->done_fd);
+		}
+		if (poll(p, 3, f->requested_ns ? 0 : -1) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents)
+			drain(f->wake_fd);
+		if (p[1].revents)
+			take_opens(f);
+		if (p[2].revents)
+			ring_buffer__consume(f->bpf->ring);
+	}
+	return NULL;
+}
+
+/* --hold: who opens a file of the list waits until it is forced, or for so long. */
+
+struct held {
+	int event;
+	uint64_t until_ns;
+};
+
+static void let_go(struct firing *f, struct held *held, size_t *n, bool all)
+{
+	uint64_t now = now_ns();
+	size_t i = 0;
+
+	all |= f->done_ns && f->done_ns >= f->fired_ns;
+	while (i < *n) {
+		if (!all && now < held[i].until_ns) {
+			i++;
+			continue;
+		}
+		opens_allow(f->hold_fd, held[i].event);
+		held[i] = held[--*n];
+	}
+}
+
+static void *hold_loop(void *ctx)
+{
+	struct pollfd p;
+	struct firing *f = ctx;
+	struct held held[MAX_HELD];
+	size_t n = 0;
+	bool fired = false;
+	pid_t pid;
+	int event;
+
+	p = (struct pollfd){ .fd = f->hold_fd, .events = POLLIN };
+	while (!__atomic_load_n(&f->stop_holding, __ATOMIC_SEQ_CST)) {
+		/* A millisecond of delay at the end is nothing to a held open. */
+		if (poll(&p, 1, n ? 1 : 100) < 0 && errno != EINTR)
+			break;
+		while (opens_next(f->hold_fd, &pid, &event)) {
+			if (n == MAX_HELD || !force_bpf_counts_pid(f->bpf, pid) ||
+			    (fired && f->done_ns)) {
+				opens_allow(f->hold_fd, event);
+				continue;
+			}
+			held[n++] = (struct held){ event, now_ns() + f->hold_ns };
+			if (!fired) {
+				__atomic_store_n(&f->requested_ns, now_ns(), __ATOMIC_SEQ_CST);
+				wake(f->wake_fd);
+				fired = true;
+			}
+		}
+		let_go(f, held, &n, false);
+	}
+	let_go(f, held, &n, true);
+	return NULL;
+}
+
+static int start_thread(pthread_t *thread, void *(*run)(void *), struct firing *f, bool *running)
+{
+	int err = pthread_create(thread, NULL, run, f);
+
+	*running = !err;
+	return -err;
+}
+
+int firing_start(struct firing *f, char **why)
+{
+	int err = 0;
+
+	f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->hold_fd = -1;
+	f->opens_fd = -1;
+	if (f->bpf->follows)
+		f->opens_fd = opens_watch(f->force->list, false);
+	if (f->opens_fd < 0 && f->trigger == TRIGGER_OPEN) {
+		*why = xasprintf("opens cannot be watched: fanotify: %s", strerror(-f->opens_fd));
+		return f->opens_fd;
+	}
+	if (f->bpf->follows && f->opens_fd < 0)
+		say_verbose("no re-arming: fanotify: %s", strerror(-f->opens_fd));
+	if (f->hold_ns) {
+		f->hold_fd = opens_watch(f->force->list, true);
+		if (f->hold_fd < 0) {
+			*why = xasprintf("--hold: fanotify: %s", strerror(-f->hold_fd));
+			return f->hold_fd;
+		}
+		err = start_thread(&f->hold_thread, hold_loop, f, &f->holding);
+	}
+	if (f->trigger == TRIGGER_NOW)
+		f->requested_ns = now_ns();
+	else if (f->trigger != TRIGGER_OPEN || sees_opens(f))
+		force_bpf_arm(f->bpf);
+	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
+	if (err)
+		*why = xasprintf("starting a thread: %s", strerror(-err));
+	return err;
+}
+
+bool firing_over(struct firing *f)
+{
+	drain(f->done_fd);
+	return f->once && f->done_ns;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd > 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void firing_stop(struct firing *f)
+{
+	f->force->stop = true;
+	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);
+	if (f->wake_fd > 0)
+		wake(f->wake_fd);
+	if (f->running)
+		pthread_join(f->thread, NULL);
+	/* Only now: our own opens of the files have to be let go as well. */
+	__atomic_store_n(&f->stop_holding, true, __ATOMIC_SEQ_CST);
+	if (f->holding)
+		pthread_join(f->hold_thread, NULL);
+	f->running = f->holding = false;
+	if (f->bpf->ring)
+		ring_buffer__consume(f->bpf->ring);
+	close_fd(&f->hold_fd);
+	close_fd(&f->opens_fd);
+	close_fd(&f->wake_fd);
+	close_fd(&f->done_fd);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "hook/attach.h"
+#include "force/engine_kernel.h"
+#include "force/module_list.h"
+#include "pcforce.skel.h"
+#include "force/force_bpf.h"
+
+#define MODULE "bpf_page2cache"
+
+/* The least of what this engine needs of the verifier. */
+static char *verifier_refused(void)
+{
+	struct pcforce_bpf *skel = pcforce_bpf__open();
+	struct bpf_program *prog;
+	int err;
+
+	if (!skel)
+		return xasprintf("opening the program: %s", strerror(errno));
+	bpf_object__for_each_program(prog, skel->obj) {
+		bpf_program__set_autoload(prog, prog == skel->progs.map_file);
+	}
+	skel->rodata->kfunc = true;
+	err = pcforce_bpf__load(skel);
+	pcforce_bpf__destroy(skel);
+	return err ? xasprintf("the verifier does not accept the functions of the module " MODULE
+			       ": %s",
+			       strerror(-err))
+		   : NULL;
+}
+
+char *kfunc_refused(void)
+{
+	char *why;
+
+	if (access("/sys/module/" MODULE, F_OK))
+		return xstrdup("the module " MODULE " is not loaded: modprobe " MODULE
+			       " (kmod/README says how to build it, for Linux 6.12 and later)");
+	why = hook_refused("lsm/mmap_file");
+	if (why)
+		return why;
+	if (access("/sys/kernel/btf/" MODULE, F_OK))
+		return xstrdup("the module " MODULE
+			       " has no types (BTF): build it again, make kmod "
+			       "says what that takes");
+	return verifier_refused();
+}
+
+static bool on_overlay(const struct list_file *lf)
+{
+	struct statfs fs;
+
+	return lf->state == LIST_READY && !fstatfs(lf->target.fd, &fs) &&
+	       fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+char *kfunc_refuses(const struct list *l)
+{
+	char *why, *text;
+	size_t i;
+
+	for (i = 0; i < l->nr_files && !on_overlay(&l->files[i]); i++)
+		;
+	if (i == l->nr_files)
+		return NULL;
+	why = hook_refused("lsm/mmap_backing_file");
+	if (!why)
+		return NULL;
+	text = xasprintf("%s: on an overlay, whose files the module is not given here: "
+			 "lsm/mmap_backing_file: %s",
+			 l->files[i].target.path, why);
+	free(why);
+	return text;
+}
+
+void kfunc_leave_out(struct pcforce_bpf *skel)
+{
+	bpf_map__set_autocreate(skel->maps.held, false);
+}
+
+/* Our own mmap(2) of the file is seen by the program: it is what the words of it say. */
+static int map_for(const struct helper *h, const struct list_file *lf, enum own_map what)
+{
+	struct pcforce_bpf *skel = h->bpf->skel;
+	__u32 before = skel->bss->own_held;
+	void *at;
+	int err;
+
+	__atomic_store_n(&skel->bss->own_map, what, __ATOMIC_SEQ_CST);
+	at = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, lf->target.fd, 0);
+	err = at == MAP_FAILED ? -errno : munmap(at, page_size());
+	__atomic_store_n(&skel->bss->own_map, OWN_MAP_NOTHING, __ATOMIC_SEQ_CST);
+	if (err)
+		return err;
+	return __atomic_load_n(&skel->bss->own_held, __ATOMIC_SEQ_CST) == before ? -EOPNOTSUPP : 0;
+}
+
+int kfunc_hold(const struct helper *h, const struct list_file *lf)
+{
+	return map_for(h, lf, OWN_MAP_HOLDS);
+}
+
+int kfunc_force(const struct helper *h, const struct list_file *lf)
+{
+	return map_for(h, lf, OWN_MAP_FORCES);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What became of a forced list, a file at a time. */
+#ifndef PAGE2CACHE_RECEIPT_H
+#define PAGE2CACHE_RECEIPT_H
+
+#include "force/firing.h"
+#include "base/output.h"
+
+struct receipt {
+	const char *engine;
+	const struct firing *firing;
+	struct output *out;
+};
+
+/* Print the receipts of the latest firing. Returns STATUS_DONE or STATUS_PARTIAL. */
+enum status receipt_print(const struct receipt *r);
+
+/*
+ * Ratios of DESIGN's words, negative when they cannot be known. Pages and
+ * events; recorded: the misses in the list.
+ */
+double receipt_accuracy(const struct force_usage *t, uint64_t read);
+double receipt_coverage(const struct force_usage *t, bool recorded_known, uint64_t recorded);
+double receipt_lateness(const struct force_usage *t);
+double receipt_pollution(const struct force_usage *t);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Three ways of having absent pages read in, by the length of their run. */
+#ifndef PAGE2CACHE_SUBMIT_H
+#define PAGE2CACHE_SUBMIT_H
+
+#include "base/util.h"
+
+struct submit_file {
+	int fd;		       /* FADV_RANDOM: reads nothing that was not asked for */
+	uint64_t nr_pages;     /* of the file */
+	uint64_t chunk_pages;  /* one readahead(2) is clamped to more than that */
+	uint64_t window_pages; /* the kernel's own readahead reads at most that far ahead */
+};
+
+/* Pages from which a run is long: one PMD-sized folio of 4 KiB pages. */
+#define SUBMIT_LONG_PAGES 512
+
+/*
+ * Have NR pages from INDEX read in; they lie in a listed run that ends before
+ * page RUN_END. Errors show when the pages are verified. Stops early when *stop
+ * is set.
+ */
+void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint64_t run_end,
+		  const volatile bool *stop);
+
+/* The device's readahead window, and what one request may ask for; in pages. */
+void submit_limits(int fd, uint64_t *window_pages, uint64_t *chunk_pages);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "hook/counters.h"
+
+/* The first PID namespace has a fixed inode number (include/linux/proc_ns.h). */
+#define PROC_PID_INIT_INO 0xEFFFFFFCU
+
+/* Hooks that this run does not need cost the system nothing: they are not chosen. */
+static void drop_hooks(struct hook *hooks, size_t n, const struct counters_options *opt,
+		       const struct counters_config *cfg)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
+		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
+			hooks[i].chosen = NULL;
+	}
+}
+
+int counters_config(const struct counters_options *opt, struct hook *hooks, size_t n,
+		    struct counters_config *cfg)
+{
+	bool late = false;
+	struct stat ns;
+	size_t i;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->max_slots = 1 + (opt->auto_files ? COUNTERS_AUTO_FILES : opt->nr_files);
+	if (stat("/proc/self/ns/pid", &ns))
+		return -errno;
+	if (ns.st_ino != PROC_PID_INIT_INO) {
+		cfg->pidns_dev = ns.st_dev;
+		cfg->pidns_ino = ns.st_ino;
+	}
+	for (i = 0; i < n; i++) {
+		if (!hooks[i].chosen)
+			continue;
+		cfg->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
+		late |= !strcmp(hooks[i].event, "late_hit");
+	}
+	/* All of the kernel's names are read for it: not for nothing. */
+	if (late) {
+		cfg->nr_ranges = kallsyms_ranges(cfg->ranges);
+		if (!cfg->nr_ranges)
+			say_verbose("late hit: the kernel's addresses are hidden "
+				    "(kernel.kptr_restrict), they cannot be told");
+	}
+	drop_hooks(hooks, n, opt, cfg);
+	return 0;
+}
+
+static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : 0;
+}
+
+int counters_size(struct counters *w, struct bpf_object *obj, const struct counters_config *cfg,
+		  const struct counters_options *opt)
+{
+	int err = 0;
+
+	memset(w, 0, sizeof(*w));
+	w->obj = obj;
+	w->max_slots = cfg->max_slots;
+	w->late_known = cfg->nr_ranges > 0;
+	w->nr_cpus = libbpf_num_possible_cpus();
+	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
+	err = size_map(obj, "files", cfg->max_slots);
+	err = err ? err : size_map(obj, "counts", cfg->max_slots);
+	err = err ? err : size_map(obj, "latency", cfg->max_slots);
+	return err ? err : size_map(obj, "names", opt->auto_files ? cfg->max_slots : 1);
+}
+
+int cgroup_open(const char *dir, char **why)
+{
+	struct statfs fs;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstatfs(fd, &fs)) {
+		*why = xasprintf("%s: %s", dir, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -ENOENT;
+	}
+	if (fs.f_type != CGROUP2_SUPER_MAGIC) {
+		*why = xasprintf("%s: is not a cgroup v2 directory", dir);
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+int counters_cgroup(struct counters *w, const char *dir, char **why)
+{
+	uint32_t zero = 0;
+	int err, fd = cgroup_open(dir, why);
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "cgroup"), &zero, &fd, 0);
+	close(fd);
+	if (err)
+		*why = xasprintf("%s: %s", dir, strerror(-err));
+	return err;
+}
+
+int counters_add_file(struct counters *w, struct target *t)
+{
+	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
+	uint32_t slot = *w->nr_slots;
+	int err;
+
+	/* The same file under two names is one file. */
+	if (!bpf_map_lookup_elem(fd, &t->key, &t->slot))
+		return 0;
+	err = bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
+	if (err)
+		return err;
+	t->slot = slot;
+	++*w->nr_slots;
+	if (slot == SLOT_OTHERS + 1)
+		*w->first_file = t->key;
+	w->watch_bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
+	return 0;
+}
+
+int counters_add_command(struct counters *w)
+{
+	uint32_t one = 1;
+
+	if (!*w->command_tid)
+		return -ESRCH;
+	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
+				   w->command_tid, &one, BPF_ANY);
+}
+
+void file_counts_add(struct file_counts *to, const struct file_counts *what)
+{
+	int i;
+
+	for (i = 0; i < NR_COUNTS; i++)
+		to->count[i] += what->count[i];
+}
+
+void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
+		     struct file_counts *sum)
+{
+	unsigned int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for (cpu = 0; cpu < nr_cpus; cpu++)
+		file_counts_add(sum, &per_cpu[cpu]);
+}
+
+int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum)
+{
+	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counts"), &slot,
+				      w->per_cpu);
+
+	if (err)
+		return err;
+	file_counts_sum(w->per_cpu, w->nr_cpus, sum);
+	return 0;
+}
+
+void counters_complain(const struct counters *w)
+{
+	if (*w->tasks_lost)
+		say("%llu of COMMAND's descendants could not be followed",
+		    (unsigned long long)*w->tasks_lost);
+}
+
+void counters_free(struct counters *w)
+{
+	free(w->per_cpu);
+	w->per_cpu = NULL;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+
+#include "hook/attach.h"
+#include "hook/hooks.h"
+
+static int quiet_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (!verbose || level != LIBBPF_WARN)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+void hooks_quiet_libbpf(void)
+{
+	libbpf_set_print(quiet_print);
+}
+
+#define ANY_KIND (-1)
+
+/* The section of a candidate's program, NULL if it has no such program. */
+static const char *section_of(const struct bpf_object *obj, const struct candidate *c, size_t k)
+{
+	struct bpf_program *prog =
+		c->programs[k] ? bpf_object__find_program_by_name(obj, c->programs[k]) : NULL;
+
+	return prog ? bpf_program__section_name(prog) : NULL;
+}
+
+static void name_hooks(struct hook *hooks, size_t n, const struct bpf_object *obj)
+{
+	const char *first, *second;
+	struct candidate *c;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		hooks[i].chosen = NULL;
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++) {
+			c = &hooks[i].candidates[k];
+			first = section_of(obj, c, 0);
+			second = section_of(obj, c, 1);
+			free(c->hook);
+			free(c->reason);
+			c->reason = NULL;
+			c->hook =
+				xasprintf("%s%s%s", first, second ? " " : "", second ? second : "");
+		}
+	}
+}
+
+/* Sets c->reason if one of its hooks is of no use. */
+static bool usable(const struct bpf_object *obj, struct candidate *c)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && c->programs[k] && !c->reason; k++)
+		c->reason = hook_refused(section_of(obj, c, k));
+	return !c->reason;
+}
+
+static bool of_kind(const struct candidate *c, int kind)
+{
+	return hook_kind(c->hook) == kind;
+}
+
+/* The first candidate that is usable and, if KIND is one, of that kind. */
+static void choose(struct hook *h, const struct bpf_object *obj, int kind)
+{
+	struct candidate *c;
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0] && !h->chosen; k++) {
+		c = &h->candidates[k];
+		if (kind != ANY_KIND && !of_kind(c, kind))
+			continue;
+		if (usable(obj, c))
+			h->chosen = c;
+		else
+			say_verbose("%s: not %s: %s", h->event, c->hook, c->reason);
+	}
+}
+
+/* The kind that PAGE2CACHE_HOOKS asks for, or -EINVAL: no such kind. */
+static int kind_asked(void)
+{
+	const char *name = getenv("PAGE2CACHE_HOOKS");
+	int kind;
+
+	if (!name || !*name)
+		return ANY_KIND;
+	for (kind = 0; kind < NR_HOOK_KINDS; kind++) {
+		if (!strcmp(name, hook_kind_names[kind]))
+			return kind;
+	}
+	return -EINVAL;
+}
+
+static char *no_hook(const struct hook *h)
+{
+	char *text = xasprintf("this kernel has no hook for the event '%s'", h->event), *longer;
+	size_t k;
+
+	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0]; k++) {
+		longer = xasprintf("%s%s %s: %s", text, k ? ";" : ":", h->candidates[k].hook,
+				   h->candidates[k].reason);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* No event at all is served by the kind that was asked for: why, of the first that could be. */
+static char *no_hook_of_kind(const struct hook *hooks, size_t n, int kind)
+{
+	const struct candidate *c;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++) {
+			c = &hooks[i].candidates[k];
+			if (of_kind(c, kind) && c->reason)
+				return xasprintf("this kernel serves no event with %s hooks, which "
+						 "PAGE2CACHE_HOOKS asks for: %s: %s",
+						 hook_kind_names[kind], c->hook, c->reason);
+		}
+	}
+	return xasprintf("no event has a %s hook", hook_kind_names[kind]);
+}
+
+/* Where there is a choice: an event with tracepoints only says nothing of what was asked for. */
+static bool has_choice(const struct hook *h)
+{
+	return h->candidates[1].programs[0];
+}
+
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why)
+{
+	int kind = kind_asked();
+	bool served = kind == ANY_KIND;
+	size_t i;
+
+	name_hooks(hooks, n, obj);
+	if (kind == -EINVAL) {
+		*why = xasprintf("PAGE2CACHE_HOOKS=%s: not one of tp, fentry, kprobe",
+				 getenv("PAGE2CACHE_HOOKS"));
+		return STATUS_BAD_INPUT;
+	}
+	if (!kernel_btf(why))
+		return STATUS_UNSUPPORTED;
+	*why = NULL;
+	for (i = 0; i < n; i++) {
+		if (kind != ANY_KIND)
+			choose(&hooks[i], obj, kind);
+		served |= hooks[i].chosen && has_choice(&hooks[i]);
+		if (!hooks[i].chosen)
+			choose(&hooks[i], obj, ANY_KIND);
+		say_verbose("%s: %s", hooks[i].event,
+			    hooks[i].chosen ? hooks[i].chosen->hook : "no hook");
+		if (!hooks[i].chosen && !hooks[i].optional && !*why)
+			*why = no_hook(&hooks[i]);
+	}
+	if (!served && !*why)
+		*why = no_hook_of_kind(hooks, n, kind);
+	return *why ? STATUS_UNSUPPORTED : STATUS_DONE;
+}
+
+void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj)
+{
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++)
+			usable(obj, &hooks[i].candidates[k]);
+	}
+}
+
+static bool is_chosen(const struct hook *h, const char *program)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && h->chosen && h->chosen->programs[k]; k++) {
+		if (!strcmp(h->chosen->programs[k], program))
+			return true;
+	}
+	return false;
+}
+
+void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+	bool chosen;
+	size_t i;
+
+	bpf_object__for_each_program(prog, obj) {
+		chosen = false;
+		for (i = 0; i < n && !chosen; i++)
+			chosen = is_chosen(&hooks[i], bpf_program__name(prog));
+		bpf_program__set_autoload(prog, chosen);
+	}
+}
+
+static int attach(struct hook *h, struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS && h->chosen->programs[k]; k++) {
+		prog = bpf_object__find_program_by_name(obj, h->chosen->programs[k]);
+		h->links[k] = prog ? bpf_program__attach(prog) : NULL;
+		if (!h->links[k])
+			return prog ? -errno : -ENOENT;
+	}
+	return 0;
+}
+
+int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		err = hooks[i].chosen ? attach(&hooks[i], obj) : 0;
+		if (!err)
+			continue;
+		*why = xasprintf("%s cannot be attached for the event '%s': %s",
+				 hooks[i].chosen->hook, hooks[i].event, strerror(-err));
+		hooks_detach(hooks, n);
+		return err;
+	}
+	return 0;
+}
+
+/* How often the kernel skipped the program behind a link. */
+static uint64_t skipped(const struct bpf_link *link)
+{
+	struct bpf_link_info link_info = { 0 };
+	struct bpf_prog_info prog_info = { 0 };
+	__u32 size = sizeof(link_info);
+	int prog;
+
+	if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &link_info, &size))
+		return 0;
+	prog = bpf_prog_get_fd_by_id(link_info.prog_id);
+	size = sizeof(prog_info);
+	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &prog_info, &size))
+		prog_info.recursion_misses = 0;
+	if (prog >= 0)
+		close(prog);
+	return prog_info.recursion_misses;
+}
+
+void hooks_detach(struct hook *hooks, size_t n)
+{
+	uint64_t missed = 0;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < MAX_PROGRAMS; k++) {
+			if (hooks[i].links[k])
+				missed += skipped(hooks[i].links[k]);
+			bpf_link__destroy(hooks[i].links[k]);
+			hooks[i].links[k] = NULL;
+		}
+	}
+	if (missed)
+		say("%llu events were not counted: the kernel does not run a program on a CPU "
+		    "that is in the middle of it",
+		    (unsigned long long)missed);
+}
+
+struct json_object *hooks_json(const struct hook *hooks, size_t n)
+{
+	struct json_object *o = json_object_new_object();
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		json_object_object_add(
+			o, hooks[i].event,
+			hooks[i].chosen ? json_object_new_string(hooks[i].chosen->hook) : NULL);
+	return o;
+}
+
+/* Lockdown that forbids programs to read the kernel's memory makes them invalid. */
+static bool is_confidential(void)
+{
+	char line[128] = "";
+	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	return strstr(line, "[confidentiality]");
+}
+
+char *hooks_load_error(int err)
+{
+	bool denied = err == -EPERM || err == -EACCES;
+
+	if (denied && geteuid())
+		return xstrdup(
+			"BPF is not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
+	if (is_confidential())
+		return xstrdup("this kernel refuses the BPF programs: lockdown in confidentiality "
+			       "mode forbids them to read its memory (integrity mode does not)");
+	if (denied)
+		return xstrdup("this kernel refuses the BPF programs, though for root (a container "
+			       "without CAP_BPF and CAP_PERFMON? lockdown?)");
+	return xasprintf("the kernel does not load the BPF programs: %s (lockdown in "
+			 "confidentiality mode? -v shows more)",
+			 strerror(-err));
+}

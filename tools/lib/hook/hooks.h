@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Hook plans. A plan is a table: each row a logical event, its candidates best
+ * first, of which exactly one is attached. What a kernel has is looked up in
+ * its BTF or tried, never told from its version.
+ */
+#ifndef PAGE2CACHE_HOOKS_H
+#define PAGE2CACHE_HOOKS_H
+
+#include <bpf/libbpf.h>
+#include <json-c/json.h>
+
+#include "base/util.h"
+
+#define MAX_CANDIDATES 4
+#define MAX_PROGRAMS   2 /* of one candidate: an entry and a return, say */
+
+struct candidate {
+	const char *programs[MAX_PROGRAMS]; /* in the BPF object; its sections name the hooks */
+	char *hook;			    /* as users read it: tp_btf/NAME */
+	char *reason;			    /* why it is of no use here; NULL if it is */
+};
+
+struct hook {
+	const char *event;
+	bool optional; /* without it a count is null, nothing is wrong */
+	struct candidate candidates[MAX_CANDIDATES];
+	const struct candidate *chosen;
+	struct bpf_link *links[MAX_PROGRAMS];
+};
+
+/*
+ * Choose candidates for the programs of an object that is not loaded yet. Where
+ * the variable PAGE2CACHE_HOOKS asks for a kind (tp, fentry or kprobe), that is
+ * chosen for each event that this kernel has such a hook for.
+ * STATUS_UNSUPPORTED: *why says for which event nothing serves, or that none of
+ * the events is served by the kind asked for; STATUS_BAD_INPUT: no such kind.
+ */
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why);
+/* Load the chosen programs only: to be called between open and load. */
+void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj);
+/* Returns 0, or -errno with *why set and nothing left attached. */
+int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why);
+/* Says so if the kernel skipped programs, as their CPU was in the middle of one. */
+void hooks_detach(struct hook *hooks, size_t n);
+
+/* Try those candidates, too, that the plan had no need for (--check). */
+void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj);
+
+/* { event: hook or null, ... } */
+struct json_object *hooks_json(const struct hook *hooks, size_t n);
+
+/* Take libbpf's messages off the screen; -v shows its warnings. */
+void hooks_quiet_libbpf(void);
+
+/* Why loading failed, in words; err is negative. */
+char *hooks_load_error(int err);
+
+#endif

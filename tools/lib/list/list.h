@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A list in memory: files that were found to be what they were, and extents. */
+#ifndef PAGE2CACHE_LIST_H
+#define PAGE2CACHE_LIST_H
+
+#include "file/bitmap.h"
+#include "list/offsets.h"
+#include "file/target.h"
+
+/* 16 bytes: ten million of them fit in 160 MB. */
+struct extent {
+	uint64_t index;
+	uint32_t nr_pages;
+	uint32_t file;
+};
+
+enum list_state {
+	LIST_READY,
+	LIST_GONE,  /* cannot be opened, or has no page cache */
+	LIST_STALE, /* not the file that was recorded */
+};
+
+struct list_file {
+	struct target target; /* path is set in every state */
+	enum list_state state;
+	char *why;	       /* it is not ready */
+	uint64_t nr_pages;     /* of the file when the list was loaded */
+	uint64_t listed_pages; /* within the file, each once */
+	uint64_t end;	       /* behind the last listed page */
+	uint64_t past_eof;     /* listed pages behind the end of the file */
+	uint64_t misses;       /* when it was recorded */
+	bool misses_known;
+	struct bitmap listed;
+};
+
+struct list {
+	struct list_file *files;
+	size_t nr_files;
+	struct extent *extents; /* in listed order, disjoint */
+	size_t nr_extents, room;
+};
+
+struct list_options {
+	const char *only_file; /* -f: this section; the file of a list without sections */
+	bool stale_ok;
+	bool strict; /* a newer mtime is stale as well */
+};
+
+/*
+ * Load PATH ("-": standard input). Extents are clipped to the file's size; of
+ * overlapping ones the first keeps its place. Returns 0, or -EINVAL for bad
+ * input, or -errno; *why then says where and what.
+ */
+int list_load(struct list *l, const char *path, const struct list_options *opt, char **why);
+
+/* Whole files, for --now without a list. The same returns. */
+int list_whole_files(struct list *l, const char *const *paths, size_t n, char **why);
+
+void list_free(struct list *l);
+
+#endif

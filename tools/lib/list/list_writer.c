@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "list/list_writer.h"
+
+int list_writer_open(struct list_writer *r, const char *path)
+{
+	mode_t mask = umask(0);
+	int fd, err;
+
+	umask(mask);
+	memset(r, 0, sizeof(*r));
+	r->path = path;
+	r->tmp = xasprintf("%s.XXXXXX", path);
+	fd = mkostemp(r->tmp, 02000000 /* O_CLOEXEC */);
+	if (fd < 0)
+		goto fail;
+	/* mkstemp() makes it private; a list is no secret of its own. */
+	if (fchmod(fd, 0666 & ~mask) || !(r->f = fdopen(fd, "w"))) {
+		err = -errno;
+		close(fd);
+		unlink(r->tmp);
+		errno = -err;
+		goto fail;
+	}
+	return 0;
+fail:
+	err = -errno;
+	free(r->tmp);
+	r->tmp = NULL;
+	return err;
+}
+
+void list_writer_add(struct list_writer *r, const struct page_record *run)
+{
+	struct page_record *last = r->nr ? &r->runs[r->nr - 1] : NULL;
+
+	if (last && last->slot == run->slot && last->index + last->nr_pages == run->index &&
+	    last->nr_pages <= UINT32_MAX - run->nr_pages) {
+		last->nr_pages += run->nr_pages;
+		return;
+	}
+	if (r->nr == r->room) {
+		r->room = r->room ? r->room * 2 : 1024;
+		r->runs = xrealloc(r->runs, r->room, sizeof(*r->runs));
+	}
+	r->runs[r->nr++] = *run;
+}
+
+int list_writer_write(struct list_writer *r, const struct offsets_section *sections,
+		      uint32_t nr_slots)
+{
+	uint32_t current = UINT32_MAX;
+	size_t i;
+	int err;
+
+	offsets_write_version(r->f);
+	for (i = 0; i < r->nr; i++) {
+		const struct page_record *run = &r->runs[i];
+
+		if (run->slot >= nr_slots || !sections[run->slot].file)
+			continue;
+		if (run->slot != current) {
+			offsets_write_section(r->f, &sections[run->slot]);
+			current = run->slot;
+		}
+		offsets_write_extent(r->f, run->index, run->nr_pages);
+	}
+	/* Files without a page to list are named all the same if they are the only ones. */
+	if (current == UINT32_MAX) {
+		for (i = 0; i < nr_slots; i++) {
+			if (sections[i].file)
+				offsets_write_section(r->f, &sections[i]);
+		}
+	}
+	errno = 0;
+	if (fflush(r->f) || ferror(r->f) || fsync(fileno(r->f)))
+		return errno ? -errno : -EIO;
+	err = fclose(r->f);
+	r->f = NULL;
+	if (err || rename(r->tmp, r->path))
+		return -errno;
+	free(r->tmp);
+	r->tmp = NULL;
+	return 0;
+}
+
+void list_writer_free(struct list_writer *r)
+{
+	if (r->f)
+		fclose(r->f);
+	if (r->tmp)
+		unlink(r->tmp);
+	free(r->tmp);
+	free(r->runs);
+	memset(r, 0, sizeof(*r));
+}

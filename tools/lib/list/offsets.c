@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "list/offsets.h"
+
+/* A header line: a path of PATH_MAX bytes, each as %XX, and the fields. */
+#define MAX_LINE (16 << 10)
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* A decimal number at *s, which is moved behind it. */
+static const char *number(const char **s, const char *end, uint64_t *out)
+{
+	const char *at = *s;
+	uint64_t v = 0;
+
+	for (; at < end && *at >= '0' && *at <= '9'; at++) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*at - '0'), &v))
+			return "the number does not fit in 64 bits";
+	}
+	if (at == *s)
+		return "a page index is expected: N, N+COUNT or N-LAST";
+	*s = at;
+	*out = v;
+	return NULL;
+}
+
+static const char *parse_extent(struct offsets_parser *p, const char *s, const char *end)
+{
+	uint64_t index, nr = 1;
+	const char *error = number(&s, end, &index);
+	char op;
+
+	if (error)
+		return error;
+	if (s < end) {
+		op = *s++;
+		if (op != '+' && op != '-')
+			return "only +COUNT or -LAST can follow a page index";
+		error = number(&s, end, &nr);
+		if (error)
+			return error;
+		if (s < end)
+			return "text follows the extent";
+		if (op == '+' && !nr)
+			return "an extent of no pages";
+		if (op == '-') {
+			if (nr < index)
+				return "the last page lies before the first";
+			nr = nr - index + 1;
+		}
+		if (!nr || nr - 1 > UINT64_MAX - index)
+			return "the extent does not fit in 64 bits";
+	}
+	return p->sink.extent(p->sink.ctx, index, nr);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static const char *decode_path(const char *s, const char *end, char **out)
+{
+	char *path = malloc(end - s + 1), *to = path;
+
+	if (!path)
+		return "out of memory";
+	if (memchr(s, 0, end - s)) {
+		free(path);
+		return "file=: a NUL byte in the path";
+	}
+	for (; s < end; s++) {
+		if (*s != '%') {
+			*to++ = *s;
+			continue;
+		}
+		if (end - s < 3 || hex_digit(s[1]) < 0 || hex_digit(s[2]) < 0 ||
+		    !(hex_digit(s[1]) | hex_digit(s[2]))) {
+			free(path);
+			return "file=: % takes two hexadecimal digits, not 00";
+		}
+		*to++ = hex_digit(s[1]) << 4 | hex_digit(s[2]);
+		s += 2;
+	}
+	*to = 0;
+	*out = path;
+	return NULL;
+}
+
+static const char *parse_field(struct offsets_section *sec, const char *s, const char *end)
+{
+	static const struct {
+		const char *key;
+		enum offsets_field field;
+		int base;
+		const char *error;
+	} fields[] = {
+		{ "fsid=", OFFSETS_FSID, 16, "fsid=: a hexadecimal number is expected" },
+		{ "ino=", OFFSETS_INO, 10, "ino=: a number is expected" },
+		{ "gen=", OFFSETS_GEN, 10, "gen=: a number is expected" },
+		{ "size=", OFFSETS_SIZE, 10, "size=: a number is expected" },
+		{ "mtime_ns=", OFFSETS_MTIME, 10, "mtime_ns=: a number is expected" },
+		{ "page_size=", OFFSETS_PAGE_SIZE, 10, "page_size=: a number is expected" },
+		{ "misses=", OFFSETS_MISSES, 10, "misses=: a number is expected" },
+	};
+	char digits[24], *stop;
+	size_t i, len;
+	uint64_t v;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		len = strlen(fields[i].key);
+		if ((size_t)(end - s) >= len && !memcmp(s, fields[i].key, len))
+			break;
+	}
+	if (i == ARRAY_SIZE(fields))
+		return NULL; /* a later version's field */
+	s += len;
+	len = end - s;
+	if (!len || len >= sizeof(digits) || !(hex_digit(*s) >= 0 || (*s == '-' && len > 1)))
+		return fields[i].error;
+	memcpy(digits, s, len);
+	digits[len] = 0;
+	if (digits[strspn(digits, "-0123456789abcdefABCDEF")])
+		return fields[i].error;
+	errno = 0;
+	if (fields[i].field == OFFSETS_MTIME)
+		v = strtoll(digits, &stop, 10);
+	else
+		v = *digits == '-' ? (errno = EINVAL, 0) : strtoull(digits, &stop, fields[i].base);
+	if (errno || stop != digits + len)
+		return fields[i].error;
+	sec->has |= fields[i].field;
+	switch (fields[i].field) {
+	case OFFSETS_FSID:
+		sec->id.fsid = v;
+		break;
+	case OFFSETS_INO:
+		sec->id.ino = v;
+		break;
+	case OFFSETS_GEN:
+		if (v > UINT32_MAX)
+			return fields[i].error;
+		sec->id.gen = v;
+		break;
+	case OFFSETS_SIZE:
+		sec->id.size = v;
+		break;
+	case OFFSETS_MTIME:
+		sec->id.mtime_ns = v;
+		break;
+	case OFFSETS_PAGE_SIZE:
+		sec->page_size = v;
+		break;
+	case OFFSETS_MISSES:
+		sec->misses = v;
+		break;
+	}
+	return NULL;
+}
+
+/* The text behind `# file=`. */
+static const char *parse_section(struct offsets_parser *p, const char *s, const char *end)
+{
+	struct offsets_section sec = { 0 };
+	const char *at = s, *error;
+
+	while (at < end && !is_space(*at))
+		at++;
+	if (at == s)
+		return "file=: a path is expected";
+	error = decode_path(s, at, &sec.file);
+	while (!error && at < end) {
+		while (at < end && is_space(*at))
+			at++;
+		for (s = at; at < end && !is_space(*at);)
+			at++;
+		if (at > s)
+			error = parse_field(&sec, s, at);
+	}
+	if (!error)
+		error = p->sink.section(p->sink.ctx, &sec);
+	free(sec.file);
+	return error;
+}
+
+static const char *parse_comment(struct offsets_parser *p, const char *s, const char *end)
+{
+	static const char version[] = "# page2cache offsets ", file[] = "# file=";
+	size_t len = end - s;
+	uint64_t v;
+
+	if (len >= sizeof(file) - 1 && !memcmp(s, file, sizeof(file) - 1))
+		return parse_section(p, s + sizeof(file) - 1, end);
+	if (len < sizeof(version) - 1 || memcmp(s, version, sizeof(version) - 1))
+		return NULL;
+	s += sizeof(version) - 1;
+	if (number(&s, end, &v) || s < end)
+		return "a version number is expected";
+	if (v != OFFSETS_VERSION)
+		return "a version of the format that this program does not know";
+	return NULL;
+}
+
+static const char *parse_line(struct offsets_parser *p, const char *s, const char *end)
+{
+	while (s < end && is_space(*s))
+		s++;
+	while (end > s && is_space(end[-1]))
+		end--;
+	if (s == end)
+		return NULL;
+	if (*s == '#')
+		return parse_comment(p, s, end);
+	return parse_extent(p, s, end);
+}
+
+void offsets_parser_init(struct offsets_parser *p, const struct offsets_sink *sink)
+{
+	memset(p, 0, sizeof(*p));
+	p->sink = *sink;
+}
+
+void offsets_parser_free(struct offsets_parser *p)
+{
+	free(p->partial);
+	p->partial = NULL;
+}
+
+static const char too_long[] = "the line is too long";
+
+static int keep_partial(struct offsets_parser *p, const char *buf, size_t len)
+{
+	if (p->partial_len + len > MAX_LINE) {
+		p->line++;
+		p->error = too_long;
+		return -EINVAL;
+	}
+	if (!p->partial)
+		p->partial = xcalloc(1, MAX_LINE);
+	memcpy(p->partial + p->partial_len, buf, len);
+	p->partial_len += len;
+	return 0;
+}
+
+int offsets_parser_feed(struct offsets_parser *p, const char *buf, size_t len)
+{
+	const char *end = buf + len, *nl;
+
+	for (; buf < end; buf = nl + 1) {
+		nl = memchr(buf, '\n', end - buf);
+		if (!nl)
+			return keep_partial(p, buf, end - buf);
+		if (p->partial_len) {
+			if (keep_partial(p, buf, nl - buf))
+				return -EINVAL;
+			p->line++;
+			p->error = parse_line(p, p->partial, p->partial + p->partial_len);
+			p->partial_len = 0;
+		} else {
+			p->line++;
+			p->error = nl - buf > MAX_LINE ? too_long : parse_line(p, buf, nl);
+		}
+		if (p->error)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int offsets_parser_finish(struct offsets_parser *p)
+{
+	if (!p->partial_len)
+		return 0;
+	return offsets_parser_feed(p, "\n", 1);
+}
+
+void offsets_write_version(FILE *f)
+{
+	fprintf(f, "# page2cache offsets %d\n", OFFSETS_VERSION);
+}
+
+void offsets_write_section(FILE *f, const struct offsets_section *sec)
+{
+	const char *c;
+	int len;
+
+	fputs("# file=", f);
+	for (c = sec->file; *c; c += len) {
+		len = utf8_len(c);
+		if (!len || (unsigned char)*c <= ' ' || *c == '%' || *c == 0x7f) {
+			len = 1;
+			fprintf(f, "%%%02X", (unsigned char)*c);
+		} else {
+			fwrite(c, 1, len, f);
+		}
+	}
+	fprintf(f,
+		" fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64
+		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64 "\n",
+		sec->id.fsid, sec->id.ino, sec->id.gen, sec->id.size, sec->id.mtime_ns,
+		sec->page_size, sec->misses);
+}
+
+void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages)
+{
+	if (nr_pages == 1)
+		fprintf(f, "%" PRIu64 "\n", index);
+	else
+		fprintf(f, "%" PRIu64 "+%" PRIu64 "\n", index, nr_pages);
+}

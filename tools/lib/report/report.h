@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What cachemiss shows: intervals, files, residency; and who is in its list. */
+#ifndef PAGE2CACHE_REPORT_H
+#define PAGE2CACHE_REPORT_H
+
+#include "report/account.h"
+#include "report/known_files.h"
+#include "list/offsets.h"
+#include "base/output.h"
+#include "list/list_writer.h"
+#include "hook/counters.h"
+
+struct report_file {
+	struct known_file known;
+	struct account a;
+	struct percentiles lat;
+};
+
+struct report {
+	struct counters *counters;
+	const struct target *targets; /* named files */
+	size_t nr_targets;
+	bool auto_files;
+	struct account before; /* totals at the last interval */
+	unsigned int lines;    /* of intervals, for the heading */
+	struct known_files known;
+	struct report_file *files;
+	size_t nr_files;
+};
+
+void report_init(struct report *r, struct counters *w, const struct target *targets, size_t n,
+		 bool auto_files);
+void report_interval(struct report *r, struct output *out, uint64_t ts_us);
+/* Take all counters, once, at the end. */
+void report_read(struct report *r);
+enum status report_files(struct report *r, struct output *out, const struct command *c);
+
+/*
+ * The sections of a list, by slot: named files, else those with misses.
+ * Returns how many of the latter have no path.
+ */
+size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);
+void report_sections_free(struct offsets_section *sections, uint32_t n);
+
+/* --resident: what of each file is cached now; into a list as well if rec is not NULL. */
+enum status report_resident(const struct target *targets, size_t n, struct output *out,
+			    struct list_writer *rec);
+
+#endif
