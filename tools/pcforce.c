@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "force/check.h"
-#include "force/module_list.h"
 #include "force/receipt.h"
 #include "base/session.h"
 #include "report/trace_run.h"
@@ -16,19 +15,18 @@
 static struct options {
 	struct run_options run;
 	const char *list;
-	enum engine engine;
-	int trigger; /* enum trigger, -1: the default */
+	const struct engine *engine; /* NULL: the best that serves */
+	int trigger;		     /* enum trigger, -1: the default */
 	bool now, check, dry_run, once, stale_ok, strict;
 	uint64_t jobs;
 	uint64_t max_bytes;
 	uint64_t hold_ms;
-} opt = { .engine = ENGINE_AUTO, .trigger = -1 };
+} opt = { .trigger = -1 };
 
 static struct pcforce {
 	struct list list;
 	struct force force;
 	struct force_bpf bpf;
-	struct helper helper;
 	struct firing firing;
 	struct command command;
 	struct output out;
@@ -99,11 +97,9 @@ static int name_index(const char *const *names, size_t n, const char *name)
 
 static void parse_engine(const char *arg, struct argp_state *state)
 {
-	int e = name_index(engine_names, NR_ENGINES, arg);
-
-	if (e < 0 && strcmp(arg, "auto"))
+	opt.engine = engine_find(arg);
+	if (!opt.engine && strcmp(arg, "auto"))
 		argp_error(state, "-e takes auto, helper, kfunc or user, not '%s'", arg);
-	opt.engine = e < 0 ? ENGINE_AUTO : (enum engine)e;
 }
 
 static void check_usage(struct argp_state *state)
@@ -224,64 +220,61 @@ static enum status load_list(void)
 	return pf.list.nr_files && !ready ? STATUS_BAD_INPUT : STATUS_DONE;
 }
 
-static bool engine_serves(enum engine e, char **why)
-{
-	if (!engine_available(e, why))
-		return false;
-	*why = e == ENGINE_KFUNC ? kfunc_refuses(&pf.list) : NULL;
-	return !*why;
-}
-
 static enum status choose_engine(void)
 {
-	int e;
 	char *why = NULL;
+	size_t i;
 
 	/* Looking at the cache takes no engine. */
 	if (opt.dry_run)
-		opt.engine = ENGINE_USER;
-	if (opt.engine != ENGINE_AUTO) {
-		if (!engine_serves(opt.engine, &why))
-			return fail_with(xasprintf("engine %s: %s", engine_names[opt.engine], why),
-					 STATUS_UNSUPPORTED);
-	} else {
-		for (e = 0; e < NR_ENGINES; e++) {
-			if (engine_serves(e, &why))
-				break;
-			say_verbose("engine %s: %s", engine_names[e], why);
-			free(why);
-			why = NULL;
-		}
-		opt.engine = e;
+		opt.engine = &engine_user;
+	if (opt.engine)
+		why = engine_unusable(opt.engine, &pf.list);
+	if (why) {
+		say("engine %s: %s", opt.engine->name, why);
+		free(why);
+		return STATUS_UNSUPPORTED;
 	}
-	say_verbose("engine: %s", engine_names[opt.engine]);
+	for (i = 0; !opt.engine; i++) {
+		why = engine_unusable(engines[i], &pf.list);
+		if (why)
+			say_verbose("engine %s: %s", engines[i]->name, why);
+		else
+			opt.engine = engines[i];
+		free(why);
+	}
+	say_verbose("engine: %s", opt.engine->name);
 	return STATUS_DONE;
 }
 
 static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
 {
-	force_bpf_mark(&pf.bpf, file, index, nr);
+	force_bpf_mark(ctx, file, index, nr);
 }
 
 static void on_again(void *ctx)
 {
-	receipt_print(&pf.receipt);
-	force_bpf_reset(&pf.bpf);
+	const struct receipt *r = ctx;
+
+	receipt_print(r);
+	force_bpf_reset(r->firing->bpf);
 }
 
 static enum status prepare(void)
 {
 	struct force_options fo = {
+		.engine = opt.engine,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
 		.dry_run = opt.dry_run,
 		.submitting = mark_submitting,
-		.helper = opt.engine != ENGINE_USER ? &pf.helper : NULL,
+		.ctx = &pf.bpf,
 	};
+	int err = force_init(&pf.force, &pf.list, &fo);
 
-	pf.helper.kfunc = opt.engine == ENGINE_KFUNC;
-	if (force_init(&pf.force, &pf.list, &fo))
-		return fail_with(xstrdup("out of memory"), STATUS_FAILED);
+	if (err)
+		return fail_with(xasprintf("preparing to force: %s", strerror(-err)),
+				 STATUS_FAILED);
 	pf.firing = (struct firing){
 		.trigger = opt.now	     ? TRIGGER_NOW
 			   : opt.trigger < 0 ? TRIGGER_ACCESS
@@ -291,8 +284,9 @@ static enum status prepare(void)
 		.force = &pf.force,
 		.bpf = &pf.bpf,
 		.on_again = on_again,
+		.ctx = &pf.receipt,
 	};
-	pf.receipt = (struct receipt){ engine_names[opt.engine], &pf.firing, &pf.out };
+	pf.receipt = (struct receipt){ &pf.firing, &pf.out };
 	return STATUS_DONE;
 }
 
@@ -303,10 +297,8 @@ static enum status watch(void)
 	struct force_bpf_options to = {
 		.watch = &w,
 		.fire_on_hits = pf.firing.trigger == TRIGGER_ACCESS,
-		.fire_on_opens = pf.firing.trigger == TRIGGER_OPEN && pf.helper.kfunc,
+		.fire_on_opens = pf.firing.trigger == TRIGGER_OPEN && opt.engine->at_open,
 		.follow = !opt.now,
-		.helper = pf.force.opt.helper,
-		.max_bytes = force_max_bytes(&pf.force.opt),
 		.on_event = firing_event,
 		.ctx = &pf.firing,
 	};
@@ -315,7 +307,7 @@ static enum status watch(void)
 
 	if (opt.run.command && command_find(&pf.command, opt.run.command, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
-	status = force_bpf_open(&pf.bpf, &pf.list, &to, &why);
+	status = force_bpf_open(&pf.bpf, &pf.force, &to, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
 
@@ -346,7 +338,7 @@ static enum status start(void)
 		struct json_object *meta =
 			json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks));
 
-		json_text(meta, "engine", engine_names[opt.engine]);
+		json_text(meta, "engine", opt.engine->name);
 		output_record(&pf.out, meta);
 	}
 	if (!opt.run.command)
@@ -368,7 +360,7 @@ static enum status run(void)
 	enum status status, receipts;
 	int err;
 
-	if (!opt.now || opt.engine != ENGINE_USER) {
+	if (!opt.now || !opt.engine->plain) {
 		status = watch();
 		if (status)
 			return status;
@@ -391,7 +383,7 @@ static enum status run(void)
 	receipts = receipt_print(&pf.receipt);
 	if (opt.run.json && opt.run.command)
 		output_record(&pf.out, json_command(&pf.command));
-	if (!pf.firing.fired_ns && pf.list.nr_extents)
+	if (!pf.firing.fired_ns && pf.force.plan.nr_runs)
 		say("the trigger did not fire: none of the list's files was %s",
 		    pf.firing.trigger == TRIGGER_OPEN ? "opened" : "accessed");
 	return s.signal || opt.dry_run ? STATUS_DONE : receipts;
@@ -436,7 +428,6 @@ int main(int argc, char **argv)
 		status = STATUS_FAILED;
 	force_bpf_close(&pf.bpf);
 	command_free(&pf.command);
-	helper_free(&pf.helper);
 	force_free(&pf.force);
 	list_free(&pf.list);
 	/* A list that did not come in whole does not change what COMMAND says. */

@@ -6,17 +6,17 @@
 #define ROOM 4096
 
 static struct extent extents[ROOM];
-static struct list list = { .extents = extents };
+static size_t nr_extents;
 
 static void put(uint32_t file, uint64_t index, uint32_t nr)
 {
-	assert_true(list.nr_extents < ROOM);
-	extents[list.nr_extents++] = (struct extent){ index, nr, file };
+	assert_true(nr_extents < ROOM);
+	extents[nr_extents++] = (struct extent){ index, nr, file };
 }
 
 static int empty_list(void **state)
 {
-	list.nr_extents = 0;
+	nr_extents = 0;
 	return 0;
 }
 
@@ -39,49 +39,80 @@ static unsigned int holds(const struct extent *e, size_t n, uint32_t file, uint6
 	return times;
 }
 
+/* The plan of the extents that were put; they stay where they are. */
+static struct plan make_plan(void)
+{
+	struct list list = { .nr_extents = nr_extents, .room = ROOM };
+	struct plan p;
+
+	list.extents = xcalloc(ROOM, sizeof(*list.extents));
+	memcpy(list.extents, extents, sizeof(extents));
+	plan_make(&p, &list);
+	assert_null(list.extents);
+	assert_int_equal(list.nr_extents, 0);
+	return p;
+}
+
+/* Extents from NEXT on that a window of LIMIT pages holds. */
+static size_t fitting(size_t next, uint64_t limit)
+{
+	size_t n = 1;
+
+	while (next + n < nr_extents && pages_of(extents + next, n + 1) <= limit)
+		n++;
+	return n;
+}
+
+/* How many of the runs from RUN on hold that many pages: all of a window and no more. */
+static size_t runs_of(const struct plan *p, size_t run, uint64_t pages)
+{
+	size_t n = 0;
+	uint64_t sum = 0;
+
+	while (run + n < p->nr_runs && sum < pages)
+		sum += p->runs[run + n++].nr_pages;
+	return sum == pages ? n : 0;
+}
+
 /*
- * Walk all windows of the list. Each has to hold the pages of the extents that
- * come next in the list, all of them and nothing else, in as few runs in file
- * order as can be. Returns the number of windows.
+ * Walk all windows of the plan. Each has to hold the pages of the extents that
+ * come next in the list, as many as fit, all of them and nothing else, in as few
+ * runs in file order as can be. Returns the number of windows.
  */
 static size_t check_plan(void)
 {
-	size_t next = 0, windows = 0, taken, i;
-	struct plan p;
+	size_t next = 0, run = 0, windows = 0, taken, n, i;
+	struct plan p = make_plan();
 
-	plan_init(&p, &list);
-	while (plan_next(&p)) {
-		uint64_t limit = PLAN_WINDOW_PAGES, pages;
-
-		taken = p.next - next;
-		assert_true(taken > 0 && p.next <= list.nr_extents);
-		pages = pages_of(extents + next, taken);
+	while (next < nr_extents) {
+		taken = fitting(next, PLAN_WINDOW_PAGES);
+		n = runs_of(&p, run, pages_of(extents + next, taken));
 		/* Only the first may be a head window, and only of short runs. */
-		if (!windows++ && pages / p.nr_runs < PLAN_HEAD_MAX_RUN)
-			limit = PLAN_HEAD_PAGES;
-		if (taken > 1)
-			assert_true(pages <= limit);
-		/* As much as fits: no window ends early. */
-		if (p.next < list.nr_extents)
-			assert_true(pages + extents[p.next].nr_pages > limit);
-		assert_int_equal(pages_of(p.runs, p.nr_runs), pages);
+		if (!next && !(n && pages_of(p.runs, n) / n >= PLAN_HEAD_MAX_RUN)) {
+			taken = fitting(next, PLAN_HEAD_PAGES);
+			n = runs_of(&p, run, pages_of(extents + next, taken));
+		}
+		assert_true(n > 0);
 		for (i = 0; i < taken; i++) {
 			const struct extent *e = &extents[next + i];
 
-			assert_int_equal(holds(p.runs, p.nr_runs, e->file, e->index), 1);
+			assert_int_equal(holds(p.runs + run, n, e->file, e->index), 1);
 			assert_int_equal(
-				holds(p.runs, p.nr_runs, e->file, e->index + e->nr_pages - 1), 1);
+				holds(p.runs + run, n, e->file, e->index + e->nr_pages - 1), 1);
 		}
-		for (i = 1; i < p.nr_runs; i++) {
+		for (i = run + 1; i < run + n; i++) {
 			const struct extent *a = &p.runs[i - 1], *b = &p.runs[i];
 
 			assert_true(a->file < b->file ||
-				    (a->file == b->file && a->index + a->nr_pages < b->index));
+				    (a->file == b->file &&
+				     (a->index + a->nr_pages < b->index ||
+				      a->nr_pages + (uint64_t)b->nr_pages > UINT32_MAX)));
 		}
-		next = p.next;
+		next += taken;
+		run += n;
+		windows++;
 	}
-	assert_int_equal(next, list.nr_extents);
-	assert_false(plan_next(&p));
+	assert_int_equal(run, p.nr_runs);
 	plan_free(&p);
 	return windows;
 }
@@ -99,11 +130,11 @@ static void the_head_window_comes_first_and_is_small(void **state)
 	/* The reader's first pages lie at the end of the file. */
 	for (i = 0; i < 1000; i++)
 		put(0, 100000 - 7 * i, 1);
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
-	assert_int_equal(pages_of(p.runs, p.nr_runs), PLAN_HEAD_PAGES);
-	assert_int_equal(p.runs[p.nr_runs - 1].index, 100000);
+	p = make_plan();
+	assert_int_equal(p.nr_runs, 1000);
+	assert_int_equal(p.runs[PLAN_HEAD_PAGES - 1].index, 100000);
 	assert_int_equal(p.runs[0].index, 100000 - 7 * (PLAN_HEAD_PAGES - 1));
+	assert_int_equal(p.runs[PLAN_HEAD_PAGES].index, 100000 - 7 * 999);
 	plan_free(&p);
 	assert_int_equal(check_plan(), 2);
 }
@@ -120,11 +151,9 @@ static void a_window_is_in_file_order_and_merged(void **state)
 	put(1, 2, 1);
 	put(0, 8, 1);
 	put(0, 3, 1);
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
+	p = make_plan();
 	assert_int_equal(p.nr_runs, ARRAY_SIZE(want));
 	assert_memory_equal(p.runs, want, sizeof(want));
-	assert_false(plan_next(&p));
 	plan_free(&p);
 	check_plan();
 }
@@ -135,8 +164,7 @@ static void neighbours_in_different_files_stay_apart(void **state)
 
 	put(0, 0, 5);
 	put(1, 5, 5);
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
+	p = make_plan();
 	assert_int_equal(p.nr_runs, 2);
 	plan_free(&p);
 }
@@ -177,8 +205,7 @@ static void indexes_beyond_32_bits_sort_as_numbers(void **state)
 	put(0, (1ULL << 32) + 1, 1);
 	put(0, 2, 1);
 	put(0, (1ULL << 41) - 1, 1);
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
+	p = make_plan();
 	assert_int_equal(p.nr_runs, 3);
 	assert_int_equal(p.runs[0].index, 2);
 	assert_int_equal(p.runs[1].index, (1ULL << 32) + 1);
@@ -197,7 +224,7 @@ static void every_page_of_a_random_list_comes_exactly_once(void **state)
 	int round;
 
 	for (round = 0; round < 30; round++) {
-		list.nr_extents = 0;
+		nr_extents = 0;
 		memset(index, 0, sizeof(index));
 		for (i = 0; i < 1500; i++) {
 			uint32_t nr = 1 + unit_random() % (round % 3 ? 4 : 4000);
@@ -208,7 +235,7 @@ static void every_page_of_a_random_list_comes_exactly_once(void **state)
 			put(file, index[file], nr);
 			index[file] += nr;
 		}
-		for (i = list.nr_extents; i-- > 1;) {
+		for (i = nr_extents; i-- > 1;) {
 			k = unit_random() % (i + 1);
 			swap = extents[i];
 			extents[i] = extents[k];
@@ -224,20 +251,18 @@ static void a_shuffled_whole_file_is_one_window_and_one_run(void **state)
 	struct plan p;
 	size_t i, k;
 
-	list.nr_extents = 0;
+	nr_extents = 0;
 	for (i = 0; i < 1500; i++)
 		put(0, i * 3, 3);
-	for (i = list.nr_extents; i-- > 1;) {
+	for (i = nr_extents; i-- > 1;) {
 		k = unit_random() % (i + 1);
 		swap = extents[i];
 		extents[i] = extents[k];
 		extents[k] = swap;
 	}
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
+	p = make_plan();
 	assert_int_equal(p.nr_runs, 1);
 	assert_int_equal(p.runs[0].nr_pages, 4500);
-	assert_false(plan_next(&p));
 	plan_free(&p);
 }
 
@@ -250,8 +275,7 @@ static void runs_are_near_without_a_large_gap_and_within_the_limit(void **state)
 	put(0, 168, 1); /* 33 */
 	put(0, 170, 30);
 	put(1, 201, 1);
-	plan_init(&p, &list);
-	assert_true(plan_next(&p));
+	p = make_plan();
 	assert_int_equal(p.nr_runs, 5);
 	assert_int_equal(plan_near(&p, 0, 4096), 2);
 	assert_int_equal(plan_near(&p, 2, 4096), 4);
@@ -259,6 +283,21 @@ static void runs_are_near_without_a_large_gap_and_within_the_limit(void **state)
 	assert_int_equal(plan_near(&p, 2, 31), 3);
 	assert_int_equal(plan_near(&p, 3, 1), 4); /* it alone, however long */
 	assert_int_equal(plan_near(&p, 4, 4096), 5);
+	plan_free(&p);
+}
+
+static void a_window_that_begins_before_the_end_of_another_is_not_near_it(void **state)
+{
+	struct plan p;
+	uint32_t i;
+
+	for (i = 0; i < PLAN_HEAD_PAGES; i++)
+		put(0, 10000 + 2 * i, 1);
+	put(0, 9999, 1);
+	p = make_plan();
+	assert_int_equal(p.nr_runs, PLAN_HEAD_PAGES + 1);
+	assert_int_equal(p.runs[PLAN_HEAD_PAGES].index, 9999);
+	assert_int_equal(plan_near(&p, 0, 1 << 20), PLAN_HEAD_PAGES);
 	plan_free(&p);
 }
 
@@ -277,6 +316,8 @@ int main(void)
 		cmocka_unit_test_setup(a_shuffled_whole_file_is_one_window_and_one_run, empty_list),
 		cmocka_unit_test_setup(runs_are_near_without_a_large_gap_and_within_the_limit,
 				       empty_list),
+		cmocka_unit_test_setup(
+			a_window_that_begins_before_the_end_of_another_is_not_near_it, empty_list),
 		cmocka_unit_test_setup(every_page_of_a_random_list_comes_exactly_once, empty_list),
 	};
 

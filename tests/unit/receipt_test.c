@@ -128,7 +128,6 @@ static struct fake {
 	struct list_file file;
 	struct list list;
 	struct force_counts counts;
-	struct bitmap absent;
 	struct force force;
 	struct force_bpf bpf;
 	struct firing firing;
@@ -142,8 +141,9 @@ static int make_fake(void **state)
 	fake.list.nr_files = 1;
 	fake.force.list = &fake.list;
 	fake.force.counts = &fake.counts;
-	fake.force.absent = &fake.absent;
+	fake.force.opt.engine = &engine_user;
 	fake.firing.force = &fake.force;
+	fake.bpf.force = &fake.force;
 	fake.firing.bpf = &fake.bpf;
 	fake.firing.trigger = TRIGGER_NOW;
 	return 0;
@@ -154,7 +154,7 @@ static struct json_object *print(enum status want)
 	char *text = NULL;
 	size_t size = 0;
 	struct output out = { .f = open_memstream(&text, &size), .json = true };
-	struct receipt r = { "user", &fake.firing, &out };
+	struct receipt r = { &fake.firing, &out };
 	struct json_object *o;
 
 	assert_non_null(out.f);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Bits for the pages of a file: reserved whole, paid for where they are set. */
+/*
+ * Bits for the pages of a file. Address space is reserved up front; memory is
+ * committed only where bits are set.
+ */
 #ifndef PAGE2CACHE_BITMAP_H
 #define PAGE2CACHE_BITMAP_H
 
@@ -33,6 +36,13 @@ static inline void bitmap_free(struct bitmap *b)
 	if (b->words)
 		munmap(b->words, (b->bits / 64 + 1) * sizeof(uint64_t));
 	b->words = NULL;
+}
+
+/* All of them off, and the memory given back. */
+static inline void bitmap_clear(struct bitmap *b)
+{
+	if (b->words)
+		madvise(b->words, (b->bits / 64 + 1) * sizeof(uint64_t), MADV_DONTNEED);
 }
 
 static inline bool bitmap_test(const struct bitmap *b, uint64_t bit)

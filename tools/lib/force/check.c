@@ -3,44 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "force/check.h"
-#include "force/engine_kernel.h"
-#include "force/module_list.h"
+#include "force/force_bpf.h"
 #include "shared.h"
 #include "pcforce.skel.h"
 #include "ratrace.skel.h"
-#include "base/table.h"
-#include "force/force_bpf.h"
-
-const char *const engine_names[NR_ENGINES] = { "helper", "kfunc", "user" };
-
-bool engine_available(enum engine e, char **why)
-{
-	switch (e) {
-	case ENGINE_HELPER:
-		*why = helper_refused();
-		return !*why;
-	case ENGINE_KFUNC:
-		*why = kfunc_refused();
-		return !*why;
-	default:
-		return true;
-	}
-}
 
 /*
- * Do the programs load and attach here? Tries every hook there is. Returns
- * STATUS_DONE if they do, else STATUS_UNSUPPORTED or STATUS_BAD_INPUT, with *why.
+ * Do the programs load and attach here, but for those that LEAVE_OUT un-chooses? Tries
+ * every hook there is. Returns STATUS_DONE if they do, else STATUS_UNSUPPORTED or
+ * STATUS_BAD_INPUT, with *why.
  */
-static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n, char **why)
+static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n,
+			    void (*leave_out)(void), char **why)
 {
 	enum status status = hooks_plan(hooks, n, obj, why);
 	int err;
 
 	if (!status) {
-		/* The engine's own program is tried by itself. */
-		if (hooks == force_hooks)
-			force_bpf_drop_engine();
+		if (leave_out)
+			leave_out();
 		hooks_select(hooks, n, obj);
 		err = bpf_object__load(obj);
 		if (err)
@@ -57,13 +40,13 @@ static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n
 /* Those of the trigger, and of following what is forced. */
 static enum status trigger_attaches(char **why)
 {
-	struct pcforce_bpf *skel = pcforce_bpf__open();
+	struct pcforce_bpf *skel = force_bpf_skeleton(NULL);
 	enum status status = STATUS_UNSUPPORTED;
 
+	/* An engine's own programs are tried by the engine. */
 	if (skel)
-		kfunc_leave_out(skel);
-	if (skel)
-		status = attaches(skel->obj, force_hooks, nr_force_hooks, why);
+		status = attaches(skel->obj, force_hooks, nr_force_hooks, force_bpf_drop_engine,
+				  why);
 	else
 		*why = hooks_load_error(-errno);
 	pcforce_bpf__destroy(skel);
@@ -79,20 +62,20 @@ static enum status others_attach(char **why)
 	enum status status = STATUS_UNSUPPORTED;
 
 	if (skel)
-		status = attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), why);
+		status = attaches(skel->obj, other_hooks, ARRAY_SIZE(other_hooks), NULL, why);
 	else
 		*why = hooks_load_error(-errno);
 	ratrace_bpf__destroy(skel);
 	return status;
 }
 
-static void engine_line(struct output *out, struct libscols_table *t, enum engine e, bool available,
-			const char *reason)
+static void engine_line(struct output *out, struct libscols_table *t, const char *engine,
+			bool available, const char *reason)
 {
 	struct json_object *o;
 
 	if (!out->json) {
-		char *cells[] = { cell_text("engine"), cell_text(engine_names[e]), cell_text("-"),
+		char *cells[] = { cell_text("engine"), cell_text(engine), cell_text("-"),
 				  cell_text(available ? "yes" : "no"),
 				  cell_text(reason ? reason : "") };
 
@@ -100,7 +83,7 @@ static void engine_line(struct output *out, struct libscols_table *t, enum engin
 		return;
 	}
 	o = json_new("check");
-	json_text(o, "engine", engine_names[e]);
+	json_text(o, "engine", engine);
 	json_object_object_add(o, "available", json_object_new_boolean(available));
 	json_text(o, "reason", reason);
 	output_record(out, o);
@@ -207,11 +190,11 @@ enum status check_print(struct output *out)
 	else
 		t = table_new(columns, ARRAY_SIZE(columns), out->f);
 	for (i = 0; i < NR_ENGINES; i++) {
-		engine_why = NULL;
-		available = engine_available(i, &engine_why);
-		if (i == ENGINE_USER && trigger)
+		engine_why = engines[i]->refused ? engines[i]->refused() : NULL;
+		available = !engine_why;
+		if (available && engines[i]->plain && trigger)
 			engine_why = xasprintf("only with --now: %s", why);
-		engine_line(out, t, i, available, engine_why);
+		engine_line(out, t, engines[i]->name, available, engine_why);
 		free(engine_why);
 	}
 	events_print(out, t, force_hooks, nr_force_hooks, !trigger, why);

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Engines `helper` and `kfunc`: the kernel reads the list, from the moment of the miss
+ * on. Its lists and its answers lie in memory that it shares with us. `helper` is a
+ * function of a patched kernel; `kfunc` is one of a module, which is given the files
+ * before (module_list.h). struct kernel_way says how they differ.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +15,14 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
-#include "hook/attach.h"
-#include "force/force.h"
-#include "force/engine_kernel.h"
-#include "force/module_list.h"
-#include "shared.h"
 #include "file/residency.h"
-#include "pcforce.skel.h"
+#include "force/engine_kernel.h"
+#include "force/force.h"
 #include "force/force_bpf.h"
+#include "force/module_list.h"
+#include "hook/attach.h"
+#include "shared.h"
+#include "pcforce.skel.h"
 
 /* How often the answers are looked at. The kernel notes the time of its end. */
 #define POLL_NS 2000000
@@ -24,6 +30,23 @@
 #define BEGIN_NS 5000000000ULL
 /* What a stopped list may still take: the device has been asked already. */
 #define STOP_NS 1000000000ULL
+
+struct kernel_state {
+	struct pcforce_bpf *skel;	   /* NULL: not loaded */
+	struct page2cache_extent *extents; /* the map's memory */
+	uint64_t nr_extents;		   /* in it, heads included */
+	uint64_t *first;		   /* a file each: where its head is */
+	uint64_t *nr; /* a file each: extents of its list; 0: not handed over */
+};
+
+struct kernel_way {
+	/* Between open and load of the programs. Returns 0 or -errno. */
+	int (*configure)(struct pcforce_bpf *skel);
+	/* Before the programs may force a file; NULL: they can at any time. 0 or -errno. */
+	int (*arm)(struct pcforce_bpf *skel, const struct list_file *lf);
+	/* Have the list of a file forced now. Returns whether it is. */
+	bool (*start)(const struct force *f, size_t file);
+};
 
 /* The helper's number in the running kernel, which is no ABI; -1: it has none. */
 static int helper_number(void)
@@ -62,22 +85,17 @@ int helper_set_number(struct bpf_program *prog)
 	return err;
 }
 
-char *helper_refused(void)
+static char *helper_refused(void)
 {
 	struct pcforce_bpf *skel;
-	struct bpf_program *prog;
 	int err;
 
 	if (helper_number() < 0)
 		return xstrdup("this kernel has no helper bpf_force_page2cache(): a kernel patch "
 			       "brings it");
-	skel = pcforce_bpf__open();
+	skel = force_bpf_skeleton("force_at_miss");
 	if (!skel)
 		return xasprintf("opening the program: %s", strerror(errno));
-	kfunc_leave_out(skel);
-	bpf_object__for_each_program(prog, skel->obj) {
-		bpf_program__set_autoload(prog, prog == skel->progs.force_at_miss);
-	}
 	err = helper_set_number(skel->progs.force_at_miss);
 	err = err ? err : pcforce_bpf__load(skel);
 	pcforce_bpf__destroy(skel);
@@ -86,134 +104,161 @@ char *helper_refused(void)
 		   : NULL;
 }
 
-/* Calls visit for each run of the list, in the order in which it is to be read. */
-static void for_each_run(struct helper *h, const struct list *l,
-			 void (*visit)(struct helper *h, const struct extent *run))
+static int helper_configure(struct pcforce_bpf *skel)
 {
-	struct plan p;
-	size_t i;
-
-	plan_init(&p, l);
-	while (plan_next(&p)) {
-		for (i = 0; i < p.nr_runs; i++) {
-			if (l->files[p.runs[i].file].state == LIST_READY)
-				visit(h, &p.runs[i]);
-		}
-	}
-	plan_free(&p);
+	skel->rodata->helper = true;
+	return helper_set_number(skel->progs.force_at_miss);
 }
 
-static void count_run(struct helper *h, const struct extent *run)
+static int kfunc_configure(struct pcforce_bpf *skel)
 {
-	h->nr[run->file]++;
+	skel->rodata->kfunc = true;
+	return bpf_map__set_autocreate(skel->maps.held, true);
 }
 
-static struct page2cache_head *head_of(const struct helper *h, size_t file)
+static struct page2cache_head *head_of(const struct kernel_state *k, size_t file)
 {
-	return (void *)&h->extents[h->first[file]];
+	return (void *)&k->extents[k->first[file]];
 }
 
-static void store_run(struct helper *h, const struct extent *run)
+static uint64_t state_of(const struct kernel_state *k, size_t file)
 {
-	struct page2cache_head *head = head_of(h, run->file);
-	struct page2cache_extent *e = (void *)(head + 1);
-
-	e[head->nr_extents++] =
-		(struct page2cache_extent){ .index = run->index, .nr_pages = run->nr_pages };
+	return __atomic_load_n(&head_of(k, file)->state, __ATOMIC_ACQUIRE);
 }
 
-int helper_size(struct helper *h, struct pcforce_bpf *skel, const struct list *l)
+static int kernel_prepare(struct force *f)
 {
+	struct kernel_state *k = xcalloc(1, sizeof(*k));
+	const struct list *l = f->list;
 	uint64_t at = 0;
 	size_t i;
+
+	k->first = xcalloc(l->nr_files, sizeof(*k->first));
+	k->nr = xcalloc(l->nr_files, sizeof(*k->nr));
+	f->state = k;
+	for (i = 0; i < f->plan.nr_runs; i++)
+		k->nr[f->plan.runs[i].file]++;
+	for (i = 0; i < l->nr_files; i++) {
+		/* A file that is not ready has nothing to be read. */
+		if (l->files[i].state != LIST_READY)
+			k->nr[i] = 0;
+		k->first[i] = at;
+		at += PAGE2CACHE_HEAD + k->nr[i];
+	}
+	k->nr_extents = at;
+	return at > UINT32_MAX ? -E2BIG : 0;
+}
+
+static int kernel_configure(struct force *f, struct pcforce_bpf *skel)
+{
+	struct kernel_state *k = f->state;
 	int err;
 
-	h->first = xcalloc(l->nr_files, sizeof(*h->first));
-	h->nr = xcalloc(l->nr_files, sizeof(*h->nr));
-	for_each_run(h, l, count_run);
-	for (i = 0; i < l->nr_files; i++) {
-		h->first[i] = at;
-		at += PAGE2CACHE_HEAD + h->nr[i];
-	}
-	h->nr_extents = at;
-	if (at > UINT32_MAX)
-		return -E2BIG;
-	err = bpf_map__set_max_entries(skel->maps.extents, at ? at : 1);
-	return err || h->kfunc ? err : helper_set_number(skel->progs.force_at_miss);
+	k->skel = skel;
+	err = bpf_map__set_max_entries(skel->maps.extents, k->nr_extents ? k->nr_extents : 1);
+	return err ? err : f->opt.engine->way->configure(skel);
 }
 
-/* What is not allowed to be read of a file is not handed over at all. */
-static void share_out(struct helper *h, const struct list *l, uint64_t max_bytes)
+/* Split max_bytes over the files in list order; a file without a share is not handed over. */
+static void split_budget(struct force *f)
 {
-	uint64_t left = max_bytes / page_size(), pages;
+	struct kernel_state *k = f->state;
+	uint64_t left = force_max_bytes(f) / page_size(), pages;
 	size_t i;
 
-	for (i = 0; i < l->nr_files; i++) {
-		if (l->files[i].state != LIST_READY)
+	for (i = 0; i < f->list->nr_files; i++) {
+		const struct list_file *lf = &f->list->files[i];
+
+		if (lf->state != LIST_READY)
 			continue;
-		pages = l->files[i].listed_pages < left ? l->files[i].listed_pages : left;
-		head_of(h, i)->max_pages = pages;
+		pages = lf->listed_pages < left ? lf->listed_pages : left;
+		head_of(k, i)->max_pages = pages;
 		left -= pages;
 		if (!pages)
-			h->nr[i] = 0;
+			k->nr[i] = 0;
 	}
 }
 
-int helper_fill(struct helper *h, const struct force_bpf *t, uint64_t max_bytes)
+static size_t extents_bytes(const struct kernel_state *k)
 {
-	h->bpf = t;
-	h->extents = mmap(NULL, (h->nr_extents ? h->nr_extents : 1) * sizeof(*h->extents),
-			  PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(t->skel->maps.extents),
-			  0);
-	if (h->extents == MAP_FAILED) {
-		h->extents = NULL;
+	return (k->nr_extents ? k->nr_extents : 1) * sizeof(*k->extents);
+}
+
+static int kernel_loaded(struct force *f)
+{
+	struct kernel_state *k = f->state;
+	const struct extent *run;
+	struct page2cache_extent *e;
+	struct page2cache_head *head;
+	size_t i;
+
+	k->extents = mmap(NULL, extents_bytes(k), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bpf_map__fd(k->skel->maps.extents), 0);
+	if (k->extents == MAP_FAILED) {
+		k->extents = NULL;
 		return -errno;
 	}
-	for_each_run(h, t->list, store_run);
-	share_out(h, t->list, max_bytes);
+	for (i = 0; i < f->plan.nr_runs; i++) {
+		run = &f->plan.runs[i];
+		if (!k->nr[run->file])
+			continue;
+		head = head_of(k, run->file);
+		e = (void *)(head + 1);
+		e[head->nr_extents++] = (struct page2cache_extent){ .index = run->index,
+								    .nr_pages = run->nr_pages };
+	}
+	split_budget(f);
 	return 0;
 }
 
-void helper_arm(struct helper *h)
+static void kernel_describe(const struct force *f, size_t file, struct force_file *to)
 {
-	const struct list *l = h->bpf->list;
+	const struct kernel_state *k = f->state;
+
+	to->first_extent = k->first[file];
+	to->nr_extents = k->nr[file];
+}
+
+static void kernel_arm(struct force *f)
+{
+	const struct kernel_way *way = f->opt.engine->way;
+	struct kernel_state *k = f->state;
 	struct page2cache_head *head;
 	size_t i;
 	int err;
 
-	h->bpf->skel->bss->asked_slot = 0;
-	for (i = 0; i < l->nr_files; i++) {
-		head = head_of(h, i);
-		if (!h->nr[i] || head->state == PAGE2CACHE_RUNNING)
+	k->skel->bss->asked_slot = 0;
+	for (i = 0; i < f->list->nr_files; i++) {
+		const struct list_file *lf = &f->list->files[i];
+
+		head = head_of(k, i);
+		if (!k->nr[i] || head->state == PAGE2CACHE_RUNNING)
 			continue;
 		*head = (struct page2cache_head){ .nr_extents = head->nr_extents,
 						  .max_pages = head->max_pages,
 						  .state = head->state };
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
-		err = h->kfunc ? kfunc_hold(h, &l->files[i]) : 0;
+		err = way->arm ? way->arm(k->skel, lf) : 0;
 		if (err)
-			say("%s: the module cannot be given this file: %s", l->files[i].target.path,
+			say("%s: the module cannot be given this file: %s", lf->target.path,
 			    strerror(-err));
 	}
 }
 
-static uint64_t state_of(const struct helper *h, size_t file)
-{
-	return __atomic_load_n(&head_of(h, file)->state, __ATOMIC_ACQUIRE);
-}
-
-bool helper_worked(const struct helper *h)
+static bool kernel_worked(const struct force *f)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
+	const struct kernel_state *k = f->state;
 	size_t i;
 
-	for (i = 0; i < h->bpf->list->nr_files; i++) {
-		if (!h->nr[i])
+	for (i = 0; i < f->list->nr_files; i++) {
+		if (!k->nr[i])
 			continue;
-		/* It may have found all in place. */
-		while (state_of(h, i) == PAGE2CACHE_RUNNING && !head_of(h, i)->submitted)
+		/* The kernel may find all in place: then nothing is ever submitted. */
+		while (state_of(k, i) == PAGE2CACHE_RUNNING && !head_of(k, i)->submitted &&
+		       !f->stop)
 			nanosleep(&pause, NULL);
-		if (head_of(h, i)->submitted)
+		if (head_of(k, i)->submitted)
 			return true;
 	}
 	return false;
@@ -235,81 +280,90 @@ static int take_absent(void *ctx, uint64_t index, uint64_t nr, bool cached)
 }
 
 /* A listed page of the file that is not cached. */
-static struct absent find_absent(const struct helper *h, const struct list_file *lf, size_t file)
+static struct absent find_absent(const struct force *f, size_t file)
 {
-	const struct page2cache_extent *e = (void *)(head_of(h, file) + 1);
+	const struct kernel_state *k = f->state;
+	const struct page2cache_extent *e = (void *)(head_of(k, file) + 1);
 	struct absent a = { 0 };
 	uint64_t i;
 
-	for (i = 0; i < h->nr[file] && !a.nr; i++)
-		residency_runs(lf->target.fd, e[i].index, e[i].nr_pages, take_absent, &a);
+	for (i = 0; i < k->nr[file] && !a.nr; i++)
+		residency_runs(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
+			       take_absent, &a);
 	return a;
 }
 
 /*
- * The kernel skips a program where a task sleeps in the middle of it, on the same
- * processor: not for longer than that takes to begin with a list.
+ * While force_at_miss() sleeps on a CPU, the kernel will not run it again there. Wait
+ * until it has returned, at most 100 ms.
  */
-static void await_others(const struct helper *h)
+static void await_others(const struct kernel_state *k)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	int i;
 
-	for (i = 0; i < 50 && __atomic_load_n(&h->bpf->skel->bss->first_tid, __ATOMIC_SEQ_CST); i++)
+	for (i = 0; i < 50 && __atomic_load_n(&k->skel->bss->first_tid, __ATOMIC_SEQ_CST); i++)
 		nanosleep(&pause, NULL);
 }
 
-/*
- * Has the module force the list, if the task that fired the trigger has not: its worker
- * may not have begun yet. Returns whether it is being forced.
- */
-static bool kick_module(const struct helper *h, const struct list_file *lf, size_t file)
+/* Read a page of the file that is absent: that miss has the kernel begin with the list. */
+static bool start_by_miss(const struct force *f, size_t file)
 {
-	const struct timespec pause = { .tv_nsec = POLL_NS };
-	bool asked = h->bpf->skel->bss->asked_slot == lf->target.slot;
-	int err = asked ? 0 : kfunc_force(h, lf);
-	uint64_t end = now_ns() + BEGIN_NS;
-
-	while (!err && now_ns() < end) {
-		if (state_of(h, file) != PAGE2CACHE_IDLE)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	say("%s: the module does not force this file: %s", lf->target.path,
-	    strerror(err ? -err : EOPNOTSUPP));
-	return false;
-}
-
-/* A read of ours misses a page: that has the list forced. Returns whether it is. */
-static bool kick(const struct helper *h, const struct list_file *lf, size_t file)
-{
+	const struct target *t = &f->list->files[file].target;
+	const struct kernel_state *k = f->state;
 	struct absent a;
 	int tries;
 	char byte;
 
 	for (tries = 0; tries < 8; tries++) {
-		await_others(h);
-		a = find_absent(h, lf, file);
+		await_others(k);
+		a = find_absent(f, file);
 		if (!a.nr)
 			return false;
-		if (pread(lf->target.fd, &byte, 1, a.index * page_size()) < 0)
-			say_verbose("%s: reading page %llu: %s", lf->target.path,
+		if (pread(t->fd, &byte, 1, a.index * page_size()) < 0)
+			say_verbose("%s: reading page %llu: %s", t->path,
 				    (unsigned long long)a.index, strerror(errno));
-		if (state_of(h, file) != PAGE2CACHE_IDLE)
+		if (state_of(k, file) != PAGE2CACHE_IDLE)
 			return true;
 	}
-	say("%s: the kernel does not begin with the list", lf->target.path);
+	say("%s: the kernel did not start reading after %d attempts", t->path, tries);
+	return false;
+}
+
+/*
+ * Ask the module to begin with the list, unless the task that fired the trigger has: the
+ * module's worker may not have begun yet.
+ */
+static bool start_by_module(const struct force *f, size_t file)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	const struct list_file *lf = &f->list->files[file];
+	const struct kernel_state *k = f->state;
+	bool asked = k->skel->bss->asked_slot == lf->target.slot;
+	int err = asked ? 0 : module_list_force(k->skel, lf);
+	uint64_t end = now_ns() + BEGIN_NS;
+
+	while (!err && !f->stop && now_ns() < end) {
+		if (state_of(k, file) != PAGE2CACHE_IDLE)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	if (err || !f->stop)
+		say("%s: the module does not force this file: %s (not opened for reading, DAX, or "
+		    "no readahead); its pages are skipped",
+		    lf->target.path, strerror(err ? -err : EOPNOTSUPP));
 	return false;
 }
 
 /* Until the kernel is done with the file, or what is left of a stop's grace. */
-static void await(const struct helper *h, size_t file, struct force *f, uint64_t *deadline)
+static void await(const struct force *f, size_t file, uint64_t *deadline)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
-	struct page2cache_head *head = head_of(h, file);
+	const struct kernel_state *k = f->state;
+	struct page2cache_head *head = head_of(k, file);
 	uint64_t running = PAGE2CACHE_RUNNING;
 
-	while (state_of(h, file) != PAGE2CACHE_DONE) {
+	while (state_of(k, file) != PAGE2CACHE_DONE) {
 		if (f->stop && !*deadline)
 			*deadline = now_ns() + STOP_NS;
 		if (f->stop)
@@ -343,10 +397,11 @@ static const char *stopped_by(int64_t error)
 }
 
 /* Nothing was forced: what is cached was resident. */
-static void count_resident(struct force *f, size_t file, const struct helper *h)
+static void count_resident(struct force *f, size_t file)
 {
-	const struct page2cache_extent *e = (void *)(head_of(h, file) + 1);
-	uint64_t i, cached, nr = head_of(h, file)->nr_extents;
+	const struct kernel_state *k = f->state;
+	const struct page2cache_extent *e = (void *)(head_of(k, file) + 1);
+	uint64_t i, cached, nr = head_of(k, file)->nr_extents;
 
 	for (i = 0; i < nr; i++) {
 		if (!residency_count(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
@@ -355,11 +410,11 @@ static void count_resident(struct force *f, size_t file, const struct helper *h)
 	}
 }
 
-static void take_answers(struct helper *h, struct force *f, size_t file)
+static void take_answers(struct force *f, size_t file)
 {
-	const struct page2cache_head *head = head_of(h, file);
+	const struct kernel_state *k = f->state;
+	const struct page2cache_head *head = head_of(k, file);
 	struct force_counts *c = &f->counts[file];
-	const struct list_file *lf = &f->list->files[file];
 
 	c->resident = head->resident;
 	c->read = head->read;
@@ -368,51 +423,88 @@ static void take_answers(struct helper *h, struct force *f, size_t file)
 	c->submitted = head->submitted;
 	c->skipped = head->skipped;
 	/* It was stopped and has not come to an end. */
-	if (state_of(h, file) != PAGE2CACHE_DONE)
-		c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;
+	if (state_of(k, file) != PAGE2CACHE_DONE)
+		force_skip_rest(c);
 	if (head->error)
-		say("%s: the kernel stopped early: %s", lf->target.path, stopped_by(head->error));
+		say("%s: the kernel stopped early: %s", f->list->files[file].target.path,
+		    stopped_by(head->error));
 	if (head->end_ns > f->end_ns)
 		f->end_ns = head->end_ns;
 }
 
-void helper_run(struct helper *h, struct force *f)
+static void kernel_run(struct force *f)
 {
-	uint64_t deadline = 0, *words;
+	const struct kernel_way *way = f->opt.engine->way;
+	const struct kernel_state *k = f->state;
 	bool *begun = xcalloc(f->list->nr_files, sizeof(*begun));
+	uint64_t deadline = 0;
 	size_t i;
 
 	for (i = 0; i < f->list->nr_files; i++) {
-		if (h->nr[i])
-			begun[i] = state_of(h, i) != PAGE2CACHE_IDLE ||
-				   (!f->stop &&
-				    (h->kfunc ? kick_module : kick)(h, &f->list->files[i], i));
+		if (k->nr[i])
+			begun[i] = state_of(k, i) != PAGE2CACHE_IDLE ||
+				   (!f->stop && way->start(f, i));
 	}
 	for (i = 0; i < f->list->nr_files; i++) {
-		struct force_counts *c = &f->counts[i];
-
 		if (f->list->files[i].state != LIST_READY)
 			continue;
 		if (begun[i]) {
-			await(h, i, f, &deadline);
-			take_answers(h, f, i);
+			await(f, i, &deadline);
+			take_answers(f, i);
 		} else {
-			count_resident(f, i, h);
-			c->skipped = c->requested - c->resident - c->past_eof;
+			count_resident(f, i);
+			force_skip_rest(&f->counts[i]);
 		}
-		words = h->bpf->forced;
-		if (words)
-			memcpy(f->absent[i].words, words + h->bpf->first_word[i],
-			       (f->list->files[i].end / 64 + 1) * sizeof(*words));
 	}
 	free(begun);
 }
 
-void helper_free(struct helper *h)
+static void kernel_free(struct force *f)
 {
-	if (h->extents)
-		munmap(h->extents, (h->nr_extents ? h->nr_extents : 1) * sizeof(*h->extents));
-	free(h->first);
-	free(h->nr);
-	memset(h, 0, sizeof(*h));
+	struct kernel_state *k = f->state;
+
+	if (k->extents)
+		munmap(k->extents, extents_bytes(k));
+	free(k->first);
+	free(k->nr);
+	free(k);
 }
+
+/* What both of them do alike. */
+#define KERNEL_ENGINE                                                                      \
+	.prepare = kernel_prepare, .configure = kernel_configure, .loaded = kernel_loaded, \
+	.describe = kernel_describe, .arm = kernel_arm, .worked = kernel_worked,           \
+	.run = kernel_run, .free = kernel_free
+
+static const struct kernel_way helper_way = {
+	.configure = helper_configure,
+	.start = start_by_miss,
+};
+static const char *const helper_events[] = { "force", "insert", NULL };
+
+const struct engine engine_helper = {
+	.name = "helper",
+	.at_miss = true,
+	.events = helper_events,
+	.way = &helper_way,
+	.refused = helper_refused,
+	KERNEL_ENGINE,
+};
+
+static const struct kernel_way kfunc_way = {
+	.configure = kfunc_configure,
+	.arm = module_list_hold,
+	.start = start_by_module,
+};
+static const char *const kfunc_events[] = { "hold", "open", "insert", NULL };
+
+const struct engine engine_kfunc = {
+	.name = "kfunc",
+	.at_miss = true,
+	.at_open = true,
+	.events = kfunc_events,
+	.way = &kfunc_way,
+	.refused = module_refused,
+	.refuses = module_refuses,
+	KERNEL_ENGINE,
+};

@@ -65,27 +65,25 @@ static void set_priority(bool high)
 	pthread_setschedparam(pthread_self(), high ? SCHED_FIFO : SCHED_OTHER, &p);
 }
 
+static const struct engine *engine_of(const struct firing *f)
+{
+	return f->force->opt.engine;
+}
+
 static void await_first_data(struct firing *f)
 {
 	uint64_t end = f->fired_ns + FIRST_DATA_NS, now;
-	struct pollfd p = { .events = POLLIN };
+	struct pollfd p = { .fd = force_bpf_fd(f->bpf), .events = POLLIN };
 	struct timespec left = { 0 };
 
-	if (!f->bpf->ring || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN ||
-	    f->bpf->helper)
+	if (p.fd < 0 || f->trigger == TRIGGER_NOW || f->trigger == TRIGGER_OPEN ||
+	    engine_of(f)->at_miss)
 		return;
-	p.fd = ring_buffer__epoll_fd(f->bpf->ring);
 	while (!f->first_ns && (now = now_ns()) < end) {
 		left.tv_nsec = end - now;
 		if (ppoll(&p, 1, &left, NULL) > 0)
-			ring_buffer__consume(f->bpf->ring);
+			force_bpf_take_events(f->bpf);
 	}
-}
-
-/* Engine `kfunc` has a program see opens, in the task that opens. */
-static bool sees_opens(const struct firing *f)
-{
-	return f->bpf->helper && f->bpf->helper->kfunc;
 }
 
 static void force_now(struct firing *f, uint64_t requested_ns)
@@ -108,30 +106,30 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 		f->first_ns = 0;
 		force_bpf_await_first(f->bpf);
 	}
-	if (f->bpf->ring)
-		ring_buffer__consume(f->bpf->ring);
+	force_bpf_take_events(f->bpf);
 	await_first_data(f);
 	force_bpf_forcing(f->bpf, true);
 	force_run(f->force);
 	force_bpf_forcing(f->bpf, false);
 	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
 	f->scan_took_ns = 0;
-	/* The next open fires in the task itself: too late for who hears of it from fanotify. */
-	if (f->trigger == TRIGGER_OPEN && sees_opens(f))
+	/*
+	 * Re-arm now: an engine's program fires inside the opening task; re-arming from
+	 * fanotify would be too late.
+	 */
+	if (f->trigger == TRIGGER_OPEN && engine_of(f)->at_open)
 		force_bpf_arm(f->bpf);
 }
 
-void firing_now(struct firing *f)
-{
-	force_now(f, now_ns());
-}
-
-/* It is a moment behind fanotify at most, and does not see the opens of an overlay. */
+/*
+ * Has fanotify seen an open that the engine's program has not? That program sees an open
+ * at most a moment after fanotify, and never sees opens through overlayfs. Give it 2 ms.
+ */
 static bool opens_are_ours(const struct firing *f)
 {
 	const struct timespec moment = { .tv_nsec = 2000000 };
 
-	if (!sees_opens(f))
+	if (!engine_of(f)->at_open)
 		return true;
 	if (force_bpf_armed(f->bpf))
 		nanosleep(&moment, NULL);
@@ -172,7 +170,7 @@ static void *fire_loop(void *ctx)
 		{ .fd = f->bpf->ring ? ring_buffer__epoll_fd(f->bpf->ring) : -1, .events = POLLIN },
 	};
 	/* Not if the kernel forces: then the reader needs the processor more than we do. */
-	bool urgent = !f->bpf->helper;
+	bool urgent = !engine_of(f)->at_miss;
 	uint64_t asked;
 
 	set_priority(urgent);
@@ -192,7 +190,7 @@ static void *fire_loop(void *ctx)
 		if (p[1].revents)
 			take_opens(f);
 		if (p[2].revents)
-			ring_buffer__consume(f->bpf->ring);
+			force_bpf_take_events(f->bpf);
 	}
 	return NULL;
 }
@@ -288,7 +286,7 @@ int firing_start(struct firing *f, char **why)
 	}
 	if (f->trigger == TRIGGER_NOW)
 		f->requested_ns = now_ns();
-	else if (f->trigger != TRIGGER_OPEN || sees_opens(f))
+	else if (f->trigger != TRIGGER_OPEN || engine_of(f)->at_open)
 		force_bpf_arm(f->bpf);
 	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
 	if (err)
@@ -322,8 +320,7 @@ void firing_stop(struct firing *f)
 	if (f->holding)
 		pthread_join(f->hold_thread, NULL);
 	f->running = f->holding = false;
-	if (f->bpf->ring)
-		ring_buffer__consume(f->bpf->ring);
+	force_bpf_take_events(f->bpf);
 	close_fd(&f->hold_fd);
 	close_fd(&f->opens_fd);
 	close_fd(&f->wake_fd);

@@ -50,9 +50,6 @@ struct firing {
 /* The sample callback for force_bpf_open(); ctx is the struct firing. */
 int firing_event(void *ctx, void *data, size_t size);
 
-/* Fire now, in this thread. */
-void firing_now(struct firing *f);
-
 /* Arm and start the threads. Returns 0, or -errno with *why. */
 int firing_start(struct firing *f, char **why);
 /* Has the one firing of --once happened? To be asked when done_fd is readable. */

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Has the pages of a list read into the page cache and finds out, page by page,
- * what became of them. Engine `user` does all of it here, from user space.
- */
+/* The forcing of a list: its plan, the engine that reads it, and what became of each page. */
 #ifndef PAGE2CACHE_FORCE_H
 #define PAGE2CACHE_FORCE_H
 
-#include <pthread.h>
-
-#include "force/engine_kernel.h"
-#include "list/list.h"
+#include "force/engine.h"
 #include "list/plan.h"
 
 /* Pages; requested = resident + read + failed + past_eof + skipped. */
@@ -24,45 +18,36 @@ struct force_counts {
 };
 
 struct force_options {
+	const struct engine *engine;
 	unsigned int jobs;  /* submitting threads, 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool dry_run;	    /* look, submit nothing: what would be read is skipped */
-	/* Called before pages are submitted, from any of the threads; may be NULL. */
+	/* Called before user space submits pages, from any thread; may be NULL. */
 	void (*submitting)(void *ctx, uint32_t file, uint64_t index, uint64_t nr);
 	void *ctx;
-	struct helper *helper; /* the kernel forces; NULL: we do */
 };
 
 struct force {
 	const struct list *list;
+	struct plan plan; /* made once, before anything is armed */
 	struct force_options opt;
 	struct force_counts *counts; /* a file of the list each */
-	struct bitmap *absent;	     /* a file each: pages to be read, absent before */
-	uint64_t *chunk_pages;	     /* a file each: what one readahead(2) may ask for */
-	uint64_t *window_pages;	     /* a file each: the kernel's own readahead window */
-	bool *blind;		     /* a file each: its residency cannot be asked */
-	int64_t budget;		     /* pages that may still be submitted */
-	uint64_t end_ns;	     /* when it was over, 0: when force_run() returns */
-	uint64_t late_ns;	     /* when a stopped run ends for good, 0: not stopped */
+	uint64_t end_ns;	     /* the run ended then; 0: when force_run() returned */
 	volatile bool stop;	     /* set from any thread: submit no more */
-
-	/* The window being submitted. */
-	pthread_mutex_t lock;
-	const struct plan *plan;
-	size_t run;
-	uint64_t done;	 /* pages of that run that are taken */
-	size_t surveyed; /* runs of which is known what is there */
+	void *state;		     /* the engine's own */
 };
 
-/* The limit of opt->max_bytes, or what memory is available. */
-uint64_t force_max_bytes(const struct force_options *opt);
+/* The limit of opt->max_bytes, or what memory is available; in bytes. */
+uint64_t force_max_bytes(const struct force *f);
 
-/* Returns 0 or -ENOMEM. */
-int force_init(struct force *f, const struct list *l, const struct force_options *opt);
+/* Takes the extents of L over, as plan_make() does. Returns 0 or -errno. */
+int force_init(struct force *f, struct list *l, const struct force_options *opt);
 /* Is a listed page of a ready file absent? Looks until it finds one. */
 bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
 void force_run(struct force *f);
+/* What of a file is not accounted for counts as skipped. */
+void force_skip_rest(struct force_counts *c);
 void force_free(struct force *f);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* pcforce's BPF side: the trigger, and what becomes of forced pages. */
-#ifndef PAGE2CACHE_TRACKER_H
-#define PAGE2CACHE_TRACKER_H
+#ifndef PAGE2CACHE_FORCE_BPF_H
+#define PAGE2CACHE_FORCE_BPF_H
 
-#include "hook/hooks.h"
-#include "list/list.h"
+#include "force/force.h"
 #include "hook/counters.h"
+#include "hook/hooks.h"
 
 struct pcforce_bpf;
 
@@ -13,21 +13,18 @@ struct force_bpf {
 	struct pcforce_bpf *skel; /* NULL: nothing is watched */
 	struct counters counters;
 	struct ring_buffer *ring;
-	const struct list *list;
+	struct force *force;
 	uint64_t *forced, *used, *removed; /* NULL: the files are too large to track */
 	uint64_t words;			   /* in each of them */
 	uint64_t *first_word;		   /* a file of the list each */
-	struct helper *helper;		   /* the kernel forces; NULL: we do */
 	bool follows;			   /* what becomes of forced pages */
 };
 
 struct force_bpf_options {
 	const struct counters_options *watch;
 	bool fire_on_hits;
-	bool fire_on_opens; /* where the engine sees opens by itself: kfunc */
+	bool fire_on_opens; /* of an engine that sees them by itself */
 	bool follow;	    /* what becomes of forced pages; else the engine's hooks alone */
-	struct helper *helper;
-	uint64_t max_bytes;		/* for the helper */
 	ring_buffer_sample_fn on_event; /* gets each struct force_record */
 	void *ctx;
 };
@@ -46,29 +43,38 @@ extern const size_t nr_force_hooks;
 /* Leaves the hooks out that only one of the kernel's engines needs: between plan and select. */
 void force_bpf_drop_engine(void);
 
+/*
+ * The object, opened and not loaded, without what only an engine needs. PROGRAM: it
+ * loads this one alone; NULL: all. NULL on error, with errno.
+ */
+struct pcforce_bpf *force_bpf_skeleton(const char *program);
+
 /* Load and attach for the ready files of a list, not yet armed. A failure leaves nothing attached. */
-enum status force_bpf_open(struct force_bpf *t, const struct list *l,
+enum status force_bpf_open(struct force_bpf *b, struct force *f,
 			   const struct force_bpf_options *opt, char **why);
-void force_bpf_detach(struct force_bpf *t);
-void force_bpf_close(struct force_bpf *t);
+void force_bpf_detach(struct force_bpf *b);
+void force_bpf_close(struct force_bpf *b);
 
-void force_bpf_arm(struct force_bpf *t);
+void force_bpf_arm(struct force_bpf *b);
 /* Not fired since it was armed? */
-bool force_bpf_armed(const struct force_bpf *t);
-/* The kernel may force the lists once more. */
-void force_bpf_renew(struct force_bpf *t);
+bool force_bpf_armed(const struct force_bpf *b);
+/* The engine's programs may force the lists once more. */
+void force_bpf_renew(struct force_bpf *b);
 /* Forcing begins or is over. */
-void force_bpf_forcing(struct force_bpf *t, bool on);
+void force_bpf_forcing(struct force_bpf *b, bool on);
 /* Report the next access that gets its data, of any task. */
-void force_bpf_await_first(struct force_bpf *t);
+void force_bpf_await_first(struct force_bpf *b);
 /* Pages that are about to be submitted; from any thread. */
-void force_bpf_mark(struct force_bpf *t, uint32_t file, uint64_t index, uint64_t nr);
+void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr);
 /* Is the process one that counts (COMMAND's, if there is one)? */
-bool force_bpf_counts_pid(const struct force_bpf *t, pid_t pid);
+bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid);
+/* A descriptor that is readable when events are to be taken; -1: nothing is watched. */
+int force_bpf_fd(const struct force_bpf *b);
+/* Hand the events that have come to on_event. */
+void force_bpf_take_events(struct force_bpf *b);
 
-void force_bpf_read(struct force_bpf *t, uint32_t file, const struct bitmap *absent,
-		    struct force_usage *out);
+void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out);
 /* Forget what was seen, for another firing. */
-void force_bpf_reset(struct force_bpf *t);
+void force_bpf_reset(struct force_bpf *b);
 
 #endif

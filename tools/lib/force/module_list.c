@@ -7,28 +7,25 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "hook/attach.h"
-#include "force/engine_kernel.h"
-#include "force/module_list.h"
-#include "pcforce.skel.h"
 #include "force/force_bpf.h"
+#include "force/module_list.h"
+#include "hook/attach.h"
+#include "shared.h"
+#include "pcforce.skel.h"
 
 #define MODULE "bpf_page2cache"
 
 /* The least of what this engine needs of the verifier. */
 static char *verifier_refused(void)
 {
-	struct pcforce_bpf *skel = pcforce_bpf__open();
-	struct bpf_program *prog;
+	struct pcforce_bpf *skel = force_bpf_skeleton("map_file");
 	int err;
 
 	if (!skel)
 		return xasprintf("opening the program: %s", strerror(errno));
-	bpf_object__for_each_program(prog, skel->obj) {
-		bpf_program__set_autoload(prog, prog == skel->progs.map_file);
-	}
 	skel->rodata->kfunc = true;
-	err = pcforce_bpf__load(skel);
+	err = bpf_map__set_autocreate(skel->maps.held, true);
+	err = err ? err : pcforce_bpf__load(skel);
 	pcforce_bpf__destroy(skel);
 	return err ? xasprintf("the verifier does not accept the functions of the module " MODULE
 			       ": %s",
@@ -36,7 +33,7 @@ static char *verifier_refused(void)
 		   : NULL;
 }
 
-char *kfunc_refused(void)
+char *module_refused(void)
 {
 	char *why;
 
@@ -61,7 +58,7 @@ static bool on_overlay(const struct list_file *lf)
 	       fs.f_type == OVERLAYFS_SUPER_MAGIC;
 }
 
-char *kfunc_refuses(const struct list *l)
+char *module_refuses(const struct list *l)
 {
 	char *why, *text;
 	size_t i;
@@ -80,15 +77,9 @@ char *kfunc_refuses(const struct list *l)
 	return text;
 }
 
-void kfunc_leave_out(struct pcforce_bpf *skel)
+/* mmap() the file ourselves so that the LSM program runs; own_map tells it what to do then. */
+static int map_for(struct pcforce_bpf *skel, const struct list_file *lf, enum own_map what)
 {
-	bpf_map__set_autocreate(skel->maps.held, false);
-}
-
-/* Our own mmap(2) of the file is seen by the program: it is what the words of it say. */
-static int map_for(const struct helper *h, const struct list_file *lf, enum own_map what)
-{
-	struct pcforce_bpf *skel = h->bpf->skel;
 	__u32 before = skel->bss->own_held;
 	void *at;
 	int err;
@@ -102,12 +93,12 @@ static int map_for(const struct helper *h, const struct list_file *lf, enum own_
 	return __atomic_load_n(&skel->bss->own_held, __ATOMIC_SEQ_CST) == before ? -EOPNOTSUPP : 0;
 }
 
-int kfunc_hold(const struct helper *h, const struct list_file *lf)
+int module_list_hold(struct pcforce_bpf *skel, const struct list_file *lf)
 {
-	return map_for(h, lf, OWN_MAP_HOLDS);
+	return map_for(skel, lf, OWN_MAP_HOLDS);
 }
 
-int kfunc_force(const struct helper *h, const struct list_file *lf)
+int module_list_force(struct pcforce_bpf *skel, const struct list_file *lf)
 {
-	return map_for(h, lf, OWN_MAP_FORCES);
+	return map_for(skel, lf, OWN_MAP_FORCES);
 }

@@ -53,7 +53,7 @@ static struct line line_of(const struct receipt *r, size_t i)
 	l.c = f->counts[i];
 	if (!r->firing->bpf->follows)
 		return l;
-	force_bpf_read(r->firing->bpf, i, &f->absent[i], &l.t);
+	force_bpf_read(r->firing->bpf, i, &l.t);
 	l.accuracy = receipt_accuracy(&l.t, l.c.read);
 	l.coverage = receipt_coverage(&l.t, l.file->misses_known, l.file->misses);
 	l.lateness = receipt_lateness(&l.t);
@@ -67,7 +67,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	struct json_object *o = json_new("receipt");
 
 	json_text(o, "file", l->file ? l->file->target.path : NULL);
-	json_text(o, "engine", r->engine);
+	json_text(o, "engine", f->force->opt.engine->name);
 	json_text(o, "trigger", trigger_names[f->trigger]);
 	json_u64(o, "requested", l->c.requested);
 	json_u64(o, "resident", l->c.resident);

@@ -7,7 +7,6 @@
 #include "base/output.h"
 
 struct receipt {
-	const char *engine;
 	const struct firing *firing;
 	struct output *out;
 };
@@ -16,8 +15,8 @@ struct receipt {
 enum status receipt_print(const struct receipt *r);
 
 /*
- * Ratios of DESIGN's words, negative when they cannot be known. Pages and
- * events; recorded: the misses in the list.
+ * Ratios as defined in pcforce(8), COUNTS; negative if unknown. RECORDED are the
+ * misses that the list was recorded with.
  */
 double receipt_accuracy(const struct force_usage *t, uint64_t read);
 double receipt_coverage(const struct force_usage *t, bool recorded_known, uint64_t recorded);

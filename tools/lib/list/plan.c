@@ -4,6 +4,9 @@
 
 #include "list/plan.h"
 
+/* Querying across a gap of up to this many pages is cheaper than a second system call. */
+#define NEAR_PAGES 32
+
 static int by_place(const void *a, const void *b)
 {
 	const struct extent *x = a, *y = b;
@@ -13,77 +16,87 @@ static int by_place(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-void plan_init(struct plan *p, const struct list *l)
+/* Sort N extents, unless they are in order already: most recorded lists are, in part. */
+static void sort(struct extent *e, size_t n)
 {
-	memset(p, 0, sizeof(*p));
-	p->list = l;
+	size_t i;
+
+	for (i = 1; i < n; i++) {
+		if (by_place(&e[i - 1], &e[i]) > 0) {
+			qsort(e, n, sizeof(*e), by_place);
+			return;
+		}
+	}
 }
 
-/* Extents that a window of at least one holds. */
-static size_t window_extents(const struct plan *p, uint64_t limit)
+/* How many of N extents a window of LIMIT pages holds, at least one. */
+static size_t window_extents(const struct extent *e, size_t n, uint64_t limit)
 {
 	uint64_t pages = 0;
 	size_t i;
 
-	for (i = p->next; i < p->list->nr_extents; i++) {
-		pages += p->list->extents[i].nr_pages;
-		if (pages > limit && i > p->next)
+	for (i = 0; i < n; i++) {
+		pages += e[i].nr_pages;
+		if (pages > limit && i)
 			break;
 	}
-	return i - p->next;
+	return i;
 }
 
-static void merge(struct plan *p)
+/* Merge neighbours among N sorted extents into the runs at TO; returns how many these are. */
+static size_t merge(struct extent *to, const struct extent *e, size_t n)
 {
 	size_t i, out = 0;
 
-	for (i = 1; i < p->nr_runs; i++) {
-		struct extent *last = &p->runs[out], *run = &p->runs[i];
+	to[0] = e[0];
+	for (i = 1; i < n; i++) {
+		struct extent *last = &to[out];
 
-		if (run->file == last->file && last->index + last->nr_pages == run->index &&
-		    last->nr_pages <= UINT32_MAX - run->nr_pages)
-			last->nr_pages += run->nr_pages;
+		if (e[i].file == last->file && last->index + last->nr_pages == e[i].index &&
+		    last->nr_pages <= UINT32_MAX - e[i].nr_pages)
+			last->nr_pages += e[i].nr_pages;
 		else
-			p->runs[++out] = *run;
+			to[++out] = e[i];
 	}
-	p->nr_runs = out + 1;
+	return out + 1;
 }
 
-/* Sort and merge the next n extents into p->runs; returns their pages. */
-static uint64_t make_window(struct plan *p, size_t n)
+/* Do the first N extents stay scattered when they are sorted and merged? */
+static bool is_scattered(const struct extent *e, size_t n)
 {
+	struct extent *copy = xcalloc(n, sizeof(*copy));
 	uint64_t pages = 0;
-	size_t i;
+	size_t i, runs;
 
-	if (n > p->room) {
-		p->room = n;
-		p->runs = xrealloc(p->runs, n, sizeof(*p->runs));
-	}
-	memcpy(p->runs, p->list->extents + p->next, n * sizeof(*p->runs));
-	p->nr_runs = n;
-	qsort(p->runs, n, sizeof(*p->runs), by_place);
-	merge(p);
-	for (i = 0; i < p->nr_runs; i++)
-		pages += p->runs[i].nr_pages;
-	return pages;
+	for (i = 0; i < n; i++)
+		pages += e[i].nr_pages;
+	memcpy(copy, e, n * sizeof(*copy));
+	sort(copy, n);
+	runs = merge(copy, copy, n);
+	free(copy);
+	return pages / runs < PLAN_HEAD_MAX_RUN;
 }
 
-bool plan_next(struct plan *p)
+void plan_make(struct plan *p, struct list *l)
 {
-	size_t n = window_extents(p, PLAN_WINDOW_PAGES);
+	struct extent *e = l->extents;
+	size_t left = l->nr_extents, n, runs;
 
-	if (!n)
-		return false;
-	if (make_window(p, n) / p->nr_runs < PLAN_HEAD_MAX_RUN && !p->next) {
-		n = window_extents(p, PLAN_HEAD_PAGES);
-		make_window(p, n);
+	memset(p, 0, sizeof(*p));
+	p->runs = e;
+	while (left) {
+		n = window_extents(e, left, PLAN_WINDOW_PAGES);
+		if (e == p->runs && is_scattered(e, n))
+			n = window_extents(e, left, PLAN_HEAD_PAGES);
+		sort(e, n);
+		runs = merge(&p->runs[p->nr_runs], e, n);
+		p->nr_runs += runs;
+		e += n;
+		left -= n;
 	}
-	p->next += n;
-	return true;
+	l->extents = NULL;
+	l->nr_extents = l->room = 0;
 }
-
-/* To ask about this many pages more is cheaper than to ask once more. */
-#define NEAR_PAGES 32
 
 size_t plan_near(const struct plan *p, size_t i, uint64_t max_pages)
 {
@@ -91,7 +104,8 @@ size_t plan_near(const struct plan *p, size_t i, uint64_t max_pages)
 
 	for (i++; i < p->nr_runs; i++, last = next) {
 		next = &p->runs[i];
-		if (next->file != first->file ||
+		/* A window may begin anywhere, also before the end of the one before it. */
+		if (next->file != first->file || next->index < last->index + last->nr_pages ||
 		    next->index > last->index + last->nr_pages + NEAR_PAGES ||
 		    next->index + next->nr_pages > first->index + max_pages)
 			break;

@@ -12,7 +12,7 @@
 /*
  * A window holds a GiB of 4 KiB pages, so that a file in random order becomes a
  * sequential one. Where its pages stay scattered all the same, a small window
- * goes before: what the reader wants first is not to wait for a sweep through
+ * goes before: the reader's first pages do not have to wait for a sweep through
  * all. Among long runs that would only break up their large folios.
  */
 #define PLAN_HEAD_PAGES	  256
@@ -20,15 +20,12 @@
 #define PLAN_WINDOW_PAGES (1ULL << 18)
 
 struct plan {
-	const struct list *list;
-	size_t next;	     /* extent that no window has had yet */
-	struct extent *runs; /* of the current window */
-	size_t nr_runs, room;
+	struct extent *runs; /* disjoint, window after window */
+	size_t nr_runs;
 };
 
-void plan_init(struct plan *p, const struct list *l);
-/* The next window in p->runs; false when there is none. */
-bool plan_next(struct plan *p);
+/* Plan the reading of L. The plan takes the list's extents over: L has none afterwards. */
+void plan_make(struct plan *p, struct list *l);
 /*
  * Where those runs end that lie close to run I and to each other, in no more than
  * MAX_PAGES from its first page on: the index behind the last of them.

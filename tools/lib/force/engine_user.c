@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Engine `user`: threads look which listed pages are absent, submit those, wait for them and
+ * verify them, all from user space and for any file system.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "file/residency.h"
+#include "force/force.h"
+#include "force/submit.h"
+
+#define MAX_JOBS 64
+/* A thread takes 64 MiB at once. */
+#define UNIT_PAGES   (1ULL << 14)
+#define VERIFY_PAGES 4096
+/* Keep the batch small: a page that another task reads between check and submission would
+ * be counted as ours.
+ */
+#define CHECK_PAGES 512
+/* Pages that are waited for by one read. */
+#define WAIT_PAGES 64
+/* After a stop, spend at most this long on verifying what has arrived. */
+#define STOP_NS 1000000000ULL
+
+struct user_file {
+	struct bitmap absent;  /* pages to be read: not resident when they were checked */
+	uint64_t chunk_pages;  /* what one readahead(2) may ask for */
+	uint64_t window_pages; /* the kernel's own readahead window */
+	bool blind;	       /* mincore and cachestat are refused: nothing can be verified */
+};
+
+struct user_state {
+	struct user_file *files; /* a file of the list each */
+	int64_t budget;		 /* pages that may still be submitted */
+	uint64_t late_ns;	 /* a stopped run ends for good then; 0: not stopped */
+
+	/* Where in the plan the threads are. */
+	pthread_mutex_t lock;
+	size_t run;
+	uint64_t done;	/* pages of that run that are taken */
+	size_t checked; /* runs whose resident pages are known */
+};
+
+/* For scattered pages one thread is at the device's limit, and the reader needs a CPU. */
+static unsigned int default_jobs(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : cpus;
+}
+
+static int user_prepare(struct force *f)
+{
+	struct user_state *u = xcalloc(1, sizeof(*u));
+	const struct list *l = f->list;
+	size_t i;
+	int err = 0;
+
+	u->files = xcalloc(l->nr_files, sizeof(*u->files));
+	pthread_mutex_init(&u->lock, NULL);
+	f->state = u;
+	for (i = 0; i < l->nr_files && !err; i++) {
+		if (l->files[i].state != LIST_READY)
+			continue;
+		err = bitmap_init(&u->files[i].absent, l->files[i].nr_pages);
+		submit_limits(l->files[i].target.fd, &u->files[i].window_pages,
+			      &u->files[i].chunk_pages);
+		/* Exactly what is asked for, nothing around it. */
+		posix_fadvise(l->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
+	}
+	return err;
+}
+
+static void user_free(struct force *f)
+{
+	struct user_state *u = f->state;
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++)
+		bitmap_free(&u->files[i].absent);
+	free(u->files);
+	free(u);
+}
+
+static void add(uint64_t *to, uint64_t n)
+{
+	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
+}
+
+/* How many of nr pages the budget allows. */
+static uint64_t take_budget(struct user_state *u, uint64_t nr)
+{
+	int64_t left = __atomic_fetch_sub(&u->budget, nr, __ATOMIC_RELAXED);
+
+	if (left >= (int64_t)nr)
+		return nr;
+	return left > 0 ? left : 0;
+}
+
+/* A run that is being checked, for the callbacks of residency_runs(). */
+struct check {
+	struct bitmap *absent;
+	uint64_t resident;
+	struct residency_map map;
+};
+
+/*
+ * A page that is cached without being up to date is still being read, or its
+ * read failed: only reading it tells, so it is not taken for resident.
+ */
+static int check_run(void *ctx, uint64_t index, uint64_t nr, bool cached)
+{
+	unsigned char vec[VERIFY_PAGES];
+	struct check *c = ctx;
+	uint64_t n, i;
+
+	if (!cached) {
+		bitmap_fill(c->absent, index, nr, true);
+		return 0;
+	}
+	for (; nr; nr -= n, index += n) {
+		n = nr < sizeof(vec) ? nr : sizeof(vec);
+		if (residency_uptodate(&c->map, index, n, vec))
+			memset(vec, 0, n);
+		for (i = 0; i < n; i++) {
+			c->resident += vec[i] & 1;
+			if (!(vec[i] & 1))
+				bitmap_fill(c->absent, index + i, 1, true);
+		}
+	}
+	return 0;
+}
+
+/*
+ * Which pages of a listed run are there, before any of it is submitted: the kernel's
+ * readahead, which streams use, runs ahead inside it.
+ */
+static void check_resident(struct force *f, const struct extent *run)
+{
+	struct user_state *u = f->state;
+	struct user_file *uf = &u->files[run->file];
+	const struct target *t = &f->list->files[run->file].target;
+	struct check c = { .absent = &uf->absent, .map = { .fd = t->fd } };
+	int err = residency_runs(t->fd, run->index, run->nr_pages, check_run, &c);
+
+	residency_unmap(&c.map);
+	if (!err) {
+		add(&f->counts[run->file].resident, c.resident);
+		return;
+	}
+	/* Nothing of it can be verified then, so nothing is claimed. */
+	bitmap_fill(&uf->absent, run->index, run->nr_pages, false);
+	add(&f->counts[run->file].failed, run->nr_pages);
+	if (!__atomic_exchange_n(&uf->blind, true, __ATOMIC_RELAXED))
+		say("%s: the kernel does not tell which pages are cached: %s%s", t->path,
+		    strerror(-err),
+		    err == -EPERM ? " (it tells the owner, who may write it, and root)" : "");
+}
+
+/*
+ * Check runs that lie close together all at once: mostly nothing of them is there. Returns
+ * the run behind those that were checked.
+ */
+static size_t check_near(struct force *f, size_t i)
+{
+	const struct extent *runs = f->plan.runs, *last;
+	struct user_state *u = f->state;
+	size_t end = plan_near(&f->plan, i, CHECK_PAGES);
+	uint64_t cached = 1;
+
+	last = &runs[end - 1];
+	if (end > i + 1 && residency_count(f->list->files[last->file].target.fd, runs[i].index,
+					   last->index + last->nr_pages - runs[i].index, &cached))
+		cached = 1;
+	for (; i < end; i++) {
+		if (cached)
+			check_resident(f, &runs[i]);
+		else
+			bitmap_fill(&u->files[runs[i].file].absent, runs[i].index, runs[i].nr_pages,
+				    true);
+	}
+	return end;
+}
+
+static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
+{
+	struct user_state *u = f->state;
+
+	add(&f->counts[file].skipped, nr);
+	bitmap_fill(&u->files[file].absent, index, nr, false);
+}
+
+static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
+{
+	struct user_state *u = f->state;
+	uint64_t run_end = run->index + run->nr_pages;
+	uint32_t file = run->file;
+	const struct list_file *lf = &f->list->files[file];
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].chunk_pages,
+				  u->files[file].window_pages };
+	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(u, nr);
+	int64_t left = __atomic_load_n(&u->budget, __ATOMIC_RELAXED);
+
+	if (allowed < nr)
+		skip_pages(f, file, index + allowed, nr - allowed);
+	if (!allowed)
+		return;
+	/* No reading ahead into what the budget does not cover. */
+	if (left < (int64_t)(run_end - index))
+		run_end = index + allowed + (left > 0 ? left : 0);
+	add(&f->counts[file].submitted, allowed);
+	if (f->opt.submitting)
+		f->opt.submitting(f->opt.ctx, file, index, allowed);
+	submit_pages(&sf, index, allowed, run_end, &f->stop);
+}
+
+/*
+ * Stopped, no more is submitted and nothing waited for. Pages that are there by then are
+ * still verified, so that the receipt of a COMMAND that ended tells of them; but not
+ * for ever.
+ */
+static bool too_late(const struct force *f)
+{
+	struct user_state *u = f->state;
+
+	if (!f->stop)
+		return false;
+	if (!u->late_ns)
+		u->late_ns = now_ns() + STOP_NS;
+	return now_ns() >= u->late_ns;
+}
+
+/* The next unit of the plan and the run that it is part of, for whichever thread asks. */
+static bool next_unit(struct force *f, struct extent *unit, struct extent *whole)
+{
+	struct user_state *u = f->state;
+	const struct extent *run;
+	uint64_t left;
+	bool got = false;
+
+	pthread_mutex_lock(&u->lock);
+	if (u->run < f->plan.nr_runs && !too_late(f)) {
+		run = &f->plan.runs[u->run];
+		if (u->run == u->checked)
+			u->checked = check_near(f, u->run);
+		left = run->nr_pages - u->done;
+		*unit = *run;
+		unit->index += u->done;
+		unit->nr_pages = left < UNIT_PAGES ? left : UNIT_PAGES;
+		*whole = *run;
+		u->done += unit->nr_pages;
+		if (u->done == run->nr_pages) {
+			u->run++;
+			u->done = 0;
+		}
+		got = true;
+	}
+	pthread_mutex_unlock(&u->lock);
+	return got;
+}
+
+static void *submit_units(void *ctx)
+{
+	struct force *f = ctx;
+	struct user_state *u = f->state;
+	struct extent unit, run;
+	uint64_t at, end, from;
+
+	while (next_unit(f, &unit, &run)) {
+		const struct bitmap *absent = &u->files[unit.file].absent;
+
+		end = unit.index + unit.nr_pages;
+		for (at = unit.index; (from = bitmap_next(absent, at, end, true)) < end;) {
+			at = bitmap_next(absent, from, end, false);
+			submit_absent(f, &run, from, at - from);
+		}
+	}
+	return NULL;
+}
+
+static void submit(struct force *f)
+{
+	pthread_t threads[MAX_JOBS];
+	unsigned int i, n = 0, jobs = f->opt.jobs ? f->opt.jobs : default_jobs();
+	uint64_t pages = 0;
+	size_t k;
+
+	for (k = 0; k < f->plan.nr_runs; k++)
+		pages += f->plan.runs[k].nr_pages;
+	while (n + 1 < jobs && n < ARRAY_SIZE(threads) &&
+	       (n + 1 < f->plan.nr_runs || n + 1 < pages / UNIT_PAGES) &&
+	       !pthread_create(&threads[n], NULL, submit_units, f))
+		n++;
+	submit_units(f);
+	for (i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Wait for pages that are not up to date yet, reading them if need be. */
+static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
+{
+	static char data[WAIT_PAGES << 16]; /* thrown away; by one thread only */
+	struct force_counts *c = &f->counts[file];
+	int fd = f->list->files[file].target.fd;
+	uint64_t n;
+	ssize_t got;
+
+	for (; nr; nr -= n, index += n) {
+		n = nr < sizeof(data) / page_size() ? nr : sizeof(data) / page_size();
+		n = n < WAIT_PAGES ? n : WAIT_PAGES;
+		got = pread(fd, data, n * page_size(), index * page_size());
+		if (got == 0) {
+			c->past_eof += nr; /* truncated meanwhile */
+			return;
+		}
+		if (got < 0) {
+			n = 1;
+			got = pread(fd, data, 1, index * page_size());
+		}
+		if (got < 0) {
+			c->failed++;
+			continue;
+		}
+		/* The last page of a file may be a part of one. */
+		n = (got + page_size() - 1) / page_size();
+		c->read += n;
+	}
+}
+
+/* After a stop nothing more is read; what the device has been asked for still arrives. */
+static bool under_way(const struct force *f, uint32_t file, uint64_t index)
+{
+	uint64_t cached;
+
+	return !residency_count(f->list->files[file].target.fd, index, 1, &cached) && cached;
+}
+
+/* What mincore(2) said of some pages of a file. */
+struct look {
+	struct residency_map map;
+	uint64_t first, nr;
+	unsigned char vec[VERIFY_PAGES];
+};
+
+static void look_at(struct look *l, int fd, uint64_t first, uint64_t nr)
+{
+	if (l->map.fd != fd) {
+		residency_unmap(&l->map);
+		l->map.fd = fd;
+	}
+	l->first = first;
+	l->nr = nr < VERIFY_PAGES ? nr : VERIFY_PAGES;
+	if (residency_uptodate(&l->map, first, l->nr, l->vec))
+		memset(l->vec, 0, l->nr);
+}
+
+/* Looks as far as NEAR_END, where the last run ends that lies close to this one. */
+static void verify_run(struct force *f, struct look *l, const struct extent *run, uint64_t near_end)
+{
+	const struct user_state *u = f->state;
+	const struct bitmap *absent = &u->files[run->file].absent;
+	uint64_t at = run->index, end = run->index + run->nr_pages, from;
+	int fd = f->list->files[run->file].target.fd;
+
+	/* Straight to the next page that was absent, each time. */
+	while ((at = bitmap_next(absent, at, end, true)) < end && !too_late(f)) {
+		if (fd != l->map.fd || at < l->first || at >= l->first + l->nr)
+			look_at(l, fd, at, near_end - at);
+		if (l->vec[at - l->first] & 1) {
+			f->counts[run->file].read++;
+			at++;
+			continue;
+		}
+		for (from = at++; !f->stop && at < end && at < l->first + l->nr &&
+				  bitmap_test(absent, at) && !(l->vec[at - l->first] & 1);)
+			at++;
+		if (!f->stop || under_way(f, run->file, from))
+			wait_uptodate(f, run->file, from, at - from);
+	}
+}
+
+static void verify(struct force *f)
+{
+	struct look l = { .map = { .fd = -1 } };
+	const struct extent *last;
+	size_t i = 0, end;
+
+	while (i < f->plan.nr_runs && !too_late(f)) {
+		end = plan_near(&f->plan, i, VERIFY_PAGES);
+		last = &f->plan.runs[end - 1];
+		for (; i < end; i++)
+			verify_run(f, &l, &f->plan.runs[i], last->index + last->nr_pages);
+	}
+	residency_unmap(&l.map);
+}
+
+static void user_run(struct force *f)
+{
+	struct user_state *u = f->state;
+	uint64_t pages = force_max_bytes(f) / page_size();
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++)
+		bitmap_clear(&u->files[i].absent);
+	u->budget = pages > INT64_MAX / 2 ? INT64_MAX / 2 : pages;
+	u->late_ns = 0;
+	u->run = u->checked = 0;
+	u->done = 0;
+	submit(f);
+	if (!f->opt.dry_run)
+		verify(f);
+	if (!f->stop)
+		return;
+	for (i = 0; i < f->list->nr_files; i++)
+		force_skip_rest(&f->counts[i]);
+}
+
+const struct engine engine_user = {
+	.name = "user",
+	.plain = true,
+	.prepare = user_prepare,
+	.run = user_run,
+	.free = user_free,
+};
