@@ -422,20 +422,89 @@ static void a_list_that_cannot_be_read_is_bad_input(void **state)
 	assert_non_null(why);
 }
 
-static void a_dash_is_standard_input(void **state)
+static int load_stdin(const char *text)
 {
 	struct list_options opt = { "data", false, false };
-	int saved = dup(0), in;
+	int saved = dup(0), in, err;
 
-	unit_text("text", "4+2\nx\n");
+	unit_text("text", text);
 	in = open("text", O_RDONLY | O_CLOEXEC);
 	assert_true(saved >= 0 && in >= 0 && dup2(in, 0) == 0);
-	assert_int_equal(list_load(&list, "-", &opt, &why), -EINVAL);
-	assert_ptr_equal(strstr(why, "standard input:2: "), why);
+	list_free(&list);
+	err = list_load(&list, "-", &opt, &why);
 	assert_true(dup2(saved, 0) == 0);
 	close(in);
 	close(saved);
+	return err;
+}
+
+static void a_dash_is_standard_input(void **state)
+{
+	assert_int_equal(load_stdin("4+2\nx\n"), -EINVAL);
+	assert_ptr_equal(strstr(why, "standard input:2: "), why);
+	assert_int_equal(list.nr_extents, 0);
+	assert_int_equal(load_stdin("4+2\n"), 0);
 	EXTENTS({ 4, 2, 0 });
+}
+
+static void a_stale_link_leaves_the_file_under_its_other_name(void **state)
+{
+	char *fine = header("data", NULL, NULL), *stale, *text;
+
+	assert_int_equal(link("data", "link"), 0);
+	stale = header("link", " ino=", "1");
+	assert_true(asprintf(&text, "%s3\n%s4\n", fine, stale) > 0);
+	assert_int_equal(load_text(text, NULL, false, false), 0);
+	assert_int_equal(list.nr_files, 2);
+	assert_int_equal(list.files[0].state, LIST_READY);
+	assert_int_equal(list.files[1].state, LIST_STALE);
+	EXTENTS({ 3, 1, 0 });
+	free(text);
+	/* The other way round: the stale name comes first. */
+	assert_true(asprintf(&text, "%s4\n%s3\n", stale, fine) > 0);
+	assert_int_equal(load_text(text, NULL, false, false), 0);
+	assert_int_equal(list.files[0].state, LIST_STALE);
+	assert_int_equal(list.files[1].state, LIST_READY);
+	EXTENTS({ 3, 1, 1 });
+	free(text);
+	free(fine);
+	free(stale);
+}
+
+static void a_file_under_two_names_is_one(void **state)
+{
+	char *fine = header("data", NULL, NULL), *other = header("other", NULL, NULL), *too, *text;
+
+	assert_int_equal(link("data", "link"), 0);
+	too = header("link", NULL, NULL);
+	assert_true(asprintf(&text, "%s3\n%s1\n%s4\n%s5\n", fine, other, too, other) > 0);
+	assert_int_equal(load_text(text, NULL, false, false), 0);
+	assert_int_equal(list.nr_files, 2);
+	EXTENTS({ 3, 1, 0 }, { 1, 1, 1 }, { 4, 1, 0 });
+	free(text);
+	free(fine);
+	free(other);
+	free(too);
+}
+
+static void sections_come_back_among_thousands_of_files(void **state)
+{
+	const size_t files = 4000, sections = 20000;
+	size_t size, i;
+	char *text, path[32];
+	FILE *f = open_memstream(&text, &size);
+
+	for (i = 0; i < sections; i++)
+		fprintf(f, "# file=gone.%zu\n%zu\n", i % files, i);
+	fclose(f);
+	assert_int_equal(load_text(text, NULL, false, false), 0);
+	assert_int_equal(list.nr_files, files);
+	for (i = 0; i < files; i++) {
+		snprintf(path, sizeof(path), "gone.%zu", i);
+		assert_string_equal(list.files[i].target.path, path);
+		assert_int_equal(list.files[i].listed_pages, sections / files);
+	}
+	free(text);
 }
 
 static void whole_files_are_all_of_their_pages_once(void **state)
@@ -497,6 +566,9 @@ int main(void)
 		TEST(bad_lines_are_named_by_list_and_number),
 		TEST(a_list_that_cannot_be_read_is_bad_input),
 		TEST(a_dash_is_standard_input),
+		TEST(a_stale_link_leaves_the_file_under_its_other_name),
+		TEST(a_file_under_two_names_is_one),
+		TEST(sections_come_back_among_thousands_of_files),
 		TEST(whole_files_are_all_of_their_pages_once),
 		TEST(long_extents_of_a_large_file_keep_their_length),
 	};

@@ -68,6 +68,7 @@ int identity_of(int fd, struct identity *id)
 		gen = 0;
 	memset(id, 0, sizeof(*id));
 	memcpy(&id->fsid, &fs.f_fsid, sizeof(id->fsid));
+	id->dev = st.st_dev;
 	id->ino = st.st_ino;
 	id->gen = gen;
 	id->size = st.st_size;
@@ -118,11 +119,16 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 	return TARGET_OK;
 }
 
-void target_close(struct target *t)
+void target_close_fd(struct target *t)
 {
 	if (t->fd >= 0)
 		close(t->fd);
 	t->fd = -1;
+}
+
+void target_close(struct target *t)
+{
+	target_close_fd(t);
 	free(t->path);
 	t->path = NULL;
 }

@@ -15,6 +15,7 @@ struct identity {
 	uint32_t gen;  /* FS_IOC_GETVERSION, 0 where the file system has none */
 	uint64_t size; /* bytes */
 	int64_t mtime_ns;
+	uint64_t dev; /* st_dev: tells two mounts apart, but may be another one after a reboot */
 };
 
 struct target {
@@ -38,6 +39,8 @@ enum target_error {
  */
 enum target_error target_open(struct target *t, const char *path, char **why);
 void target_close(struct target *t);
+/* Its descriptor alone. */
+void target_close_fd(struct target *t);
 
 /* What fd is now; returns 0 or -errno. */
 int identity_of(int fd, struct identity *id);

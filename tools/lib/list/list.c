@@ -1,32 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
+#include "file/opening.h"
 #include "list/list.h"
+#include "list/list_text.h"
 
 /* Pages that a file may have: 16 PiB of 4 KiB pages, of which each has a bit. */
 #define MAX_FILE_PAGES (1ULL << 42)
 /* Pages behind the end are only counted; this keeps sums of them in range. */
 #define MAX_PAST_EOF (1ULL << 62)
-#define NO_FILE	     SIZE_MAX
 
 /* Descriptors that are left for everything but the files of a list. */
 #define RESERVED_FDS 128
-
-struct loader {
-	struct list *list;
-	const struct list_options *opt;
-	size_t current;	 /* file that extents belong to; NO_FILE: they are left out */
-	size_t sections; /* seen */
-	bool matched;	 /* one of them was -f's */
-	bool mismatched; /* -f: a section of another file was left out */
-	size_t only;	 /* -f's file */
-	char *only_real; /* its absolute path */
-};
 
 /* Descriptors are handed out from the lowest: this one shows how many are left. */
 static bool room_for(int fd)
@@ -39,141 +28,142 @@ static bool room_for(int fd)
 	       r.rlim_cur;
 }
 
-/* A file under another of its names: its pages are the same. */
-static size_t find_alias(const struct list *l, const struct identity *id)
+static void set_state(struct list_file *f, enum list_state state, char *why)
 {
-	size_t i;
-
-	for (i = 0; i < l->nr_files; i++) {
-		const struct list_file *f = &l->files[i];
-
-		if (f->state == LIST_READY && f->target.id.fsid == id->fsid &&
-		    f->target.id.ino == id->ino && f->target.id.gen == id->gen)
-			return i;
-	}
-	return NO_FILE;
+	f->state = state;
+	f->why = why;
 }
 
-static size_t add_file(struct list *l, const char *path)
+/* The file is there: can it be forced? */
+static void check_file(struct list_file *f)
 {
-	struct list_file *f;
-	char *why = NULL;
-	size_t alias;
+	int err;
 
-	l->files = xrealloc(l->files, l->nr_files + 1, sizeof(*l->files));
-	f = &l->files[l->nr_files];
-	memset(f, 0, sizeof(*f));
-	if (target_open(&f->target, path, &why) != TARGET_OK) {
-		f->state = LIST_GONE;
-		f->why = why;
-		f->target.path = xstrdup(path);
-		return l->nr_files++;
-	}
-	alias = find_alias(l, &f->target.id);
-	if (alias != NO_FILE) {
-		target_close(&f->target);
-		return alias;
-	}
 	if (!room_for(f->target.fd)) {
-		target_close(&f->target);
-		f->state = LIST_GONE;
-		f->why = xasprintf("%s: %s (ulimit -n)", path, strerror(EMFILE));
-		f->target.path = xstrdup(path);
-		return l->nr_files++;
+		target_close_fd(&f->target);
+		set_state(f, LIST_GONE,
+			  xasprintf("%s: %s (ulimit -n)", f->target.path, strerror(EMFILE)));
+		return;
 	}
 	f->nr_pages = (f->target.id.size + page_size() - 1) / page_size();
-	if (f->nr_pages > MAX_FILE_PAGES || bitmap_init(&f->listed, f->nr_pages)) {
-		f->state = LIST_GONE;
-		f->why = xasprintf("%s: is too large", path);
-	}
-	return l->nr_files++;
+	err = f->nr_pages > MAX_FILE_PAGES ? -EFBIG : bitmap_init(&f->listed, f->nr_pages);
+	if (err)
+		set_state(f, LIST_GONE, xasprintf("%s: %s", f->target.path, strerror(-err)));
 }
 
 static void make_stale(struct list_file *f, const char *what)
 {
-	if (f->state != LIST_READY)
-		return;
-	f->state = LIST_STALE;
-	f->why = xasprintf("%s: %s since the list was recorded (--stale-ok forces it all the same)",
-			   f->target.path, what);
+	set_state(
+		f, LIST_STALE,
+		xasprintf("%s: %s since the list was recorded (--stale-ok forces it all the same)",
+			  f->target.path, what));
 }
 
-static bool same_file(const struct offsets_section *s, const struct identity *id)
-{
-	return !((s->has & OFFSETS_FSID && s->id.fsid != id->fsid) ||
-		 (s->has & OFFSETS_INO && s->id.ino != id->ino) ||
-		 (s->has & OFFSETS_GEN && s->id.gen && id->gen && s->id.gen != id->gen));
-}
-
-/* Is the file what it was when the section was recorded? */
-static void check_stale(struct loader *ld, struct list_file *f, const struct offsets_section *s)
+/* Is the file what it was when its section was recorded? */
+static void check_stale(struct list_file *f, const struct offsets_section *s,
+			const struct list_options *opt)
 {
 	const struct identity *id = &f->target.id;
 
-	if (f->state != LIST_READY)
-		return;
-	if (!ld->opt->stale_ok) {
+	if (!opt->stale_ok) {
 		if (s->has & OFFSETS_FSID && s->id.fsid != id->fsid)
 			make_stale(f, "it is on another file system");
-		else if (!same_file(s, id))
+		else if (!header_matches(s, id))
 			make_stale(f, "it was replaced by another file");
 		else if (s->has & OFFSETS_SIZE && id->size < s->id.size)
 			make_stale(f, "it has shrunk");
-		else if (ld->opt->strict && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
+		else if (opt->strict && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
 			make_stale(f, "it was written to");
 	}
 	if (f->state == LIST_READY && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
 		say("warning: %s: it was written to since the list was recorded", f->target.path);
 }
 
-static size_t find_file(const struct list *l, const char *path)
-{
-	size_t i;
+/* A ready file by its inode, for those that a list has under several names. */
+struct inode_node {
+	struct identity id;
+	size_t file;
+};
 
-	/* Sections come back: most often one of the latest. */
-	for (i = l->nr_files; i-- > 0;) {
-		if (!strcmp(l->files[i].target.path, path))
-			return i;
-	}
-	return NO_FILE;
+static int by_inode(const void *a, const void *b)
+{
+	const struct identity *x = &((const struct inode_node *)a)->id;
+	const struct identity *y = &((const struct inode_node *)b)->id;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->gen < y->gen ? -1 : x->gen > y->gen;
 }
 
-static const char *on_section(void *ctx, const struct offsets_section *s)
+/*
+ * The file of the list that an opened one is: itself, the last of the list by now, or one
+ * that is there under another name, whose pages are the same.
+ */
+static size_t unify(struct list *l, void **inodes)
 {
-	struct loader *ld = ctx;
-	struct list *l = ld->list;
-	size_t known;
+	struct inode_node *node = xcalloc(1, sizeof(*node));
+	size_t last = l->nr_files - 1, first = last;
+	void *found;
 
-	ld->sections++;
-	if (s->has & OFFSETS_PAGE_SIZE && s->page_size != page_size())
-		return "the list was recorded with another page size";
-	if (ld->opt->only_file) {
-		struct list_file *f = &l->files[ld->only];
-		bool by_name = !strcmp(s->file, f->target.path) ||
-			       (ld->only_real && !strcmp(s->file, ld->only_real));
-		bool by_identity = s->has & OFFSETS_INO && same_file(s, &f->target.id);
+	node->id = l->files[last].target.id;
+	node->file = last;
+	found = tsearch(node, inodes, by_inode);
+	if (found)
+		first = (*(struct inode_node **)found)->file;
+	if (!found || first != last)
+		free(node);
+	if (first == last)
+		return last;
+	bitmap_free(&l->files[last].listed);
+	target_close(&l->files[last].target);
+	l->nr_files--;
+	return first;
+}
 
-		/* With --stale-ok a list of one file serves for any other. */
-		if (!by_name && !by_identity && !(ld->opt->stale_ok && ld->sections == 1)) {
-			ld->mismatched = true;
-			ld->current = NO_FILE;
-			return NULL;
+/* Open the files of TEXT. Returns for each of them which of the list it is, to be freed. */
+static uint32_t *add_files(struct list *l, const struct list_text *text,
+			   const struct list_options *opt)
+{
+	uint32_t *file_of = xcalloc(text->nr_files + 1, sizeof(*file_of));
+	const char **paths = xcalloc(text->nr_files + 1, sizeof(*paths));
+	struct opened *opened;
+	void *inodes = NULL;
+	size_t i;
+
+	for (i = 0; i < text->nr_files; i++)
+		paths[i] = text->files[i].path;
+	opened = targets_open(paths, text->nr_files);
+	free(paths);
+	l->files = xcalloc(text->nr_files + 1, sizeof(*l->files));
+	for (i = 0; i < text->nr_files; i++) {
+		struct list_file *f = &l->files[l->nr_files++];
+
+		memset(f, 0, sizeof(*f));
+		file_of[i] = l->nr_files - 1;
+		if (opened[i].error != TARGET_OK) {
+			set_state(f, LIST_GONE, opened[i].why);
+			f->target.path = xstrdup(text->files[i].path);
+			f->target.fd = -1;
+		} else {
+			f->target = opened[i].target;
+			check_file(f);
 		}
-		if (!ld->matched)
-			check_stale(ld, f, s);
-		ld->matched = true;
-		ld->current = ld->only;
-	} else {
-		known = find_file(l, s->file);
-		ld->current = known != NO_FILE ? known : add_file(l, s->file);
-		if (known == NO_FILE)
-			check_stale(ld, &l->files[ld->current], s);
+		if (f->state == LIST_READY)
+			check_stale(f, &text->files[i].header, opt);
+		/* A stale name is no reason to leave the file out under another. */
+		if (f->state == LIST_READY)
+			file_of[i] = unify(l, &inodes);
+		f = &l->files[file_of[i]];
+		if (text->files[i].misses_known) {
+			f->misses = text->files[i].misses;
+			f->misses_known = true;
+		}
 	}
-	if (s->has & OFFSETS_MISSES) {
-		l->files[ld->current].misses = s->misses;
-		l->files[ld->current].misses_known = true;
-	}
-	return NULL;
+	tdestroy(inodes, free);
+	free(opened);
+	return file_of;
 }
 
 static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
@@ -231,108 +221,106 @@ static void append_new(struct list *l, size_t file, uint64_t first, uint64_t las
 	}
 }
 
-static const char *on_extent(void *ctx, uint64_t index, uint64_t nr)
+/* Counts of pages that nothing can be done about stay in range. */
+static void add_bounded(uint64_t *to, uint64_t nr)
 {
-	struct loader *ld = ctx;
-	struct list_file *f;
-	uint64_t past = nr;
-
-	if (ld->current == NO_FILE) {
-		if (ld->mismatched)
-			return NULL;
-		return "no file: -f FILE or a '# file=' line before it must name one";
-	}
-	f = &ld->list->files[ld->current];
-	if (f->state == LIST_READY && index < f->nr_pages) {
-		past = nr > f->nr_pages - index ? nr - (f->nr_pages - index) : 0;
-		append_new(ld->list, ld->current, index, index + (nr - past) - 1);
-	} else if (f->state != LIST_READY) {
-		/* Nothing is known of its size; what was asked for is skipped. */
-		f->listed_pages +=
-			nr < MAX_PAST_EOF - f->listed_pages ? nr : MAX_PAST_EOF - f->listed_pages;
-		return NULL;
-	}
-	f->past_eof += past < MAX_PAST_EOF - f->past_eof ? past : MAX_PAST_EOF - f->past_eof;
-	return NULL;
+	*to += nr < MAX_PAST_EOF - *to ? nr : MAX_PAST_EOF - *to;
 }
 
-static int parse_stream(struct offsets_parser *p, int fd, const char *name, char **why)
+static void take_extent(struct list *l, size_t file, uint64_t index, uint64_t nr)
 {
-	static char buf[1 << 18];
-	ssize_t n;
-	int err = 0;
+	struct list_file *f = &l->files[file];
+	uint64_t past = nr;
 
-	while (!err && (n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			err = -errno;
-			*why = xasprintf("%s: %s", name, strerror(errno));
-			return err;
-		}
-		err = offsets_parser_feed(p, buf, n);
+	if (f->state != LIST_READY) {
+		/* Nothing is known of its size; what was asked for is skipped. */
+		add_bounded(&f->listed_pages, nr);
+		return;
 	}
-	err = err ? err : offsets_parser_finish(p);
-	if (err)
-		*why = xasprintf("%s:%llu: %s", name, (unsigned long long)p->line, p->error);
-	return err;
+	if (index < f->nr_pages) {
+		past = nr > f->nr_pages - index ? nr - (f->nr_pages - index) : 0;
+		append_new(l, file, index, index + (nr - past) - 1);
+	}
+	add_bounded(&f->past_eof, past);
+}
+
+/* All extents of TEXT, which has none afterwards. */
+static void take_extents(struct list *l, struct list_text *text, const uint32_t *file_of)
+{
+	struct text_chunk *c;
+	size_t i;
+
+	while ((c = text->first)) {
+		for (i = 0; i < c->nr; i++) {
+			const struct extent *e = &c->extents[i];
+			const struct long_extent *le = &text->longs[e->nr_pages ? 0 : e->index];
+
+			if (e->nr_pages)
+				take_extent(l, file_of[e->file], e->index, e->nr_pages);
+			else
+				take_extent(l, file_of[e->file], le->index, le->nr_pages);
+		}
+		text->first = c->next;
+		free(c);
+	}
+}
+
+/* -f names the file that counts: it has to be there. */
+static int open_only(struct opened **only, const char *path, char **why)
+{
+	*only = targets_open(&path, 1);
+	if ((*only)->error == TARGET_OK)
+		return 0;
+	*why = (*only)->why;
+	return -EINVAL;
 }
 
 int list_load(struct list *l, const char *path, const struct list_options *opt, char **why)
 {
-	struct loader ld = { .list = l, .opt = opt, .current = NO_FILE, .only = NO_FILE };
-	struct offsets_sink sink = { on_section, on_extent, &ld };
-	const char *name = strcmp(path, "-") ? path : "standard input";
-	struct offsets_parser p;
-	int fd = 0, err;
+	struct opened *only = NULL;
+	struct list_text text;
+	uint32_t *file_of;
+	int err = 0;
 
 	memset(l, 0, sizeof(*l));
-	if (opt->only_file) {
-		ld.only = ld.current = add_file(l, opt->only_file);
-		if (l->files[ld.only].state != LIST_READY) {
-			*why = xstrdup(l->files[ld.only].why);
-			return -EINVAL;
+	if (opt->only_file)
+		err = open_only(&only, opt->only_file, why);
+	if (!err) {
+		err = list_text_read(&text, path, opt, only ? &only->target : NULL, why);
+		if (!err) {
+			file_of = add_files(l, &text, opt);
+			take_extents(l, &text, file_of);
+			free(file_of);
 		}
-		ld.only_real = realpath(opt->only_file, NULL);
+		list_text_free(&text);
 	}
-	if (strcmp(path, "-")) {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0) {
-			*why = xasprintf("%s: %s", path, strerror(errno));
-			free(ld.only_real);
-			return -EINVAL;
-		}
-	}
-	offsets_parser_init(&p, &sink);
-	err = parse_stream(&p, fd, name, why);
-	offsets_parser_free(&p);
-	free(ld.only_real);
-	if (fd)
-		close(fd);
-	if (!err && ld.mismatched && !ld.matched) {
-		*why = xasprintf("%s: is a list of another file than %s", name, opt->only_file);
-		err = -EINVAL;
-	}
-	return err == -EINVAL || !err ? err : -EINVAL;
+	if (only && only->error == TARGET_OK)
+		target_close(&only->target);
+	free(only);
+	return err;
 }
 
 int list_whole_files(struct list *l, const char *const *paths, size_t n, char **why)
 {
-	size_t i, file;
+	const struct list_options opt = { 0 };
+	struct list_text text = { 0 };
+	size_t i;
+	int err = 0;
 
 	memset(l, 0, sizeof(*l));
-	for (i = 0; i < n; i++) {
-		if (find_file(l, paths[i]) != NO_FILE)
-			continue;
-		file = add_file(l, paths[i]);
-		if (l->files[file].state != LIST_READY) {
-			*why = xstrdup(l->files[file].why);
-			return -EINVAL;
+	for (i = 0; i < n; i++)
+		list_text_add(&text, paths[i]);
+	free(add_files(l, &text, &opt));
+	for (i = 0; i < l->nr_files && !err; i++) {
+		if (l->files[i].state != LIST_READY) {
+			*why = xstrdup(l->files[i].why);
+			err = -EINVAL;
+		} else if (l->files[i].nr_pages) {
+			append_new(l, i, 0, l->files[i].nr_pages - 1);
 		}
-		if (l->files[file].nr_pages)
-			append_new(l, file, 0, l->files[file].nr_pages - 1);
 	}
-	return 0;
+	list_text_free(&text);
+	return err;
 }
 
 void list_free(struct list *l)

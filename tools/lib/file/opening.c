@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "file/opening.h"
+
+/* Each open of a cold file waits for its directory and its inode: most of the time asleep. */
+#define MAX_THREADS 16
+/* As many files are opened by the caller in the time that a thread takes to start. */
+#define FILES_PER_THREAD 4
+/* Nothing is heard of a hung mount. */
+#define PATIENCE_SECONDS 1
+/* Threads that may be left behind; after that, files that were not begun with are given up. */
+#define MAX_STUCK 64
+
+enum progress {
+	WAITING,
+	BEGUN,
+	DONE,
+	GIVEN_UP,
+};
+
+struct task {
+	char *path;
+	enum progress progress;
+	struct opened result;
+};
+
+/* Shared by the threads and the caller; the last of them frees it. */
+struct opening {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct task *tasks;
+	size_t nr, next, done, users;
+};
+
+static void put(struct opening *o)
+{
+	bool last;
+	size_t i;
+
+	pthread_mutex_lock(&o->lock);
+	last = !--o->users;
+	pthread_mutex_unlock(&o->lock);
+	if (!last)
+		return;
+	for (i = 0; i < o->nr; i++)
+		free(o->tasks[i].path);
+	free(o->tasks);
+	free(o);
+}
+
+/* Open files as long as there are some that nobody has begun with. */
+static void open_tasks(struct opening *o)
+{
+	struct opened r;
+	struct task *t;
+
+	pthread_mutex_lock(&o->lock);
+	while (o->next < o->nr) {
+		t = &o->tasks[o->next++];
+		t->progress = BEGUN;
+		pthread_mutex_unlock(&o->lock);
+		memset(&r, 0, sizeof(r));
+		r.error = target_open(&r.target, t->path, &r.why);
+		pthread_mutex_lock(&o->lock);
+		if (t->progress == GIVEN_UP) {
+			/* The caller has gone on without it, and without this thread. */
+			if (r.error == TARGET_OK)
+				target_close(&r.target);
+			free(r.why);
+			break;
+		}
+		t->result = r;
+		t->progress = DONE;
+		o->done++;
+		pthread_cond_signal(&o->changed);
+	}
+	pthread_mutex_unlock(&o->lock);
+}
+
+static void *open_thread(void *ctx)
+{
+	open_tasks(ctx);
+	put(ctx);
+	return NULL;
+}
+
+/* Start up to N threads, as far as there is work; returns how many. */
+static size_t start_threads(struct opening *o, size_t n)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	size_t i;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	for (i = 0; i < n; i++) {
+		pthread_mutex_lock(&o->lock);
+		o->users++;
+		pthread_mutex_unlock(&o->lock);
+		if (pthread_create(&thread, &attr, open_thread, o)) {
+			pthread_mutex_lock(&o->lock);
+			o->users--;
+			pthread_mutex_unlock(&o->lock);
+			break;
+		}
+	}
+	pthread_attr_destroy(&attr);
+	return i;
+}
+
+static void give_up(struct opening *o, enum progress of, const char *what)
+{
+	struct task *t;
+
+	for (t = o->tasks; t < o->tasks + o->nr; t++) {
+		if (t->progress != of)
+			continue;
+		t->progress = GIVEN_UP;
+		t->result.error = TARGET_GONE;
+		t->result.why = xasprintf("%s: %s", t->path, what);
+		o->done++;
+	}
+}
+
+/* Until all are done or given up. Called with the lock. */
+static void await(struct opening *o, size_t threads)
+{
+	size_t before, stuck = 0;
+	struct timespec until;
+	int err = 0;
+
+	while (o->done < o->nr) {
+		before = o->done;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += PATIENCE_SECONDS;
+		while (o->done == before && err != ETIMEDOUT)
+			err = pthread_cond_timedwait(&o->changed, &o->lock, &until);
+		err = 0;
+		if (o->done != before)
+			continue;
+		give_up(o, BEGUN, "open(2) does not return (a hung mount?)");
+		stuck += threads;
+		pthread_mutex_unlock(&o->lock);
+		threads = stuck < MAX_STUCK ? start_threads(o, MAX_THREADS) : 0;
+		pthread_mutex_lock(&o->lock);
+		if (!threads) {
+			o->next = o->nr;
+			give_up(o, WAITING, "not opened: too many others do not return");
+		}
+	}
+}
+
+struct opened *targets_open(const char *const *paths, size_t n)
+{
+	struct opened *results = xcalloc(n ? n : 1, sizeof(*results));
+	struct opening *o = xcalloc(1, sizeof(*o));
+	pthread_condattr_t attr;
+	size_t i, threads;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&o->lock, NULL);
+	o->users = 1;
+	o->nr = n;
+	o->tasks = xcalloc(n ? n : 1, sizeof(*o->tasks));
+	for (i = 0; i < n; i++)
+		o->tasks[i].path = xstrdup(paths[i]);
+	threads = (n + FILES_PER_THREAD - 1) / FILES_PER_THREAD;
+	threads = start_threads(o, threads < MAX_THREADS ? threads : MAX_THREADS);
+	if (!threads)
+		open_tasks(o);
+	pthread_mutex_lock(&o->lock);
+	await(o, threads);
+	for (i = 0; i < n; i++)
+		results[i] = o->tasks[i].result;
+	pthread_mutex_unlock(&o->lock);
+	put(o);
+	return results;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Many files opened at once, by threads: a hung mount holds up none but its own. */
+#ifndef PAGE2CACHE_OPENING_H
+#define PAGE2CACHE_OPENING_H
+
+#include "file/target.h"
+
+struct opened {
+	enum target_error error;
+	struct target target; /* on TARGET_OK; the path is set by whoever takes it */
+	char *why;	      /* else, to be freed */
+};
+
+/*
+ * target_open() for N paths. Those that nothing is heard of for a second are
+ * TARGET_GONE: their threads stay behind, and close what they open after that. Returns
+ * N results, to be freed.
+ */
+struct opened *targets_open(const char *const *paths, size_t n);
+
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "list/list_text.h"
+
+#define NO_FILE SIZE_MAX
+
+struct reader {
+	struct list_text *text;
+	const struct list_options *opt;
+	const struct target *only; /* of -f; NULL: every section counts */
+	char *only_real;	   /* its absolute path */
+	size_t current;		   /* file that extents belong to; NO_FILE: they are left out */
+	size_t sections;	   /* seen */
+	bool matched;		   /* one of them was -f's */
+	bool mismatched;	   /* -f: a section of another file was left out */
+};
+
+/* A node of the tree: the files move when their array grows, so it has the path itself. */
+struct path_node {
+	const char *path;
+	size_t file;
+};
+
+static int by_path(const void *a, const void *b)
+{
+	const struct path_node *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+size_t list_text_add(struct list_text *t, const char *path)
+{
+	struct path_node key = { .path = path }, *node;
+	void *found = tfind(&key, &t->by_path, by_path);
+	struct text_file *f;
+
+	if (found)
+		return (*(struct path_node **)found)->file;
+	/* Doubled: lists have hundreds of thousands of files. */
+	if (!(t->nr_files & (t->nr_files - 1)))
+		t->files = xrealloc(t->files, t->nr_files ? t->nr_files * 2 : 1, sizeof(*f));
+	f = &t->files[t->nr_files];
+	*f = (struct text_file){ .path = xstrdup(path) };
+	node = xcalloc(1, sizeof(*node));
+	node->path = f->path;
+	node->file = t->nr_files;
+	if (!tsearch(node, &t->by_path, by_path)) {
+		say("out of memory");
+		exit(STATUS_FAILED);
+	}
+	return t->nr_files++;
+}
+
+bool header_matches(const struct offsets_section *header, const struct identity *id)
+{
+	return !((header->has & OFFSETS_FSID && header->id.fsid != id->fsid) ||
+		 (header->has & OFFSETS_INO && header->id.ino != id->ino) ||
+		 (header->has & OFFSETS_GEN && header->id.gen && id->gen &&
+		  header->id.gen != id->gen));
+}
+
+/* Is it a section of -f's file? */
+static bool is_only(struct reader *r, const struct offsets_section *s)
+{
+	if (!strcmp(s->file, r->only->path) || (r->only_real && !strcmp(s->file, r->only_real)))
+		return true;
+	if (s->has & OFFSETS_INO && header_matches(s, &r->only->id))
+		return true;
+	/* With --stale-ok a list of one file serves for any other. */
+	return r->opt->stale_ok && r->sections == 1;
+}
+
+static const char *on_section(void *ctx, const struct offsets_section *s)
+{
+	struct reader *r = ctx;
+	struct list_text *t = r->text;
+	size_t known = t->nr_files;
+	struct text_file *f;
+	bool first;
+
+	r->sections++;
+	if (s->has & OFFSETS_PAGE_SIZE && s->page_size != page_size())
+		return "the list was recorded with another page size";
+	if (r->only && !is_only(r, s)) {
+		r->mismatched = true;
+		r->current = NO_FILE;
+		return NULL;
+	}
+	r->current = r->only ? 0 : list_text_add(t, s->file);
+	first = r->only ? !r->matched : r->current == known;
+	r->matched = true;
+	f = &t->files[r->current];
+	if (first) {
+		f->header = *s;
+		f->header.file = NULL; /* the parser's */
+	}
+	if (s->has & OFFSETS_MISSES) {
+		f->misses = s->misses;
+		f->misses_known = true;
+	}
+	return NULL;
+}
+
+static const char *on_extent(void *ctx, uint64_t index, uint64_t nr)
+{
+	struct reader *r = ctx;
+	struct list_text *t = r->text;
+	struct text_chunk *c = t->last;
+	struct extent e = { .index = index, .nr_pages = nr, .file = r->current };
+
+	if (r->current == NO_FILE) {
+		if (r->mismatched)
+			return NULL;
+		return "no file: -f FILE or a '# file=' line before it must name one";
+	}
+	if (nr > UINT32_MAX) {
+		e.index = t->nr_longs;
+		e.nr_pages = 0;
+		t->longs = xrealloc(t->longs, t->nr_longs + 1, sizeof(*t->longs));
+		t->longs[t->nr_longs++] = (struct long_extent){ index, nr };
+	}
+	if (!c || c->nr == TEXT_CHUNK_EXTENTS) {
+		/* Not xcalloc(): a short list pays for what it fills. */
+		c = xrealloc(NULL, 1, sizeof(*c));
+		c->next = NULL;
+		c->nr = 0;
+		if (t->last)
+			t->last->next = c;
+		else
+			t->first = c;
+		t->last = c;
+	}
+	c->extents[c->nr++] = e;
+	return NULL;
+}
+
+static int parse_stream(struct offsets_parser *p, int fd, const char *name, char **why)
+{
+	static char buf[1 << 18];
+	ssize_t n;
+	int err = 0;
+
+	while (!err && (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			err = -errno;
+			*why = xasprintf("%s: %s", name, strerror(errno));
+			return err;
+		}
+		err = offsets_parser_feed(p, buf, n);
+	}
+	err = err ? err : offsets_parser_finish(p);
+	if (err)
+		*why = xasprintf("%s:%llu: %s", name, (unsigned long long)p->line, p->error);
+	return err;
+}
+
+int list_text_read(struct list_text *t, const char *path, const struct list_options *opt,
+		   const struct target *only, char **why)
+{
+	struct reader r = { .text = t, .opt = opt, .only = only, .current = NO_FILE };
+	struct offsets_sink sink = { on_section, on_extent, &r };
+	const char *name = strcmp(path, "-") ? path : "standard input";
+	struct offsets_parser p;
+	int fd = 0, err;
+
+	memset(t, 0, sizeof(*t));
+	if (strcmp(path, "-")) {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0) {
+			*why = xasprintf("%s: %s", path, strerror(errno));
+			return -EINVAL;
+		}
+	}
+	if (only) {
+		r.current = list_text_add(t, only->path);
+		r.only_real = realpath(only->path, NULL);
+	}
+	offsets_parser_init(&p, &sink);
+	err = parse_stream(&p, fd, name, why);
+	offsets_parser_free(&p);
+	free(r.only_real);
+	if (fd)
+		close(fd);
+	if (!err && r.mismatched && !r.matched) {
+		*why = xasprintf("%s: is a list of another file than %s", name, only->path);
+		err = -EINVAL;
+	}
+	return err ? -EINVAL : 0;
+}
+
+void list_text_free(struct list_text *t)
+{
+	struct text_chunk *c;
+	size_t i;
+
+	tdestroy(t->by_path, free);
+	while ((c = t->first)) {
+		t->first = c->next;
+		free(c);
+	}
+	for (i = 0; i < t->nr_files; i++)
+		free(t->files[i].path);
+	free(t->files);
+	free(t->longs);
+	memset(t, 0, sizeof(*t));
+}
