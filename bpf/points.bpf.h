@@ -59,9 +59,9 @@ int BPF_PROG(lookup_fexit, struct kiocb *iocb)
 	return 0;
 }
 
-static __always_inline void lookup_return(struct task_state *st, bool failed)
+static __always_inline void lookup_return(struct p2c_task_state *st, bool failed)
 {
-	struct call call = st->call;
+	struct p2c_call call = st->call;
 
 	st->call.inode = 0;
 	if (!call.inode || call.vmf)
@@ -78,7 +78,7 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
 	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_mapping, host);
 	int slot = access_slot(inode, false);
 	__u64 pos = BPF_CORE_READ(iocb, ki_pos);
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (slot < 0) {
 		forget_sleep();
@@ -100,7 +100,7 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
 SEC("kretprobe/filemap_get_pages")
 int BPF_KRETPROBE(lookup_kretprobe, int ret)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 
 	if (st)
 		lookup_return(st, ret != 0);
@@ -217,7 +217,7 @@ const volatile bool around_hidden = true; /* fault-around is seen by its tracepo
 
 static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 	struct file *file = vma->vm_file;
 	struct address_space *mapping;
 	__u64 index, first, last;
@@ -242,7 +242,7 @@ static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 SEC("tp_btf/rss_stat")
 int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
 {
-	struct task_state *st;
+	struct p2c_task_state *st;
 	bool around;
 
 	if (member != MM_FILEPAGES)
@@ -298,7 +298,7 @@ int BPF_KPROBE(around_kprobe, struct vm_fault *vmf, unsigned long first, unsigne
 {
 	struct inode *inode = BPF_CORE_READ(vmf, vma, vm_file, f_mapping, host);
 	int slot = access_slot(inode, false);
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (slot < 0)
 		return 0;
@@ -316,7 +316,7 @@ int BPF_KPROBE(around_kprobe, struct vm_fault *vmf, unsigned long first, unsigne
 SEC("kretprobe/filemap_map_pages")
 int BPF_KRETPROBE(around_kretprobe, unsigned int ret)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 	struct address_space *mapping;
 	struct vm_fault *vmf;
 

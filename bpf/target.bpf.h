@@ -2,7 +2,7 @@
 /*
  * Which files and which tasks are watched.
  *
- * A file is its inode (struct file_key), never a name. Each has a slot: the
+ * A file is its inode (struct p2c_file_key), never a name. Each has a slot: the
  * user side hands slots out for files it names; where it names none, each file
  * gets one at its first access (auto_files).
  */
@@ -22,15 +22,15 @@ const volatile __u64 pidns_ino = 0;
 const volatile __u32 max_slots = 1;
 
 __u64 watch_bits[WATCH_BITS / 64];
-struct file_key first_file = {}; /* the first named one: most often the only one */
-__u32 nr_slots = 0;		 /* in use, SLOT_OTHERS included: the user side sets 1 */
-__u64 tasks_lost = 0;		 /* descendants that could not be remembered */
+struct p2c_file_key first_file = {}; /* the first named one: most often the only one */
+__u32 nr_slots = 0;		     /* in use, SLOT_OTHERS included: the user side sets 1 */
+__u64 tasks_lost = 0;		     /* descendants that could not be remembered */
 __u32 command_tid = 0; /* COMMAND's first task; the user side counts it from its exec on */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct file_key);
+	__type(key, struct p2c_file_key);
 	__type(value, __u32);
 } files SEC(".maps");
 
@@ -38,7 +38,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct file_name);
+	__type(value, struct p2c_file_name);
 } names SEC(".maps");
 
 struct {
@@ -88,7 +88,7 @@ static __always_inline bool task_counted(void)
 #define KEEP_BITS(x, mask) asm volatile("%0 &= %1" : "+r"(x) : "i"(mask))
 
 /* A name for the file, any of its links: from the leaf up, as far as it fits. */
-static __always_inline void read_name(struct file_name *name, struct inode *inode)
+static __always_inline void read_name(struct p2c_file_name *name, struct inode *inode)
 {
 	struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
 	struct dentry *dentry, *parent;
@@ -122,10 +122,10 @@ static __always_inline void read_name(struct file_name *name, struct inode *inod
 	}
 }
 
-static __always_inline int new_slot(struct inode *inode, const struct file_key *key)
+static __always_inline int new_slot(struct inode *inode, const struct p2c_file_key *key)
 {
 	const struct address_space_operations *ops = BPF_CORE_READ(inode, i_mapping, a_ops);
-	struct file_name *name;
+	struct p2c_file_name *name;
 	__u32 slot, *raced;
 
 	/* Only regular files whose pages come from somewhere: not tmpfs. */
@@ -160,7 +160,7 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 {
 	unsigned long ino = FIELD(typed, inode, i_ino);
 	struct super_block *sb;
-	struct file_key key;
+	struct p2c_file_key key;
 	__u32 *slot;
 
 	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))

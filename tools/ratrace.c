@@ -134,7 +134,7 @@ static void take_open(void)
 {
 	int fd = bpf_map__fd(rt.skel->maps.decisions);
 	uint32_t tid, *before = NULL;
-	struct ra_decision last;
+	struct p2c_ra_decision last;
 
 	while (!bpf_map_get_next_key(fd, before, &tid)) {
 		before = &tid;

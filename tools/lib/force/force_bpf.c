@@ -67,9 +67,9 @@ static void unmap_bitmap(struct force_bpf *t, uint64_t *at)
 		munmap(at, t->words * sizeof(uint64_t));
 }
 
-static struct force_file fresh(const struct force_bpf *t, size_t file)
+static struct p2c_force_file fresh(const struct force_bpf *t, size_t file)
 {
-	struct force_file f = { .first_word = t->first_word[file] };
+	struct p2c_force_file f = { .first_word = t->first_word[file] };
 
 	f.bits = t->words ? t->list->files[file].end : 0;
 	if (t->helper) {
@@ -87,7 +87,7 @@ static int track_files(struct force_bpf *t)
 
 	for (i = 0; i < t->list->nr_files; i++) {
 		struct list_file *lf = &t->list->files[i];
-		struct force_file f = fresh(t, i);
+		struct p2c_force_file f = fresh(t, i);
 
 		if (lf->state != LIST_READY)
 			continue;
@@ -300,8 +300,8 @@ void force_bpf_read(struct force_bpf *t, uint32_t file, const struct bitmap *abs
 		    struct force_usage *out)
 {
 	const struct list_file *lf = &t->list->files[file];
-	struct file_counts c;
-	struct force_file f;
+	struct p2c_file_counts c;
+	struct p2c_force_file f;
 	uint64_t i;
 
 	memset(out, 0, sizeof(*out));
@@ -325,7 +325,7 @@ void force_bpf_read(struct force_bpf *t, uint32_t file, const struct bitmap *abs
 
 void force_bpf_reset(struct force_bpf *t)
 {
-	struct file_counts *none;
+	struct p2c_file_counts *none;
 	size_t i;
 
 	if (!t->used)
@@ -336,7 +336,7 @@ void force_bpf_reset(struct force_bpf *t)
 	none = xcalloc(t->counters.nr_cpus, sizeof(*none));
 	for (i = 0; i < t->list->nr_files; i++) {
 		struct list_file *lf = &t->list->files[i];
-		struct force_file f = fresh(t, i);
+		struct p2c_force_file f = fresh(t, i);
 
 		if (lf->state != LIST_READY)
 			continue;

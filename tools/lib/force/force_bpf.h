@@ -28,7 +28,7 @@ struct force_bpf_options {
 	bool follow;	    /* what becomes of forced pages; else the engine's hooks alone */
 	struct helper *helper;
 	uint64_t max_bytes;		/* for the helper */
-	ring_buffer_sample_fn on_event; /* gets each struct force_record */
+	ring_buffer_sample_fn on_event; /* gets each struct p2c_force_record */
 	void *ctx;
 };
 

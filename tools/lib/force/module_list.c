@@ -86,7 +86,7 @@ void kfunc_leave_out(struct pcforce_bpf *skel)
 }
 
 /* Our own mmap(2) of the file is seen by the program: it is what the words of it say. */
-static int map_for(const struct helper *h, const struct list_file *lf, enum own_map what)
+static int map_for(const struct helper *h, const struct list_file *lf, enum p2c_own_map what)
 {
 	struct pcforce_bpf *skel = h->bpf->skel;
 	__u32 before = skel->bss->own_held;

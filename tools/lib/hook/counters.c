@@ -145,7 +145,7 @@ int counters_add_command(struct counters *w)
 				   w->command_tid, &one, BPF_ANY);
 }
 
-void file_counts_add(struct file_counts *to, const struct file_counts *what)
+void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what)
 {
 	int i;
 
@@ -153,8 +153,8 @@ void file_counts_add(struct file_counts *to, const struct file_counts *what)
 		to->count[i] += what->count[i];
 }
 
-void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
-		     struct file_counts *sum)
+void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus,
+		     struct p2c_file_counts *sum)
 {
 	unsigned int cpu;
 
@@ -163,7 +163,7 @@ void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
 		file_counts_add(sum, &per_cpu[cpu]);
 }
 
-int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum)
+int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum)
 {
 	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counts"), &slot,
 				      w->per_cpu);

@@ -25,14 +25,14 @@ struct counters_options {
 struct counters {
 	struct bpf_object *obj;
 	__u64 *watch_bits;
-	struct file_key *first_file;
+	struct p2c_file_key *first_file;
 	__u32 *nr_slots;
 	__u64 *tasks_lost;
 	__u32 *command_tid;
 	unsigned int nr_cpus;
 	uint32_t max_slots;
 	bool late_known;
-	struct file_counts *per_cpu; /* of one slot, while it is read */
+	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
 
 /* A row a line: */
@@ -84,7 +84,7 @@ struct counters_config {
 	uint64_t pidns_dev, pidns_ino;
 	bool around_hidden; /* by the tracepoint alone, see bpf/points.bpf.h */
 	unsigned int nr_ranges;
-	struct text_range ranges[MAX_RANGES];
+	struct p2c_text_range ranges[MAX_RANGES];
 };
 
 /*
@@ -135,11 +135,11 @@ int counters_add_file(struct counters *w, struct target *t);
 int counters_add_command(struct counters *w);
 
 /* Per-CPU counters, added up. */
-void file_counts_add(struct file_counts *to, const struct file_counts *what);
-void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
-		     struct file_counts *sum);
+void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what);
+void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus,
+		     struct p2c_file_counts *sum);
 /* Counters of one slot. Returns 0 or -errno. */
-int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum);
+int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
 
 /* Says so if not all of COMMAND's descendants were counted. */
 void counters_complain(const struct counters *w);

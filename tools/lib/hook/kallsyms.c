@@ -11,7 +11,7 @@
  */
 static const struct {
 	const char *name;
-	enum where where;
+	enum p2c_where where;
 } functions[] = {
 	{ "filemap_get_pages", WHERE_READ },
 	{ "filemap_fault", WHERE_FAULT },
@@ -34,7 +34,7 @@ static int function_of(const char *name)
 	return -1;
 }
 
-unsigned int kallsyms_ranges(struct text_range *ranges)
+unsigned int kallsyms_ranges(struct p2c_text_range *ranges)
 {
 	static char buffer[1 << 16];
 	FILE *f = fopen("/proc/kallsyms", "re");

@@ -11,6 +11,6 @@
  * lookup. Returns how many, 0 if the kernel does not show its addresses
  * (kernel.kptr_restrict=2) or has no lookup function under a known name.
  */
-unsigned int kallsyms_ranges(struct text_range *ranges);
+unsigned int kallsyms_ranges(struct p2c_text_range *ranges);
 
 #endif

@@ -44,7 +44,7 @@ static void record_account(struct json_object *o, const struct account *a)
 
 void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 {
-	struct file_counts all = { 0 }, one;
+	struct p2c_file_counts all = { 0 }, one;
 	struct account now, since;
 	struct json_object *o;
 	uint32_t slot, n = *r->counters->nr_slots;
@@ -101,8 +101,8 @@ static int by_misses(const void *a, const void *b)
 
 static void add_file(struct report *r, const struct known_file *known)
 {
-	struct file_latency l = { 0 };
-	struct file_counts c = { 0 };
+	struct p2c_file_latency l = { 0 };
+	struct p2c_file_counts c = { 0 };
 	struct report_file *f;
 
 	r->files = xrealloc(r->files, r->nr_files + 1, sizeof(*r->files));
@@ -269,7 +269,7 @@ struct resident {
 static int add_resident(void *ctx, uint64_t index, uint64_t nr, bool cached)
 {
 	struct resident *r = ctx;
-	struct page_record run = { .slot = r->slot };
+	struct p2c_page_record run = { .slot = r->slot };
 
 	if (!cached)
 		return 0;
