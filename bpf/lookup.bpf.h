@@ -19,9 +19,6 @@
 
 #include "target.bpf.h"
 
-const volatile struct p2c_text_range ranges[MAX_RANGES];
-const volatile __u32 nr_ranges = 0; /* 0: the kernel's addresses are not known */
-
 /*
  * Tasks marked as having slept inside a lookup, and read lookups that missed
  * and are not closed. While both are zero, which they mostly are on the hit
@@ -437,10 +434,10 @@ static __always_inline int where_asleep(void *ctx)
 		if ((long)(i * sizeof(stack[0])) >= bytes)
 			break;
 		for (r = 0; r < MAX_RANGES; r++) {
-			if (r >= nr_ranges)
+			if (r >= cfg.nr_ranges)
 				break;
-			if (stack[i] >= ranges[r].start && stack[i] < ranges[r].end)
-				return ranges[r].where;
+			if (stack[i] >= cfg.ranges[r].start && stack[i] < cfg.ranges[r].end)
+				return cfg.ranges[r].where;
 		}
 	}
 	return -1;

@@ -333,7 +333,7 @@ static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, _
 SEC("fentry.s/filemap_miss")
 int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned long nr_pages)
 {
-	bool own = current_tgid() == self_tgid;
+	bool own = current_tgid() == cfg.self_tgid;
 	struct inode *inode = file->f_inode;
 	int slot = file_slot(inode, true, false);
 	struct p2c_force_file *f;
@@ -385,7 +385,7 @@ static __always_inline int file_at_hand(struct file *file)
 
 	if (slot < 0)
 		return 0;
-	if (current_tgid() == self_tgid) {
+	if (current_tgid() == cfg.self_tgid) {
 		if (own_map)
 			take_own(file, slot);
 	} else if (fire_on_opens && task_counted()) {

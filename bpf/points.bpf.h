@@ -213,8 +213,6 @@ int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsi
  * folio: it leaves filemap_map_pages() before its tracepoint. Of which file, the
  * address of the fault tells. The ordinary kind of fault-around comes by here too.
  */
-const volatile bool around_hidden = true; /* fault-around is seen by its tracepoint only */
-
 static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
 {
 	struct p2c_task_state *st = state_if_any();
@@ -250,7 +248,7 @@ int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
 	st = state_if_any();
 	if (!st)
 		return 0;
-	around = around_hidden &&
+	around = cfg.around_hidden &&
 		 (st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall()));
 	if (!around && !st->neighbour)
 		return 0;
@@ -344,7 +342,7 @@ SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {
 	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, true, auto_files && task_counted());
+	int slot = file_slot(inode, true, cfg.auto_files && task_counted());
 	__u32 nr;
 
 	if (slot < 0)

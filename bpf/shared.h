@@ -213,6 +213,31 @@ struct p2c_text_range {
 	__u32 pad;
 };
 
+/* What a run is asked for: written before the programs are loaded, read-only from then on. */
+struct p2c_config {
+	__u64 pidns_dev; /* the tool's PID namespace, 0: the first one */
+	__u64 pidns_ino;
+	__u32 filter_tgid; /* count this process only; 0: any */
+	__u32 self_tgid;   /* the tool itself is never counted */
+	__u32 max_slots;
+	__u32 nr_ranges;    /* 0: the kernel's addresses are not known */
+	__u8 auto_files;    /* each file gets a slot at its first access */
+	__u8 filter_tree;   /* count tasks in counted_tasks only */
+	__u8 filter_cgroup; /* count tasks below the cgroup only */
+	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
+	__u32 pad;
+	struct p2c_text_range ranges[MAX_RANGES];
+};
+
+/* What the two sides tell each other while the programs run. */
+struct p2c_watch {
+	__u64 bits[WATCH_BITS / 64];
+	struct p2c_file_key first_file; /* the first named one: most often the only one */
+	__u64 tasks_lost;		/* descendants that could not be remembered */
+	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
+	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
+};
+
 /* iter/task_vma: which inode backs each mapping of this process. */
 struct p2c_vma_record {
 	__u64 start;

@@ -144,7 +144,6 @@ static void drop_unneeded(const struct force_bpf_options *opt)
 
 static enum status load(struct force_bpf *t, const struct force_bpf_options *opt, char **why)
 {
-	struct counters_config cfg;
 	enum status status;
 	int err;
 
@@ -157,22 +156,22 @@ static enum status load(struct force_bpf *t, const struct force_bpf_options *opt
 	if (status)
 		return status;
 	drop_unneeded(opt);
-	err = counters_config(opt->watch, force_hooks, nr_force_hooks, &cfg);
+	err = counters_configure(&t->counters, &t->skel->rodata->cfg, opt->watch, force_hooks,
+				 nr_force_hooks);
 	if (err) {
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
-	COUNTERS_CONFIGURE(t->skel, opt->watch, &cfg);
 	t->skel->rodata->fire_on_hits = opt->fire_on_hits;
 	t->skel->rodata->fire_on_opens = opt->fire_on_opens;
 	t->skel->rodata->helper = opt->helper && !opt->helper->kfunc;
 	t->skel->rodata->kfunc = opt->helper && opt->helper->kfunc;
 	t->words = lay_out(t);
-	size_bitmaps(t, cfg.max_slots);
+	size_bitmaps(t, t->counters.config->max_slots);
 	hooks_select(force_hooks, nr_force_hooks, t->skel->obj);
 	if (!t->skel->rodata->kfunc)
 		kfunc_leave_out(t->skel);
-	err = counters_size(&t->counters, t->skel->obj, &cfg, opt->watch);
+	err = counters_size(&t->counters, t->skel->obj);
 	if (!err && t->helper)
 		err = helper_size(t->helper, t->skel, t->list);
 	err = err ? err : pcforce_bpf__load(t->skel);
@@ -180,7 +179,7 @@ static enum status load(struct force_bpf *t, const struct force_bpf_options *opt
 		*why = hooks_load_error(err);
 		return STATUS_UNSUPPORTED;
 	}
-	COUNTERS_BIND(&t->counters, t->skel);
+	counters_bind(&t->counters, &t->skel->bss->watch);
 	return STATUS_DONE;
 }
 
@@ -291,7 +290,7 @@ bool force_bpf_counts_pid(const struct force_bpf *t, pid_t pid)
 	if (pid == getpid())
 		return false;
 	/* In a PID namespace of ours the numbers are not those that BPF sees. */
-	if (!t->skel || !t->skel->rodata->filter_tree || t->skel->rodata->pidns_ino)
+	if (!t->skel || !t->counters.config->filter_tree || t->counters.config->pidns_ino)
 		return true;
 	return !bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.counted_tasks), &tid, &one);
 }

@@ -47,7 +47,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 	struct p2c_file_counts all = { 0 }, one;
 	struct account now, since;
 	struct json_object *o;
-	uint32_t slot, n = *r->counters->nr_slots;
+	uint32_t slot, n = r->counters->watch->nr_slots;
 	char clock[16];
 	time_t t = time(NULL);
 	struct tm tm;
