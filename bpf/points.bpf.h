@@ -32,10 +32,12 @@ int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsi
 	struct inode *inode = mapping->host;
 	int slot = access_slot(inode, true);
 
-	if (slot >= 0)
-		lookup_end(slot, (__u64)inode, index, last);
-	else
+	if (slot < 0) {
 		forget_sleep();
+		return 0;
+	}
+	check_stack(ctx, WHERE_READ);
+	lookup_end(slot, (__u64)inode, index, last);
 	return 0;
 }
 
@@ -162,8 +164,10 @@ int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
 	struct inode *inode = mapping->host;
 	int slot = access_slot(inode, true);
 
-	if (slot >= 0)
-		fault_visit(slot, mapping, (__u64)inode, index);
+	if (slot < 0)
+		return 0;
+	check_stack(ctx, WHERE_FAULT);
+	fault_visit(slot, mapping, (__u64)inode, index);
 	return 0;
 }
 

@@ -197,20 +197,13 @@ struct p2c_ra_counts {
 	__u64 largest; /* window */
 };
 
-/* Address ranges of kernel functions, for "where does this task sleep". */
+/* What a function of the kernel does, for "where does this task sleep". */
 enum p2c_where {
+	WHERE_ELSE,
 	WHERE_READAHEAD, /* submits I/O of its own: not late */
 	WHERE_READ,
 	WHERE_FAULT,
-};
-
-#define MAX_RANGES 8
-
-struct p2c_text_range {
-	__u64 start;
-	__u64 end;
-	__u32 where; /* enum p2c_where */
-	__u32 pad;
+	NR_WHERE,
 };
 
 /* What a run is asked for: written before the programs are loaded, read-only from then on. */
@@ -220,13 +213,12 @@ struct p2c_config {
 	__u32 filter_tgid; /* count this process only; 0: any */
 	__u32 self_tgid;   /* the tool itself is never counted */
 	__u32 max_slots;
-	__u32 nr_ranges;    /* 0: the kernel's addresses are not known */
 	__u8 auto_files;    /* each file gets a slot at its first access */
 	__u8 filter_tree;   /* count tasks in counted_tasks only */
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
-	__u32 pad;
-	struct p2c_text_range ranges[MAX_RANGES];
+	__u8 late;	    /* count late hits */
+	__u8 pad[7];
 };
 
 /* What the two sides tell each other while the programs run. */
@@ -236,6 +228,8 @@ struct p2c_watch {
 	__u64 tasks_lost;		/* descendants that could not be remembered */
 	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
+	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */
+	__u32 late_unknown;	    /* and not found: where a task sleeps cannot be told */
 };
 
 /* iter/task_vma: which inode backs each mapping of this process. */

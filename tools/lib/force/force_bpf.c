@@ -309,7 +309,7 @@ void force_bpf_read(struct force_bpf *t, uint32_t file, const struct bitmap *abs
 	    counters_read(&t->counters, lf->target.slot, &c))
 		return;
 	out->known = true;
-	out->late_known = t->counters.late_known;
+	out->late_known = counters_late_known(&t->counters);
 	for (i = 0; i < lf->end / 64 + 1; i++)
 		out->used +=
 			__builtin_popcountll(t->used[t->first_word[file] + i] & absent->words[i]);

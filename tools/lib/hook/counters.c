@@ -19,8 +19,7 @@ static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *co
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if ((!strcmp(hooks[i].event, "late_hit") && !config->nr_ranges) ||
-		    (!strncmp(hooks[i].event, "task_", 5) && !config->filter_tree))
+		if (!strncmp(hooks[i].event, "task_", 5) && !config->filter_tree)
 			hooks[i].chosen = NULL;
 	}
 }
@@ -28,7 +27,6 @@ static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *co
 int counters_configure(struct counters *w, struct p2c_config *config,
 		       const struct counters_options *opt, struct hook *hooks, size_t n)
 {
-	bool late = false;
 	struct stat ns;
 	size_t i;
 
@@ -50,19 +48,11 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 		if (!hooks[i].chosen)
 			continue;
 		config->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
-		late |= !strcmp(hooks[i].event, "late_hit");
-	}
-	/* All of the kernel's names are read for it: not for nothing. */
-	if (late) {
-		config->nr_ranges = kallsyms_ranges(config->ranges);
-		if (!config->nr_ranges)
-			say_verbose("late hit: the kernel's addresses are hidden "
-				    "(kernel.kptr_restrict), they cannot be told");
+		config->late |= !strcmp(hooks[i].event, "late_hit");
 	}
 	drop_hooks(hooks, n, config);
 	w->config = config;
 	w->max_slots = config->max_slots;
-	w->late_known = config->nr_ranges > 0;
 	w->nr_cpus = libbpf_num_possible_cpus();
 	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
 	return 0;
@@ -184,8 +174,16 @@ int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum
 	return 0;
 }
 
+bool counters_late_known(const struct counters *w)
+{
+	return w->config->late && !w->watch->late_unknown;
+}
+
 void counters_complain(const struct counters *w)
 {
+	if (w->watch->late_unknown)
+		say_verbose("late hits: not known: the kernel does not name the functions on its "
+			    "stacks (CONFIG_KALLSYMS)");
 	if (w->watch->tasks_lost)
 		say("%llu of COMMAND's descendants could not be followed",
 		    (unsigned long long)w->watch->tasks_lost);

@@ -11,7 +11,6 @@
 
 #include "base/command.h"
 #include "hook/hooks.h"
-#include "hook/kallsyms.h"
 #include "file/target.h"
 
 struct counters_options {
@@ -28,7 +27,6 @@ struct counters {
 	struct p2c_watch *watch;
 	unsigned int nr_cpus;
 	uint32_t max_slots;
-	bool late_known;
 	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
 
@@ -102,6 +100,8 @@ void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus
 /* Counters of one slot. Returns 0 or -errno. */
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
 
+/* Could late hits be told so far? They are null otherwise. */
+bool counters_late_known(const struct counters *w);
 /* Says so if not all of COMMAND's descendants were counted. */
 void counters_complain(const struct counters *w);
 

@@ -56,7 +56,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 		if (!counters_read(r->counters, slot, &one))
 			file_counts_add(&all, &one);
 	}
-	account_derive(&all, r->counters->late_known, &r->before, &now);
+	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
 	account_since(&r->before, &now, &since);
 	r->before = now;
 	if (out->json) {
@@ -110,7 +110,7 @@ static void add_file(struct report *r, const struct known_file *known)
 	memset(f, 0, sizeof(*f));
 	f->known = *known;
 	counters_read(r->counters, known->slot, &c);
-	account_derive(&c, r->counters->late_known, NULL, &f->a);
+	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
 	/* Found for something that was inserted, not accessed: of no interest. */
 	if (r->auto_files && !f->a.accesses) {
 		r->nr_files--;
