@@ -13,12 +13,12 @@ struct {
 	__uint(max_entries, 16 << 20);
 } ring SEC(".maps");
 
-struct chunk_key {
+struct p2c_chunk_key {
 	__u64 chunk; /* page index / 64 */
 	__u64 slot;
 };
 
-struct chunk_pages {
+struct p2c_chunk_pages {
 	__u64 fresh;  /* entered the page cache since the recording began */
 	__u64 listed; /* handed over in a page_record */
 };
@@ -27,16 +27,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 22);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct chunk_key);
-	__type(value, struct chunk_pages);
+	__type(key, struct p2c_chunk_key);
+	__type(value, struct p2c_chunk_pages);
 } chunks SEC(".maps");
 
 #define MAX_CHUNKS 64 /* of 64 pages, of one lookup: 16 MiB */
 
-static __always_inline struct chunk_pages *chunk_get(__u32 slot, __u64 chunk)
+static __always_inline struct p2c_chunk_pages *chunk_get(__u32 slot, __u64 chunk)
 {
-	struct chunk_key key = { .chunk = chunk, .slot = slot };
-	struct chunk_pages *c = bpf_map_lookup_elem(&chunks, &key), none = {};
+	struct p2c_chunk_key key = { .chunk = chunk, .slot = slot };
+	struct p2c_chunk_pages *c = bpf_map_lookup_elem(&chunks, &key), none = {};
 
 	if (c)
 		return c;
@@ -44,10 +44,10 @@ static __always_inline struct chunk_pages *chunk_get(__u32 slot, __u64 chunk)
 	return bpf_map_lookup_elem(&chunks, &key);
 }
 
-static __always_inline void send_run(__u32 slot, struct chunk_pages *c, __u64 index, __u32 nr,
+static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u64 index, __u32 nr,
 				     __u64 mask)
 {
-	struct page_record *r;
+	struct p2c_page_record *r;
 	__u64 flags = BPF_RB_NO_WAKEUP;
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
@@ -68,7 +68,7 @@ static __always_inline void send_run(__u32 slot, struct chunk_pages *c, __u64 in
 /* List those pages of a chunk that are new, run by run. */
 static __always_inline void list_chunk(__u32 slot, __u64 chunk, __u64 mask, bool absent)
 {
-	struct chunk_pages *c = chunk_get(slot, chunk);
+	struct p2c_chunk_pages *c = chunk_get(slot, chunk);
 	__u64 todo;
 	int i;
 
@@ -87,7 +87,7 @@ static __always_inline void list_chunk(__u32 slot, __u64 chunk, __u64 mask, bool
 	}
 }
 
-struct list_walk {
+struct p2c_list_walk {
 	__u64 first;
 	__u64 last;
 	__u32 slot;
@@ -95,7 +95,7 @@ struct list_walk {
 
 static long list_step(__u32 i, void *data)
 {
-	struct list_walk *w = data;
+	struct p2c_list_walk *w = data;
 	__u64 chunk = w->first / 64 + i;
 
 	if (chunk > w->last / 64)
@@ -106,7 +106,7 @@ static long list_step(__u32 i, void *data)
 
 static __always_inline void list_pages(__u32 slot, __u64 first, __u64 last)
 {
-	struct list_walk walk = { .first = first, .last = last, .slot = slot };
+	struct p2c_list_walk walk = { .first = first, .last = last, .slot = slot };
 
 	if (record_pages && slot != SLOT_OTHERS)
 		bpf_loop(MAX_CHUNKS, list_step, &walk, 0);
@@ -114,9 +114,9 @@ static __always_inline void list_pages(__u32 slot, __u64 first, __u64 last)
 
 static long fresh_step(__u32 i, void *data)
 {
-	struct list_walk *w = data;
+	struct p2c_list_walk *w = data;
 	__u64 chunk = w->first / 64 + i;
-	struct chunk_pages *c;
+	struct p2c_chunk_pages *c;
 
 	if (chunk > w->last / 64)
 		return 1;
@@ -135,12 +135,12 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 		list_chunk(slot, index / 64, 1ULL << (index % 64), true);
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
 {
 	list_pages(slot, index, last);
 }
 
-static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
 	if (how == HOW_HIT)
 		list_pages(slot, index, index);
@@ -159,7 +159,7 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
-	struct list_walk walk = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct p2c_list_walk walk = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	if (record_pages && slot != SLOT_OTHERS)
 		bpf_loop(MAX_CHUNKS, fresh_step, &walk, 0);

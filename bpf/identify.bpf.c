@@ -19,7 +19,7 @@ int identify(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
-	struct vma_record r = {};
+	struct p2c_vma_record r = {};
 	struct address_space *mapping;
 	struct inode *inode;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A histogram of times for each file: struct file_latency. */
+/* A histogram of times for each file: struct p2c_file_latency. */
 #ifndef PAGE2CACHE_LATENCY_BPF_H
 #define PAGE2CACHE_LATENCY_BPF_H
 
@@ -10,7 +10,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct file_latency);
+	__type(value, struct p2c_file_latency);
 } latency SEC(".maps");
 
 static __always_inline __u32 log2_u64(__u64 v)
@@ -42,7 +42,7 @@ static __always_inline __u32 log2_u64(__u64 v)
 
 static __always_inline void latency_add(__u32 slot, __u64 ns, __u32 times)
 {
-	struct file_latency *l = bpf_map_lookup_elem(&latency, &slot);
+	struct p2c_file_latency *l = bpf_map_lookup_elem(&latency, &slot);
 	__u64 at = ns, old;
 	__u32 log, i;
 

@@ -19,9 +19,6 @@
 
 #include "target.bpf.h"
 
-const volatile struct text_range ranges[MAX_RANGES];
-const volatile __u32 nr_ranges = 0; /* 0: the kernel's addresses are not known */
-
 /*
  * Tasks marked as having slept inside a lookup, and read lookups that missed
  * and are not closed. While both are zero, which they mostly are on the hit
@@ -34,18 +31,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct file_counts);
+	__type(value, struct p2c_file_counts);
 } counts SEC(".maps");
 
 /* Where a task is in its page fault. */
-enum fault_phase {
+enum p2c_fault_phase {
 	FAULT_NONE,
 	FAULT_AROUND, /* fault-around mapped something, perhaps the page itself */
 	FAULT_HIT,
 	FAULT_MISS,
 };
 
-enum fault_origin {
+enum p2c_fault_origin {
 	ORIGIN_UNKNOWN, /* the task is new here: take it for a fault of its own */
 	ORIGIN_USER,
 	ORIGIN_KERNEL,
@@ -53,7 +50,7 @@ enum fault_origin {
 };
 
 /* A call that a return probe has to know the arguments of. */
-struct call {
+struct p2c_call {
 	__u64 inode; /* 0: none */
 	__u64 vmf;   /* of fault-around; 0: a read lookup */
 	__u64 first;
@@ -62,12 +59,12 @@ struct call {
 	__u32 pad;
 };
 
-struct task_state {
+struct p2c_task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
-	__u64 ts;	  /* of the miss; 0: its latency is taken */
-	__u64 address;	  /* that the latest exception was about */
-	struct call call; /* kprobes: what the function was asked for, until it returns */
+	__u64 ts;	      /* of the miss; 0: its latency is taken */
+	__u64 address;	      /* that the latest exception was about */
+	struct p2c_call call; /* kprobes: what the function was asked for, until it returns */
 	__u32 slot;
 	__u32 open;	 /* read lookups of this task that missed and are not closed */
 	__u64 neighbour; /* struct page, 0: none */
@@ -82,16 +79,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct task_state);
+	__type(value, struct p2c_task_state);
 } states SEC(".maps");
 
-struct miss_key {
+struct p2c_miss_key {
 	__u64 inode;
 	__u64 index;
 	__u64 tid;
 };
 
-struct miss {
+struct p2c_miss {
 	__u64 ts;
 	__u64 failed; /* or will, if the page is not there by then */
 };
@@ -100,45 +97,45 @@ struct miss {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 16);
-	__type(key, struct miss_key);
-	__type(value, struct miss);
+	__type(key, struct p2c_miss_key);
+	__type(value, struct p2c_miss);
 } misses SEC(".maps");
 
-enum how {
+enum p2c_how {
 	HOW_HIT,
 	HOW_LATE,
 	HOW_MISS,
 };
 
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault);
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how);
-static __always_inline void on_fault(__u32 slot, __u64 index, enum how how);
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how);
+static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how);
 static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved);
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
 
 /* Not every kind of program runs with preemption off: a per-CPU slot can have two writers. */
-static __always_inline void count(__u32 slot, enum count what, __u64 by)
+static __always_inline void count(__u32 slot, enum p2c_count what, __u64 by)
 {
-	struct file_counts *c = bpf_map_lookup_elem(&counts, &slot);
+	struct p2c_file_counts *c = bpf_map_lookup_elem(&counts, &slot);
 
 	if (c)
 		__sync_fetch_and_add(&c->count[what], by);
 }
 
-static __always_inline struct task_state *state_get(void)
+static __always_inline struct p2c_task_state *state_get(void)
 {
 	return bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
-static __always_inline struct task_state *state_if_any(void)
+static __always_inline struct p2c_task_state *state_if_any(void)
 {
 	return bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0, 0);
 }
 
-static __always_inline bool take_slept(struct task_state *st)
+static __always_inline bool take_slept(struct p2c_task_state *st)
 {
 	if (!st || !st->slept)
 		return false;
@@ -159,9 +156,9 @@ static __always_inline void forget_sleep(void)
 /* A lookup of pages index..last ended with pages. */
 static __always_inline void lookup_end(__u32 slot, __u64 inode, __u64 index, __u64 last)
 {
-	struct miss_key key = {};
-	struct task_state *st;
-	struct miss *miss;
+	struct p2c_miss_key key = {};
+	struct p2c_task_state *st;
+	struct p2c_miss *miss;
 	bool slept;
 
 	st = sleepers > 0 || open_misses > 0 ? state_get() : NULL;
@@ -190,8 +187,8 @@ static __always_inline void lookup_end(__u32 slot, __u64 inode, __u64 index, __u
 /* A lookup ended with an error: if it missed, the task's next one there may miss again. */
 static __always_inline void lookup_fail(__u64 inode, __u64 index)
 {
-	struct miss_key key = {};
-	struct miss *miss;
+	struct p2c_miss_key key = {};
+	struct p2c_miss *miss;
 
 	forget_sleep();
 	if (open_misses <= 0)
@@ -230,10 +227,10 @@ static __always_inline bool reads_file(struct address_space *mapping, struct fil
 /* Synchronous readahead at a page that is absent, on behalf of an open file. */
 static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 {
-	struct task_state *st = state_get();
-	struct miss_key key = {};
-	struct miss miss = {};
-	struct miss *before;
+	struct p2c_task_state *st = state_get();
+	struct p2c_miss_key key = {};
+	struct p2c_miss miss = {};
+	struct p2c_miss *before;
 
 	if (st && st->phase == FAULT_MISS && !st->readahead && st->inode == inode &&
 	    st->index == index) {
@@ -265,9 +262,10 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 /* Page faults. */
 
 /* An exception for a page that is there (a write to a read-only one) looks nothing up. */
-static __always_inline void begin_fault(__u64 address, __u64 error_code, enum fault_origin origin)
+static __always_inline void begin_fault(__u64 address, __u64 error_code,
+					enum p2c_fault_origin origin)
 {
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (!task_counted())
 		return;
@@ -286,7 +284,7 @@ static __always_inline void begin_fault(__u64 address, __u64 error_code, enum fa
  * exception that had nothing to do with a watched file: then the task is in a
  * system call by now.
  */
-static __always_inline bool take_fault(struct task_state *st)
+static __always_inline bool take_fault(struct p2c_task_state *st)
 {
 	__u8 origin;
 
@@ -298,7 +296,7 @@ static __always_inline bool take_fault(struct task_state *st)
 	       (origin == ORIGIN_USER && !in_syscall());
 }
 
-static __always_inline void take_around(struct task_state *st, __u64 inode, __u32 slot)
+static __always_inline void take_around(struct p2c_task_state *st, __u64 inode, __u32 slot)
 {
 	count(slot, COUNT_AROUND, 1);
 	if (!st)
@@ -307,7 +305,7 @@ static __always_inline void take_around(struct task_state *st, __u64 inode, __u3
 	st->inode = inode;
 }
 
-static __always_inline void fault_data(struct task_state *st)
+static __always_inline void fault_data(struct p2c_task_state *st)
 {
 	if (st->phase != FAULT_MISS || !st->ts)
 		return;
@@ -352,7 +350,7 @@ static __always_inline int map_count(__u64 page)
 }
 
 /* Before a fault maps the page at an index: remember its neighbour in a large folio. */
-static __always_inline void note_neighbour(struct task_state *st, struct address_space *mapping,
+static __always_inline void note_neighbour(struct p2c_task_state *st, struct address_space *mapping,
 					   __u64 index)
 {
 	struct folio *folio = page_folio_at(mapping, index);
@@ -370,7 +368,7 @@ static __always_inline void note_neighbour(struct task_state *st, struct address
 static __always_inline void fault_visit(__u32 slot, struct address_space *mapping, __u64 inode,
 					__u64 index)
 {
-	struct task_state *st = state_get();
+	struct p2c_task_state *st = state_get();
 	bool first = take_fault(st), present;
 
 	if (st && !first && st->inode == inode) {
@@ -412,7 +410,7 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
 					 bool resolved)
 {
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (resolved) {
 		st = state_get();
@@ -424,32 +422,111 @@ static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, _
 	on_around(slot, first, last, resolved);
 }
 
-/* Late hits: sleeps for I/O inside a lookup whose page was there, not yet read. */
+/*
+ * Late hits: sleeps for I/O inside a lookup whose page was there, not yet read.
+ * The names of the functions on a task's stack tell whether it sleeps in one.
+ * The kernel is asked for the name of an address (1 to 2 us) when that address
+ * is seen for the first time; the answer is kept, as code does not move.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32); /* enum p2c_where */
+} functions SEC(".maps");
 
-static __always_inline int where_asleep(void *ctx)
+#define STACK_FRAMES 32 /* a power of two */
+
+struct p2c_stack {
+	__u64 frames[STACK_FRAMES];
+	__u32 nr;
+	__u32 where;
+};
+
+/*
+ * Is TEXT, a name+0xOFFSET/0xSIZE, inside of a function? A compiler may split
+ * a static one and call the parts .constprop.0, .isra.0 or .cold.
+ */
+#define IS_IN(text, function)                                                                   \
+	({                                                                                      \
+		static const char name_[] = function;                                           \
+		char next_ = (text)[sizeof(name_) - 1];                                         \
+		!bpf_strncmp(text, sizeof(name_) - 1, name_) && (next_ == '+' || next_ == '.'); \
+	})
+
+/* Not inlined into the loop over frames: the verifier then has to see it once only. */
+static __noinline int name_code(__u64 address)
 {
-	__u64 stack[28];
-	long bytes = bpf_get_stack(ctx, stack, sizeof(stack), 0);
-	__u32 i, r;
+	char text[64] = "";
+	__u32 where = WHERE_ELSE;
 
-	for (i = 0; i < sizeof(stack) / sizeof(stack[0]); i++) {
-		if ((long)(i * sizeof(stack[0])) >= bytes)
-			break;
-		for (r = 0; r < MAX_RANGES; r++) {
-			if (r >= nr_ranges)
-				break;
-			if (stack[i] >= ranges[r].start && stack[i] < ranges[r].end)
-				return ranges[r].where;
-		}
-	}
-	return -1;
+	/* %pB is for return addresses: the call may be a function's last instruction. */
+	if (BPF_SNPRINTF(text, sizeof(text), "%pB", address) < 0)
+		return -1;
+	if (IS_IN(text, "filemap_get_pages"))
+		where = WHERE_READ;
+	else if (IS_IN(text, "filemap_fault"))
+		where = WHERE_FAULT;
+	else if (IS_IN(text, "page_cache_ra_unbounded") || IS_IN(text, "page_cache_ra_order") ||
+		 IS_IN(text, "page_cache_sync_ra") || IS_IN(text, "page_cache_async_ra") ||
+		 IS_IN(text, "read_pages"))
+		where = WHERE_READAHEAD;
+	bpf_map_update_elem(&functions, &address, &where, BPF_ANY);
+	return where;
+}
+
+static long look_at_frame(__u32 i, void *data)
+{
+	struct p2c_stack *stack = data;
+	__u64 address;
+	__u32 *known;
+	int where;
+
+	if (i >= stack->nr)
+		return 1;
+	address = stack->frames[i & (STACK_FRAMES - 1)];
+	known = bpf_map_lookup_elem(&functions, &address);
+	where = known ? *known : name_code(address);
+	if (where < 0)
+		watch.late_unknown = 1;
+	if (where <= WHERE_ELSE)
+		return 0;
+	stack->where = where;
+	return 1;
+}
+
+/* The innermost function on the stack of CTX's program that a sleep can be of. */
+static __always_inline enum p2c_where where_asleep(void *ctx)
+{
+	struct p2c_stack stack = {};
+	long bytes = bpf_get_stack(ctx, stack.frames, sizeof(stack.frames), 0);
+
+	if (bytes <= 0)
+		return WHERE_ELSE;
+	stack.nr = bytes / sizeof(stack.frames[0]);
+	bpf_loop(STACK_FRAMES, look_at_frame, &stack, 0);
+	return stack.where;
+}
+
+/*
+ * A program that a function has called by its tracepoint looks once whether the
+ * stack says so. A kernel that gives no names, or that has inlined the
+ * function, can never show a sleep in there: late hits are then unknown, not 0.
+ */
+static __always_inline void check_stack(void *ctx, enum p2c_where here)
+{
+	if (!cfg.late || watch.stack_seen[here])
+		return;
+	watch.stack_seen[here] = 1;
+	if (where_asleep(ctx) != here)
+		watch.late_unknown = 1;
 }
 
 /* A task goes to sleep for I/O: in a lookup of ours? CTX is the program's, for its stack. */
 static __always_inline void lookup_sleep(void *ctx)
 {
-	struct task_state *st;
-	int where = where_asleep(ctx);
+	struct p2c_task_state *st;
+	enum p2c_where where = where_asleep(ctx);
 
 	if (where == WHERE_READ) {
 		st = state_get();

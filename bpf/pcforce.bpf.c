@@ -16,7 +16,7 @@ __u32 await_first = 0; /* the next access to get its data is reported */
 __u32 await_tid = 0;   /* of this task only, 0: of any */
 __u32 forcing = 0;     /* removals now are forcing's doing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
-__u32 own_map = 0;     /* what a mmap(2) of the tool's own is for: enum own_map */
+__u32 own_map = 0;     /* what a mmap(2) of the tool's own is for: enum p2c_own_map */
 __u32 asked_slot = 0;  /* whose list the module has been asked to force; 0: none */
 __u32 own_held = 0;    /* lists that it has had held */
 
@@ -30,7 +30,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct force_file);
+	__type(value, struct p2c_force_file);
 } force_files SEC(".maps");
 
 struct {
@@ -41,9 +41,9 @@ struct {
 	__type(value, __u64);
 } forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps");
 
-static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum force_event event)
+static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_force_event event)
 {
-	struct force_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	struct p2c_force_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
 	if (!r)
 		return;
@@ -88,7 +88,7 @@ extern void bpf_page2cache_drop(struct bpf_page2cache_list *list) __ksym __weak;
 /* By this name: clang 14 forgets what is said of pointers to structs within structs. */
 typedef struct bpf_page2cache_list module_list;
 
-struct held_list {
+struct p2c_held_list {
 	module_list __kptr *list;
 };
 
@@ -97,12 +97,12 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct held_list);
+	__type(value, struct p2c_held_list);
 } held SEC(".maps");
 
 static __always_inline void force_held(__u32 slot, __u64 index)
 {
-	struct held_list *h = bpf_map_lookup_elem(&held, &slot);
+	struct p2c_held_list *h = bpf_map_lookup_elem(&held, &slot);
 	struct bpf_page2cache_list *list = h ? bpf_kptr_xchg(&h->list, NULL) : NULL;
 
 	if (!list)
@@ -134,7 +134,7 @@ static __always_inline void first_data(__u32 slot, __u64 index)
 }
 
 /* The word of a page's bits, 0 if it is not tracked. */
-static __always_inline bool find_word(const struct force_file *f, __u64 index, __u32 *word)
+static __always_inline bool find_word(const struct p2c_force_file *f, __u64 index, __u32 *word)
 {
 	if (index >= f->bits)
 		return false;
@@ -157,7 +157,7 @@ static __always_inline void set_bits(void *map, __u32 word, __u64 bits)
 		__sync_fetch_and_or(v, bits);
 }
 
-struct page_walk {
+struct p2c_page_walk {
 	__u64 first;
 	__u64 last;
 	__u32 slot;
@@ -168,8 +168,8 @@ struct page_walk {
 
 static long use_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	struct p2c_page_walk *w = data;
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
 	__u64 bits;
 	__u32 word;
 
@@ -187,7 +187,7 @@ static long use_step(__u32 i, void *data)
 /* A lookup, or mapped pages: which of them were forced? */
 static __always_inline bool use_pages(__u32 slot, __u64 first, __u64 last)
 {
-	struct page_walk w = { .first = first, .last = last, .slot = slot };
+	struct p2c_page_walk w = { .first = first, .last = last, .slot = slot };
 
 	if (last - first < 64 && first / 64 == last / 64)
 		use_step(0, &w);
@@ -198,7 +198,7 @@ static __always_inline bool use_pages(__u32 slot, __u64 first, __u64 last)
 
 static __always_inline void note_lookup(__u32 slot, bool late)
 {
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &slot);
 
 	if (!f)
 		return;
@@ -209,7 +209,7 @@ static __always_inline void note_lookup(__u32 slot, bool late)
 
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &slot);
 	__u32 word;
 
 	/* A fault is here before it comes to force_at_miss(), a read after that. */
@@ -219,7 +219,7 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 		__sync_fetch_and_add(&f->polluted, 1);
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
 {
 	if (how != HOW_MISS && fire_on_hits)
 		fire(slot, index);
@@ -228,9 +228,9 @@ static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum 
 		note_lookup(slot, how == HOW_LATE);
 }
 
-static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
-	struct force_file *f;
+	struct p2c_force_file *f;
 
 	if (how == HOW_LATE) {
 		/* The hit itself was noted before it slept. */
@@ -267,8 +267,8 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 
 static long force_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	struct p2c_page_walk *w = data;
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
 	__u32 word;
 
 	if (!f || w->first / 64 + i > w->last / 64 ||
@@ -281,7 +281,7 @@ static long force_step(__u32 i, void *data)
 /* What the kernel forces is inserted by its worker, or inside of force_at_miss(). */
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
-	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!(helper || kfunc) ||
@@ -295,8 +295,8 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 
 static long remove_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
+	struct p2c_page_walk *w = data;
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &w->slot);
 	__u64 mask, ours, unused, x;
 	__u32 word;
 
@@ -317,7 +317,7 @@ static long remove_step(__u32 i, void *data)
 
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
-	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	bpf_loop(MAX_WORDS, remove_step, &w, 0);
 }
@@ -333,10 +333,10 @@ static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, _
 SEC("fentry.s/filemap_miss")
 int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned long nr_pages)
 {
-	bool own = current_tgid() == self_tgid;
+	bool own = current_tgid() == cfg.self_tgid;
 	struct inode *inode = file->f_inode;
 	int slot = file_slot(inode, true, false);
-	struct force_file *f;
+	struct p2c_force_file *f;
 	__u32 key = slot;
 	__u64 ts_ns;
 
@@ -359,8 +359,8 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 /* The tool maps a file of the list: it is to be forced later, or at once. */
 static __always_inline void take_own(struct file *file, __u32 slot)
 {
-	struct force_file *f = bpf_map_lookup_elem(&force_files, &slot);
-	struct held_list *h = bpf_map_lookup_elem(&held, &slot);
+	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &slot);
+	struct p2c_held_list *h = bpf_map_lookup_elem(&held, &slot);
 	struct bpf_page2cache_list *list;
 
 	if (!f || !h || !f->nr_extents)
@@ -385,7 +385,7 @@ static __always_inline int file_at_hand(struct file *file)
 
 	if (slot < 0)
 		return 0;
-	if (current_tgid() == self_tgid) {
+	if (current_tgid() == cfg.self_tgid) {
 		if (own_map)
 			take_own(file, slot);
 	} else if (fire_on_opens && task_counted()) {

@@ -32,10 +32,12 @@ int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsi
 	struct inode *inode = mapping->host;
 	int slot = access_slot(inode, true);
 
-	if (slot >= 0)
-		lookup_end(slot, (__u64)inode, index, last);
-	else
+	if (slot < 0) {
 		forget_sleep();
+		return 0;
+	}
+	check_stack(ctx, WHERE_READ);
+	lookup_end(slot, (__u64)inode, index, last);
 	return 0;
 }
 
@@ -59,9 +61,9 @@ int BPF_PROG(lookup_fexit, struct kiocb *iocb)
 	return 0;
 }
 
-static __always_inline void lookup_return(struct task_state *st, bool failed)
+static __always_inline void lookup_return(struct p2c_task_state *st, bool failed)
 {
-	struct call call = st->call;
+	struct p2c_call call = st->call;
 
 	st->call.inode = 0;
 	if (!call.inode || call.vmf)
@@ -78,7 +80,7 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
 	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_mapping, host);
 	int slot = access_slot(inode, false);
 	__u64 pos = BPF_CORE_READ(iocb, ki_pos);
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (slot < 0) {
 		forget_sleep();
@@ -100,7 +102,7 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
 SEC("kretprobe/filemap_get_pages")
 int BPF_KRETPROBE(lookup_kretprobe, int ret)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 
 	if (st)
 		lookup_return(st, ret != 0);
@@ -162,8 +164,10 @@ int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
 	struct inode *inode = mapping->host;
 	int slot = access_slot(inode, true);
 
-	if (slot >= 0)
-		fault_visit(slot, mapping, (__u64)inode, index);
+	if (slot < 0)
+		return 0;
+	check_stack(ctx, WHERE_FAULT);
+	fault_visit(slot, mapping, (__u64)inode, index);
 	return 0;
 }
 
@@ -213,11 +217,9 @@ int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsi
  * folio: it leaves filemap_map_pages() before its tracepoint. Of which file, the
  * address of the fault tells. The ordinary kind of fault-around comes by here too.
  */
-const volatile bool around_hidden = true; /* fault-around is seen by its tracepoint only */
-
 static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 	struct file *file = vma->vm_file;
 	struct address_space *mapping;
 	__u64 index, first, last;
@@ -242,7 +244,7 @@ static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 SEC("tp_btf/rss_stat")
 int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
 {
-	struct task_state *st;
+	struct p2c_task_state *st;
 	bool around;
 
 	if (member != MM_FILEPAGES)
@@ -250,7 +252,7 @@ int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
 	st = state_if_any();
 	if (!st)
 		return 0;
-	around = around_hidden &&
+	around = cfg.around_hidden &&
 		 (st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall()));
 	if (!around && !st->neighbour)
 		return 0;
@@ -298,7 +300,7 @@ int BPF_KPROBE(around_kprobe, struct vm_fault *vmf, unsigned long first, unsigne
 {
 	struct inode *inode = BPF_CORE_READ(vmf, vma, vm_file, f_mapping, host);
 	int slot = access_slot(inode, false);
-	struct task_state *st;
+	struct p2c_task_state *st;
 
 	if (slot < 0)
 		return 0;
@@ -316,7 +318,7 @@ int BPF_KPROBE(around_kprobe, struct vm_fault *vmf, unsigned long first, unsigne
 SEC("kretprobe/filemap_map_pages")
 int BPF_KRETPROBE(around_kretprobe, unsigned int ret)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 	struct address_space *mapping;
 	struct vm_fault *vmf;
 
@@ -344,7 +346,7 @@ SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {
 	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, true, auto_files && task_counted());
+	int slot = file_slot(inode, true, cfg.auto_files && task_counted());
 	__u32 nr;
 
 	if (slot < 0)

@@ -20,7 +20,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 15);
 	__type(key, __u32); /* thread */
-	__type(value, struct ra_decision);
+	__type(value, struct p2c_ra_decision);
 } decisions SEC(".maps");
 
 __s64 open_decisions = 0;
@@ -34,16 +34,16 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct ra_counts);
+	__type(value, struct p2c_ra_counts);
 } ra_counts SEC(".maps");
 
-struct chunk_key {
+struct p2c_chunk_key {
 	__u64 chunk; /* page index / 64 */
 	__u64 slot;
 };
 
 /* Pages that readahead brought in and that are still there. */
-struct ra_chunk {
+struct p2c_ra_chunk {
 	__u64 read;
 	__u64 used;
 	__u64 ts[64]; /* when each was read */
@@ -53,27 +53,27 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 20);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct chunk_key);
-	__type(value, struct ra_chunk);
+	__type(key, struct p2c_chunk_key);
+	__type(value, struct p2c_ra_chunk);
 } chunks SEC(".maps");
 
-__u64 no_pages[sizeof(struct ra_chunk) / sizeof(__u64)]; /* zeros, too many for the stack */
+__u64 no_pages[sizeof(struct p2c_ra_chunk) / sizeof(__u64)]; /* zeros, too many for the stack */
 
-static __always_inline struct ra_counts *counts_of(__u32 slot)
+static __always_inline struct p2c_ra_counts *counts_of(__u32 slot)
 {
 	return bpf_map_lookup_elem(&ra_counts, &slot);
 }
 
 #define ADD(slot, field, by)                                       \
 	do {                                                       \
-		struct ra_counts *counts_ = counts_of(slot);       \
+		struct p2c_ra_counts *counts_ = counts_of(slot);   \
 		if (counts_)                                       \
 			__sync_fetch_and_add(&counts_->field, by); \
 	} while (0)
 
 /* Decisions. */
 
-static __always_inline struct ra_decision *decision_open(void)
+static __always_inline struct p2c_ra_decision *decision_open(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 
@@ -82,7 +82,7 @@ static __always_inline struct ra_decision *decision_open(void)
 
 static __always_inline void decision_end(void)
 {
-	struct ra_decision *d = decision_open();
+	struct p2c_ra_decision *d = decision_open();
 	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!d)
@@ -93,12 +93,13 @@ static __always_inline void decision_end(void)
 		__sync_fetch_and_add(&open_decisions, -1);
 }
 
-static __always_inline struct ra_decision *decision_begin(__u32 slot, __u64 inode,
-							  enum ra_kind kind, __u64 index,
-							  __u64 req_pages, struct file_ra_state *ra)
+static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 inode,
+							      enum p2c_ra_kind kind, __u64 index,
+							      __u64 req_pages,
+							      struct file_ra_state *ra)
 {
 	__u64 id = bpf_get_current_pid_tgid();
-	struct ra_decision d = {};
+	struct p2c_ra_decision d = {};
 	__u32 tid = id;
 
 	decision_end();
@@ -123,10 +124,10 @@ static __always_inline struct ra_decision *decision_begin(__u32 slot, __u64 inod
 	return bpf_map_lookup_elem(&decisions, &tid);
 }
 
-static __always_inline void decision_window(struct ra_decision *d, __u64 start, __u32 size,
+static __always_inline void decision_window(struct p2c_ra_decision *d, __u64 start, __u32 size,
 					    __u32 async_size)
 {
-	struct ra_counts *c = counts_of(d->r.slot);
+	struct p2c_ra_counts *c = counts_of(d->r.slot);
 	__u32 log = log2_u64(size);
 
 	d->r.start = start;
@@ -142,7 +143,7 @@ static __always_inline void decision_window(struct ra_decision *d, __u64 start, 
 		c->largest = size;
 }
 
-static __always_inline void read_ahead(struct inode *inode, bool typed, enum ra_kind kind,
+static __always_inline void read_ahead(struct inode *inode, bool typed, enum p2c_ra_kind kind,
 				       __u64 index, struct file_ra_state *ra, __u64 req_pages)
 {
 	int slot = access_slot(inode, typed);
@@ -154,7 +155,7 @@ static __always_inline void read_ahead(struct inode *inode, bool typed, enum ra_
 /* The page that the task's fault is about, if it just missed in this file. */
 static __always_inline __u64 fault_index(__u64 inode, __u64 otherwise)
 {
-	struct task_state *st = state_if_any();
+	struct p2c_task_state *st = state_if_any();
 
 	return st && st->phase == FAULT_MISS && st->inode == inode ? st->index : otherwise;
 }
@@ -163,7 +164,7 @@ static __always_inline void read_order(struct inode *inode, bool typed, __u64 in
 				       struct file_ra_state *ra, __u32 order)
 {
 	int slot = access_slot(inode, typed);
-	struct ra_decision *d;
+	struct p2c_ra_decision *d;
 
 	if (slot < 0)
 		return;
@@ -178,7 +179,7 @@ static __always_inline void read_order(struct inode *inode, bool typed, __u64 in
 }
 
 /* Part of the decision that is open? A window's rest, or a request in several parts. */
-static __always_inline bool continues(const struct ra_decision *d, __u64 inode, __u64 index)
+static __always_inline bool continues(const struct p2c_ra_decision *d, __u64 inode, __u64 index)
 {
 	return d && d->inode == inode && d->r.kind <= RA_ORDER &&
 	       (!d->to || (index >= d->from && index <= d->to));
@@ -189,7 +190,7 @@ static __always_inline void read_unbounded(struct inode *inode, bool typed, __u6
 {
 	int slot = access_slot(inode, typed);
 	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
-	struct ra_decision *d;
+	struct p2c_ra_decision *d;
 
 	if (slot < 0)
 		return;
@@ -336,7 +337,7 @@ int BPF_PROG(decision_exit)
 
 /* What becomes of the pages. */
 
-struct page_walk {
+struct p2c_page_walk {
 	__u64 first;
 	__u64 last;
 	__u64 now;
@@ -345,9 +346,10 @@ struct page_walk {
 
 #define MAX_CHUNKS 64 /* of one lookup or folio: 4096 pages */
 
-static __always_inline struct ra_chunk *walk_chunk(const struct page_walk *w, __u32 i, __u64 *mask)
+static __always_inline struct p2c_ra_chunk *walk_chunk(const struct p2c_page_walk *w, __u32 i,
+						       __u64 *mask)
 {
-	struct chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
+	struct p2c_chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
 
 	*mask = chunk_mask(key.chunk, w->first, w->last);
 	return bpf_map_lookup_elem(&chunks, &key);
@@ -355,9 +357,9 @@ static __always_inline struct ra_chunk *walk_chunk(const struct page_walk *w, __
 
 static long read_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
-	struct ra_chunk *c;
+	struct p2c_page_walk *w = data;
+	struct p2c_chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
+	struct p2c_ra_chunk *c;
 	__u64 mask;
 	int bit;
 
@@ -382,8 +384,8 @@ static long read_step(__u32 i, void *data)
 
 static long use_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct ra_chunk *c;
+	struct p2c_page_walk *w = data;
+	struct p2c_ra_chunk *c;
 	__u64 mask, age;
 	__u32 bit, times;
 
@@ -407,8 +409,8 @@ static long use_step(__u32 i, void *data)
 
 static long drop_step(__u32 i, void *data)
 {
-	struct page_walk *w = data;
-	struct ra_chunk *c;
+	struct p2c_page_walk *w = data;
+	struct p2c_ra_chunk *c;
 	__u64 mask;
 
 	if (w->first / 64 + i > w->last / 64)
@@ -425,7 +427,7 @@ static long drop_step(__u32 i, void *data)
 
 static __always_inline void use_pages(__u32 slot, __u64 first, __u64 last)
 {
-	struct page_walk w = { .first = first, .last = last, .slot = slot };
+	struct p2c_page_walk w = { .first = first, .last = last, .slot = slot };
 
 	w.now = bpf_ktime_get_ns();
 	if (first / 64 == last / 64)
@@ -438,13 +440,13 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum how how)
+static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
 {
 	decision_end();
 	use_pages(slot, index, last);
 }
 
-static __always_inline void on_fault(__u32 slot, __u64 index, enum how how)
+static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
 	/* A late hit is told twice. */
 	if (how == HOW_LATE)
@@ -468,8 +470,8 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
-	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
-	struct ra_decision *d = decision_open();
+	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct p2c_ra_decision *d = decision_open();
 
 	/* Others put pages in as well: writers, and lookups where readahead did not. */
 	if (!d || d->r.slot != slot || index >= d->to || w.last < d->from)
@@ -482,7 +484,7 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
-	struct page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
+	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	bpf_loop(MAX_CHUNKS, drop_step, &w, 0);
 }

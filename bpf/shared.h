@@ -2,7 +2,8 @@
 /*
  * What the BPF programs and the user side of the tools share: keys, counters
  * and ring buffer records. Only fixed-width types, so that both compilers
- * agree on the layout.
+ * agree on the layout. The names of types on the BPF side begin with p2c_,
+ * because vmlinux.h defines all types of the kernel, which may get any name.
  */
 #ifndef PAGE2CACHE_RECORD_H
 #define PAGE2CACHE_RECORD_H
@@ -12,7 +13,7 @@
 #endif
 
 /* The page cache's own name of a file: the inode that its pages hang from. */
-struct file_key {
+struct p2c_file_key {
 	__u64 ino;
 	__u32 dev; /* super_block.s_dev, as the kernel encodes it: major << 20 | minor */
 	__u32 gen; /* inode.i_generation */
@@ -24,7 +25,7 @@ struct file_key {
 /* Files are prefiltered by a bitmap over the low bits of their inode numbers. */
 #define WATCH_BITS 4096
 
-enum count {
+enum p2c_count {
 	COUNT_READ_HITS,
 	COUNT_READ_MISSES,
 	COUNT_READ_LATE,
@@ -39,7 +40,7 @@ enum count {
 	NR_COUNTS,
 };
 
-struct file_counts {
+struct p2c_file_counts {
 	__u64 count[NR_COUNTS];
 };
 
@@ -50,7 +51,7 @@ struct file_counts {
 #define LAT_SUB_BITS 3
 #define LAT_SLOTS    320
 
-struct file_latency {
+struct p2c_file_latency {
 	__u64 max_ns;
 	__u32 slots[LAT_SLOTS];
 	__u32 pad[2];
@@ -60,36 +61,36 @@ struct file_latency {
 #define NAME_BYTES  1024
 #define NAME_LEVELS 40
 
-struct file_name {
-	struct file_key key;
+struct p2c_file_name {
+	struct p2c_file_key key;
 	__u32 bytes; /* of names[]; 0: the path could not be read whole */
 	__u32 pad;
 	char names[NAME_BYTES + 256]; /* one more, so that a verifier sees that it fits */
 };
 
 /* A run of pages that was accessed for the first time (cachemiss -w). */
-struct page_record {
+struct p2c_page_record {
 	__u64 index;
 	__u32 nr_pages;
 	__u32 slot;
 };
 
-enum force_event {
+enum p2c_force_event {
 	FORCE_FIRED,	  /* the trigger's condition was met */
 	FORCE_FIRST_DATA, /* the access that fired got its data */
 };
 
-struct force_record {
+struct p2c_force_record {
 	__u64 ts_ns; /* CLOCK_MONOTONIC */
 	__u64 index;
 	__u32 slot;
-	__u32 event; /* enum force_event */
+	__u32 event; /* enum p2c_force_event */
 	__u32 pid;
 	__u32 pad;
 };
 
 /* What pcforce keeps for each tracked file. */
-struct force_file {
+struct p2c_force_file {
 	__u32 first_word; /* of its bits in the bitmaps */
 	__u32 pad;
 	__u64 bits;    /* 0: the file is not tracked */
@@ -132,7 +133,7 @@ struct page2cache_head {
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
 
 /* What the module is to do with a list of a file that the tool maps. */
-enum own_map {
+enum p2c_own_map {
 	OWN_MAP_NOTHING,
 	OWN_MAP_HOLDS,
 	OWN_MAP_FORCES,
@@ -144,7 +145,7 @@ enum own_map {
 #define HELPER_PLACEHOLDER 0x70326370
 
 /* Who decided to read ahead. */
-enum ra_kind {
+enum p2c_ra_kind {
 	RA_SYNC,      /* a lookup or fault at an absent page */
 	RA_ASYNC,     /* one that met the marker page of a window */
 	RA_ORDER,     /* a fault, reading around its page */
@@ -155,7 +156,7 @@ enum ra_kind {
 
 #define RA_UNKNOWN ((__u32)-1) /* ra_pages, where a hook does not say */
 
-struct ra_record {
+struct p2c_ra_record {
 	__u64 ts_ns; /* CLOCK_MONOTONIC */
 	__u64 index; /* of the access that led to it */
 	__u64 req_pages;
@@ -168,14 +169,14 @@ struct ra_record {
 	__u32 slot;
 	__u32 pid;
 	__u32 tid;
-	__u32 kind; /* enum ra_kind */
+	__u32 kind; /* enum p2c_ra_kind */
 	__u32 pad;
 	char comm[16];
 };
 
 /* A task's decision, while it lasts. */
-struct ra_decision {
-	struct ra_record r;
+struct p2c_ra_decision {
+	struct p2c_ra_record r;
 	__u64 inode;
 	__u64 from; /* the pages that it may read; to == 0: not known yet */
 	__u64 to;
@@ -184,7 +185,7 @@ struct ra_decision {
 /* Window sizes by powers of two. */
 #define RA_HIST 24
 
-struct ra_counts {
+struct p2c_ra_counts {
 	__u64 decisions[NR_RA_KINDS];
 	__u64 plain; /* of the sync ones: read what was asked for, no window */
 	__u64 pages_read;
@@ -196,26 +197,45 @@ struct ra_counts {
 	__u64 largest; /* window */
 };
 
-/* Address ranges of kernel functions, for "where does this task sleep". */
-enum where {
+/* What a function of the kernel does, for "where does this task sleep". */
+enum p2c_where {
+	WHERE_ELSE,
 	WHERE_READAHEAD, /* submits I/O of its own: not late */
 	WHERE_READ,
 	WHERE_FAULT,
+	NR_WHERE,
 };
 
-#define MAX_RANGES 8
+/* What a run is asked for: written before the programs are loaded, read-only from then on. */
+struct p2c_config {
+	__u64 pidns_dev; /* the tool's PID namespace, 0: the first one */
+	__u64 pidns_ino;
+	__u32 filter_tgid; /* count this process only; 0: any */
+	__u32 self_tgid;   /* the tool itself is never counted */
+	__u32 max_slots;
+	__u8 auto_files;    /* each file gets a slot at its first access */
+	__u8 filter_tree;   /* count tasks in counted_tasks only */
+	__u8 filter_cgroup; /* count tasks below the cgroup only */
+	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
+	__u8 late;	    /* count late hits */
+	__u8 pad[7];
+};
 
-struct text_range {
-	__u64 start;
-	__u64 end;
-	__u32 where; /* enum where */
-	__u32 pad;
+/* What the two sides tell each other while the programs run. */
+struct p2c_watch {
+	__u64 bits[WATCH_BITS / 64];
+	struct p2c_file_key first_file; /* the first named one: most often the only one */
+	__u64 tasks_lost;		/* descendants that could not be remembered */
+	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
+	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
+	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */
+	__u32 late_unknown;	    /* and not found: where a task sleeps cannot be told */
 };
 
 /* iter/task_vma: which inode backs each mapping of this process. */
-struct vma_record {
+struct p2c_vma_record {
 	__u64 start;
-	struct file_key key;
+	struct p2c_file_key key;
 	__u32 uncached; /* 1: the pages are the file (tmpfs, hugetlbfs), 2: DAX */
 	__u32 pad;
 };

@@ -2,7 +2,7 @@
 /*
  * Which files and which tasks are watched.
  *
- * A file is its inode (struct file_key), never a name. Each has a slot: the
+ * A file is its inode (struct p2c_file_key), never a name. Each has a slot: the
  * user side hands slots out for files it names; where it names none, each file
  * gets one at its first access (auto_files).
  */
@@ -12,25 +12,13 @@
 #include "compat.bpf.h"
 #include "shared.h"
 
-const volatile bool auto_files = false;
-const volatile bool filter_tree = false;   /* tasks in counted_tasks only */
-const volatile bool filter_cgroup = false; /* tasks below the cgroup only */
-const volatile __u32 filter_tgid = 0;	   /* this process only */
-const volatile __u32 self_tgid = 0;	   /* the tool itself, never counted */
-const volatile __u64 pidns_dev = 0;	   /* of the tool, 0: the first one */
-const volatile __u64 pidns_ino = 0;
-const volatile __u32 max_slots = 1;
-
-__u64 watch_bits[WATCH_BITS / 64];
-struct file_key first_file = {}; /* the first named one: most often the only one */
-__u32 nr_slots = 0;		 /* in use, SLOT_OTHERS included: the user side sets 1 */
-__u64 tasks_lost = 0;		 /* descendants that could not be remembered */
-__u32 command_tid = 0; /* COMMAND's first task; the user side counts it from its exec on */
+const volatile struct p2c_config cfg = {};
+struct p2c_watch watch = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct file_key);
+	__type(key, struct p2c_file_key);
 	__type(value, __u32);
 } files SEC(".maps");
 
@@ -38,7 +26,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct file_name);
+	__type(value, struct p2c_file_name);
 } names SEC(".maps");
 
 struct {
@@ -61,9 +49,9 @@ static __always_inline __u32 current_tgid(void)
 {
 	struct bpf_pidns_info ns = {};
 
-	if (!pidns_ino)
+	if (!cfg.pidns_ino)
 		return bpf_get_current_pid_tgid() >> 32;
-	if (bpf_get_ns_current_pid_tgid(pidns_dev, pidns_ino, &ns, sizeof(ns)))
+	if (bpf_get_ns_current_pid_tgid(cfg.pidns_dev, cfg.pidns_ino, &ns, sizeof(ns)))
 		return 0;
 	return ns.tgid;
 }
@@ -74,21 +62,22 @@ static __always_inline bool task_meant(void)
 	__u64 id = bpf_get_current_pid_tgid();
 	__u32 tid = id, tgid = id >> 32;
 
-	if (filter_tree)
+	if (cfg.filter_tree)
 		return bpf_map_lookup_elem(&counted_tasks, &tid);
-	return filter_tgid ? tgid == filter_tgid : tgid != self_tgid;
+	return cfg.filter_tgid ? tgid == cfg.filter_tgid : tgid != cfg.self_tgid;
 }
 
 static __always_inline bool task_counted(void)
 {
-	return task_meant() && (!filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
+	return task_meant() &&
+	       (!cfg.filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
 }
 
 /* An AND that the compiler cannot see through: it stays, in this register. */
 #define KEEP_BITS(x, mask) asm volatile("%0 &= %1" : "+r"(x) : "i"(mask))
 
 /* A name for the file, any of its links: from the leaf up, as far as it fits. */
-static __always_inline void read_name(struct file_name *name, struct inode *inode)
+static __always_inline void read_name(struct p2c_file_name *name, struct inode *inode)
 {
 	struct hlist_node *alias = BPF_CORE_READ(inode, i_dentry.first);
 	struct dentry *dentry, *parent;
@@ -122,21 +111,21 @@ static __always_inline void read_name(struct file_name *name, struct inode *inod
 	}
 }
 
-static __always_inline int new_slot(struct inode *inode, const struct file_key *key)
+static __always_inline int new_slot(struct inode *inode, const struct p2c_file_key *key)
 {
 	const struct address_space_operations *ops = BPF_CORE_READ(inode, i_mapping, a_ops);
-	struct file_name *name;
+	struct p2c_file_name *name;
 	__u32 slot, *raced;
 
 	/* Only regular files whose pages come from somewhere: not tmpfs. */
 	if ((BPF_CORE_READ(inode, i_mode) & 0xf000) != 0x8000 ||
 	    (!BPF_CORE_READ(ops, readahead) && !BPF_CORE_READ(ops, read_folio)))
 		return -1;
-	if (nr_slots >= max_slots)
+	if (watch.nr_slots >= cfg.max_slots)
 		return SLOT_OTHERS;
-	slot = __sync_fetch_and_add(&nr_slots, 1);
-	if (slot >= max_slots) {
-		__sync_fetch_and_sub(&nr_slots, 1);
+	slot = __sync_fetch_and_add(&watch.nr_slots, 1);
+	if (slot >= cfg.max_slots) {
+		__sync_fetch_and_sub(&watch.nr_slots, 1);
 		return SLOT_OTHERS;
 	}
 	name = bpf_map_lookup_elem(&names, &slot);
@@ -160,21 +149,22 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 {
 	unsigned long ino = FIELD(typed, inode, i_ino);
 	struct super_block *sb;
-	struct file_key key;
+	struct p2c_file_key key;
 	__u32 *slot;
 
-	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
+	if (!cfg.auto_files && !(watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
 		return -1;
 	key.ino = ino;
 	sb = FIELD(typed, inode, i_sb);
 	key.dev = FIELD(typed, sb, s_dev);
 	key.gen = FIELD(typed, inode, i_generation);
-	if (ino == first_file.ino && key.dev == first_file.dev && key.gen == first_file.gen)
+	if (ino == watch.first_file.ino && key.dev == watch.first_file.dev &&
+	    key.gen == watch.first_file.gen)
 		return SLOT_OTHERS + 1;
 	slot = bpf_map_lookup_elem(&files, &key);
 	if (slot)
 		return *slot;
-	if (!auto_files || !counted)
+	if (!cfg.auto_files || !counted)
 		return -1;
 	return new_slot(inode, &key);
 }
@@ -184,7 +174,7 @@ static __always_inline int access_slot(struct inode *inode, bool typed)
 {
 	unsigned long ino = FIELD(typed, inode, i_ino);
 
-	if (!auto_files && !(watch_bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
+	if (!cfg.auto_files && !(watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
 		return -1;
 	if (!task_counted())
 		return -1;
@@ -197,12 +187,12 @@ int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid, one = 1;
 
-	if (!command_tid && !(clone_flags & CLONE_THREAD) && current_tgid() == self_tgid)
-		command_tid = child;
+	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && current_tgid() == cfg.self_tgid)
+		watch.command_tid = child;
 	if (!bpf_map_lookup_elem(&counted_tasks, &tid))
 		return 0;
 	if (bpf_map_update_elem(&counted_tasks, &child, &one, BPF_ANY))
-		__sync_fetch_and_add(&tasks_lost, 1);
+		__sync_fetch_and_add(&watch.tasks_lost, 1);
 	return 0;
 }
 

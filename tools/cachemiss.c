@@ -123,25 +123,23 @@ static const struct argp argp = {
 
 static enum status load(void)
 {
-	struct counters_config cfg;
 	enum status status;
 
 	cm.skel = cachemiss_bpf__open();
 	if (!cm.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = trace_run_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
+	status = trace_run_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
+				&cm.skel->rodata->cfg);
 	if (status)
 		return status;
-	COUNTERS_CONFIGURE(cm.skel, &cm.w.options, &cfg);
 	cm.skel->rodata->record_pages = opt.list != NULL;
 	if (!opt.list) {
 		bpf_map__set_max_entries(cm.skel->maps.ring, 4096);
 		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
 	}
-	status = trace_run_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
-				&cfg);
+	status = trace_run_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks));
 	if (!status)
-		COUNTERS_BIND(&cm.w.counters, cm.skel);
+		counters_bind(&cm.w.counters, &cm.skel->bss->watch);
 	return status;
 }
 

@@ -89,22 +89,20 @@ static const struct argp argp = {
 
 static enum status load(void)
 {
-	struct counters_config cfg;
 	enum status status;
 
 	rt.skel = ratrace_bpf__open();
 	if (!rt.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = trace_run_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks), &cfg);
+	status = trace_run_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
+				&rt.skel->rodata->cfg);
 	if (status)
 		return status;
-	COUNTERS_CONFIGURE(rt.skel, &rt.w.options, &cfg);
 	rt.skel->rodata->tell_events = !rt.summary_only;
-	bpf_map__set_max_entries(rt.skel->maps.ra_counts, cfg.max_slots);
-	status = trace_run_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
-				&cfg);
+	bpf_map__set_max_entries(rt.skel->maps.ra_counts, rt.w.counters.max_slots);
+	status = trace_run_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks));
 	if (!status)
-		COUNTERS_BIND(&rt.w.counters, rt.skel);
+		counters_bind(&rt.w.counters, &rt.skel->bss->watch);
 	return status;
 }
 
@@ -134,7 +132,7 @@ static void take_open(void)
 {
 	int fd = bpf_map__fd(rt.skel->maps.decisions);
 	uint32_t tid, *before = NULL;
-	struct ra_decision last;
+	struct p2c_ra_decision last;
 
 	while (!bpf_map_get_next_key(fd, before, &tid)) {
 		before = &tid;

@@ -7,9 +7,9 @@
 #include "hook/counters.h"
 #include "report/account.h"
 
-static struct file_counts random_counts(void)
+static struct p2c_file_counts random_counts(void)
 {
-	struct file_counts c;
+	struct p2c_file_counts c;
 	int i;
 
 	for (i = 0; i < NR_COUNTS; i++)
@@ -32,7 +32,7 @@ static void adds_up(const struct account *a)
 
 static void hits_and_misses_are_all_accesses(void **state)
 {
-	struct file_counts c;
+	struct p2c_file_counts c;
 	struct account a;
 	int i;
 
@@ -46,17 +46,17 @@ static void hits_and_misses_are_all_accesses(void **state)
 
 static void each_counter_comes_out_in_its_figures(void **state)
 {
-	struct file_counts c = { { [COUNT_READ_HITS] = 1,
-				   [COUNT_READ_MISSES] = 20,
-				   [COUNT_READ_LATE] = 300,
-				   [COUNT_MMAP_HITS] = 4000,
-				   [COUNT_MMAP_MISSES] = 50000,
-				   [COUNT_MMAP_LATE] = 600000,
-				   [COUNT_AROUND] = 7000000,
-				   [COUNT_AROUND_REDONE] = 1000000,
-				   [COUNT_INSERTED] = 80000000,
-				   [COUNT_REMOVED] = 900000000,
-				   [COUNT_LOST] = 11 } };
+	struct p2c_file_counts c = { { [COUNT_READ_HITS] = 1,
+				       [COUNT_READ_MISSES] = 20,
+				       [COUNT_READ_LATE] = 300,
+				       [COUNT_MMAP_HITS] = 4000,
+				       [COUNT_MMAP_MISSES] = 50000,
+				       [COUNT_MMAP_LATE] = 600000,
+				       [COUNT_AROUND] = 7000000,
+				       [COUNT_AROUND_REDONE] = 1000000,
+				       [COUNT_INSERTED] = 80000000,
+				       [COUNT_REMOVED] = 900000000,
+				       [COUNT_LOST] = 11 } };
 	struct account a;
 
 	account_derive(&c, true, NULL, &a);
@@ -78,7 +78,7 @@ static void each_counter_comes_out_in_its_figures(void **state)
 
 static void what_was_taken_back_before_it_was_seen_is_not_negative(void **state)
 {
-	struct file_counts c = { { [COUNT_AROUND] = 5, [COUNT_AROUND_REDONE] = 6 } };
+	struct p2c_file_counts c = { { [COUNT_AROUND] = 5, [COUNT_AROUND_REDONE] = 6 } };
 	struct account a;
 
 	account_derive(&c, true, NULL, &a);
@@ -89,7 +89,7 @@ static void what_was_taken_back_before_it_was_seen_is_not_negative(void **state)
 
 static void the_figures_before_are_a_watermark(void **state)
 {
-	struct file_counts c = { { [COUNT_AROUND] = 10, [COUNT_MMAP_HITS] = 3 } };
+	struct p2c_file_counts c = { { [COUNT_AROUND] = 10, [COUNT_MMAP_HITS] = 3 } };
 	struct account first, second, since;
 
 	account_derive(&c, true, NULL, &first);
@@ -112,7 +112,7 @@ static void the_figures_before_are_a_watermark(void **state)
 static void no_interval_is_ever_negative(void **state)
 {
 	struct account before = { 0 }, now, since, sum = { 0 };
-	struct file_counts c = { 0 };
+	struct p2c_file_counts c = { 0 };
 	uint64_t what;
 	int i, k;
 
@@ -141,7 +141,7 @@ static void no_interval_is_ever_negative(void **state)
 
 static void every_cpu_counts(void **state)
 {
-	struct file_counts cpu[7], sum, want = { 0 };
+	struct p2c_file_counts cpu[7], sum, want = { 0 };
 	int i, k;
 
 	for (i = 0; i < 7; i++) {
@@ -159,7 +159,7 @@ static void every_cpu_counts(void **state)
 static void the_hit_ratio_is_0_to_1_or_unknown(void **state)
 {
 	struct account a = { 0 };
-	struct file_counts c;
+	struct p2c_file_counts c;
 	double r;
 	int i;
 
@@ -265,7 +265,7 @@ static void near(double got_us, const uint64_t *sorted, size_t n, unsigned int p
 
 static void check_percentiles(uint64_t *ns, size_t n)
 {
-	struct file_latency l = { 0 };
+	struct p2c_file_latency l = { 0 };
 	struct percentiles p;
 	size_t i;
 
@@ -322,7 +322,7 @@ static void one_sample_is_all_percentiles(void **state)
 
 static void no_sample_has_no_percentiles(void **state)
 {
-	struct file_latency l = { .max_ns = 5 };
+	struct p2c_file_latency l = { .max_ns = 5 };
 	struct percentiles p;
 
 	account_percentiles(&l, &p);

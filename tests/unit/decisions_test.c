@@ -4,18 +4,19 @@
 
 #include "report/decisions.h"
 
-static struct ra_counts counts(uint64_t sync, uint64_t plain, uint64_t async, uint64_t order,
-			       uint64_t force)
+static struct p2c_ra_counts counts(uint64_t sync, uint64_t plain, uint64_t async, uint64_t order,
+				   uint64_t force)
 {
-	return (struct ra_counts){ .decisions = { [RA_SYNC] = sync,
-						  [RA_ASYNC] = async,
-						  [RA_ORDER] = order,
-						  [RA_FORCE] = force },
-				   .plain = plain,
-				   .largest = 32 };
+	return (struct p2c_ra_counts){ .decisions = { [RA_SYNC] = sync,
+						      [RA_ASYNC] = async,
+						      [RA_ORDER] = order,
+						      [RA_FORCE] = force },
+				       .plain = plain,
+				       .largest = 32 };
 }
 
-static struct ra_counts read_and_used(struct ra_counts c, uint64_t pages_read, uint64_t pages_used)
+static struct p2c_ra_counts read_and_used(struct p2c_ra_counts c, uint64_t pages_read,
+					  uint64_t pages_used)
 {
 	c.pages_read = pages_read;
 	c.pages_used = pages_used;
@@ -25,7 +26,7 @@ static struct ra_counts read_and_used(struct ra_counts c, uint64_t pages_read, u
 /* A file that was accessed, and not missed by any fault. */
 static const struct account hits = { .accesses = 100 };
 
-static bool says(struct ra_counts c, const char *words)
+static bool says(struct p2c_ra_counts c, const char *words)
 {
 	char *meaning = ra_meaning(&c, &hits);
 	bool found = strstr(meaning, words) != NULL;
@@ -36,7 +37,7 @@ static bool says(struct ra_counts c, const char *words)
 	return found;
 }
 
-static bool is_silent_on(struct ra_counts c, const char *words)
+static bool is_silent_on(struct p2c_ra_counts c, const char *words)
 {
 	char *meaning = ra_meaning(&c, &hits);
 	bool found = strstr(meaning, words) != NULL;
@@ -70,7 +71,7 @@ static const char *const shapes[NR_SHAPES] = {
 };
 
 /* It has the words of this shape, and of no other. */
-static void has_shape(struct ra_counts c, enum shape shape)
+static void has_shape(struct p2c_ra_counts c, enum shape shape)
 {
 	int i;
 
@@ -80,7 +81,7 @@ static void has_shape(struct ra_counts c, enum shape shape)
 
 static void without_a_decision_there_was_no_readahead(void **state)
 {
-	struct ra_counts c = counts(0, 0, 0, 0, 0);
+	struct p2c_ra_counts c = counts(0, 0, 0, 0, 0);
 
 	has_shape(c, NONE);
 	assert_true(says(c, "was in the page cache"));
@@ -89,7 +90,7 @@ static void without_a_decision_there_was_no_readahead(void **state)
 
 static void one_miss_and_then_ahead_of_the_reader_is_sequential(void **state)
 {
-	struct ra_counts c = counts(1, 0, 64, 0, 0);
+	struct p2c_ra_counts c = counts(1, 0, 64, 0, 0);
 
 	has_shape(c, SEQUENTIAL);
 	assert_true(says(c, "windows grow to 32 pages"));
@@ -115,7 +116,7 @@ static void single_pages_are_random(void **state)
 
 static void faults_that_miss_read_around(void **state)
 {
-	struct ra_counts c = counts(0, 0, 0, 8, 0);
+	struct p2c_ra_counts c = counts(0, 0, 0, 8, 0);
 
 	has_shape(c, FAULTS);
 	assert_true(says(c, "up to 32 pages around them"));
@@ -141,7 +142,7 @@ static void one_or_two_decisions_make_no_pattern(void **state)
 
 static void faults_that_read_alone_are_not_in_the_page_cache(void **state)
 {
-	struct ra_counts none = counts(0, 0, 0, 0, 0);
+	struct p2c_ra_counts none = counts(0, 0, 0, 0, 0);
 	struct account a = { .accesses = 200, .mmap_misses = 150 }, untouched = { 0 };
 	char *meaning = ra_meaning(&none, &a);
 
@@ -154,7 +155,7 @@ static void faults_that_read_alone_are_not_in_the_page_cache(void **state)
 
 static void what_a_program_asks_for_is_forced(void **state)
 {
-	struct ra_counts c = counts(0, 0, 0, 0, 1024);
+	struct p2c_ra_counts c = counts(0, 0, 0, 0, 1024);
 
 	has_shape(c, FORCED);
 	assert_true(says(c, "at most 32 pages"));
@@ -167,7 +168,7 @@ static void what_a_program_asks_for_is_forced(void **state)
 
 static void a_part_of_what_was_read_was_in_vain(void **state)
 {
-	struct ra_counts c = counts(1, 0, 9, 0, 0);
+	struct p2c_ra_counts c = counts(1, 0, 9, 0, 0);
 
 	assert_true(
 		says(read_and_used(c, 128, 74), "; 42 % of what was read ahead was never used"));
@@ -180,7 +181,7 @@ static void a_part_of_what_was_read_was_in_vain(void **state)
 
 static void nothing_was_in_vain(void **state)
 {
-	struct ra_counts c = counts(1, 0, 64, 0, 0);
+	struct p2c_ra_counts c = counts(1, 0, 64, 0, 0);
 
 	assert_true(says(read_and_used(c, 4096, 4096), "; all that was read ahead was used"));
 	assert_true(is_silent_on(read_and_used(c, 4096, 4096), "%"));
@@ -192,7 +193,7 @@ static void nothing_was_in_vain(void **state)
 
 static void from_a_half_on_it_says_what_reads_less(void **state)
 {
-	struct ra_counts reads = counts(30, 0, 10, 0, 0), faults = counts(0, 0, 0, 8, 0);
+	struct p2c_ra_counts reads = counts(30, 0, 10, 0, 0), faults = counts(0, 0, 0, 8, 0);
 
 	assert_true(says(read_and_used(reads, 1000, 500), "50 %"));
 	assert_true(says(read_and_used(reads, 1000, 500),
@@ -206,7 +207,7 @@ static void from_a_half_on_it_says_what_reads_less(void **state)
 
 static void what_was_forced_is_not_used_yet(void **state)
 {
-	struct ra_counts c = counts(0, 0, 0, 0, 1024);
+	struct p2c_ra_counts c = counts(0, 0, 0, 0, 1024);
 
 	assert_true(says(read_and_used(c, 1024, 0),
 			 "; 100 % of what was read ahead was never used yet"));
@@ -223,7 +224,7 @@ static void without_pages_there_is_no_part_of_them(void **state)
 
 static void pages_that_were_lost_leave_the_part_out(void **state)
 {
-	struct ra_counts c = read_and_used(counts(1, 0, 64, 0, 0), 4096, 100);
+	struct p2c_ra_counts c = read_and_used(counts(1, 0, 64, 0, 0), 4096, 100);
 
 	c.lost_pages = 1;
 	has_shape(c, SEQUENTIAL);
@@ -234,7 +235,7 @@ static void pages_that_were_lost_leave_the_part_out(void **state)
 /* Lost lines are of no account: the counts stay exact. */
 static void lines_that_were_lost_change_nothing(void **state)
 {
-	struct ra_counts c = read_and_used(counts(1, 0, 9, 0, 0), 128, 74);
+	struct p2c_ra_counts c = read_and_used(counts(1, 0, 9, 0, 0), 128, 74);
 
 	c.lost_events = 5;
 	assert_true(says(c, "; 42 % "));
@@ -251,7 +252,7 @@ static void whatever_was_counted_it_has_one_shape_and_0_to_100_per_cent(void **s
 
 	for (i = 0; i < 20000; i++) {
 		uint64_t sync = some();
-		struct ra_counts c =
+		struct p2c_ra_counts c =
 			counts(sync, sync ? unit_random() % (sync + 1) : 0, some(), some(), some());
 		char *meaning, *per_cent;
 

@@ -77,7 +77,7 @@ void mounts_free(struct mounts *m)
 }
 
 /* The components come leaf first: /path/from/the/root/of/the/file/system. */
-static char *path_in_fs(const struct file_name *name)
+static char *path_in_fs(const struct p2c_file_name *name)
 {
 	char *path = xcalloc(1, name->bytes + 2), *to = path;
 	const char *c = name->names + name->bytes;
@@ -101,7 +101,7 @@ static char *join(const struct mount *mount, const char *path)
 	return xasprintf("%s%s", strcmp(mount->point, "/") ? mount->point : "", path + len);
 }
 
-char *mounts_path(const struct mounts *m, const struct file_name *name)
+char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 {
 	char *in_fs, *path = NULL;
 	struct stat st;

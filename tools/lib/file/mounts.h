@@ -15,6 +15,6 @@ void mounts_free(struct mounts *m);
  * A path of this mount namespace that leads to the file now, to be freed; NULL
  * if it was deleted, lies on no mount of ours, or its name did not fit.
  */
-char *mounts_path(const struct mounts *m, const struct file_name *name);
+char *mounts_path(const struct mounts *m, const struct p2c_file_name *name);
 
 #endif

@@ -133,11 +133,11 @@ void target_close(struct target *t)
 	t->path = NULL;
 }
 
-/* Read the iterator: one struct vma_record a file mapping of this process. */
+/* Read the iterator: one struct p2c_vma_record a file mapping of this process. */
 static int read_mappings(struct bpf_link *link, struct target **targets, void **maps, size_t n,
 			 char **why)
 {
-	struct vma_record r[64];
+	struct p2c_vma_record r[64];
 	size_t i, found = 0, have = 0;
 	uint64_t last = 0;
 	ssize_t got = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A file that is watched or forced: what it is to user space (struct identity,
- * which a list records) and to the page cache (struct file_key).
+ * which a list records) and to the page cache (struct p2c_file_key).
  */
 #ifndef PAGE2CACHE_TARGET_H
 #define PAGE2CACHE_TARGET_H
@@ -22,7 +22,7 @@ struct target {
 	char *path;
 	int fd;
 	struct identity id;
-	struct file_key key;
+	struct p2c_file_key key;
 	uint32_t slot;
 };
 

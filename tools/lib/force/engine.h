@@ -11,7 +11,7 @@
 #include "list/list.h"
 
 struct force;
-struct force_file;
+struct p2c_force_file;
 struct kernel_way;
 struct pcforce_bpf;
 
@@ -39,7 +39,7 @@ struct engine {
 	int (*configure)(struct force *f, struct pcforce_bpf *skel);
 	int (*loaded)(struct force *f);
 	/* What its programs have to know of a file of the list. */
-	void (*describe)(const struct force *f, size_t file, struct force_file *to);
+	void (*describe)(const struct force *f, size_t file, struct p2c_force_file *to);
 	/* Its programs may force the list, once more. */
 	void (*arm)(struct force *f);
 	/* Has it read pages since it was armed? Waits until that is known, or for f->stop. */

@@ -211,7 +211,7 @@ static int kernel_loaded(struct force *f)
 	return 0;
 }
 
-static void kernel_describe(const struct force *f, size_t file, struct force_file *to)
+static void kernel_describe(const struct force *f, size_t file, struct p2c_force_file *to)
 {
 	const struct kernel_state *k = f->state;
 

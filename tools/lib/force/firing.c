@@ -25,7 +25,7 @@ const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now"
 
 int firing_event(void *ctx, void *data, size_t size)
 {
-	const struct force_record *r = data;
+	const struct p2c_force_record *r = data;
 	struct firing *f = ctx;
 
 	if (r->event == FORCE_FIRED) {

@@ -66,10 +66,10 @@ static void unmap_bitmap(struct force_bpf *b, uint64_t *at)
 		munmap(at, b->words * sizeof(uint64_t));
 }
 
-static struct force_file fresh(const struct force_bpf *b, size_t file)
+static struct p2c_force_file fresh(const struct force_bpf *b, size_t file)
 {
 	const struct engine *engine = b->force->opt.engine;
-	struct force_file ff = { .first_word = b->first_word[file] };
+	struct p2c_force_file ff = { .first_word = b->first_word[file] };
 
 	ff.bits = b->words ? b->force->list->files[file].end : 0;
 	if (engine->describe)
@@ -85,7 +85,7 @@ static int track_files(struct force_bpf *b)
 
 	for (i = 0; i < b->force->list->nr_files; i++) {
 		struct list_file *lf = &b->force->list->files[i];
-		struct force_file f = fresh(b, i);
+		struct p2c_force_file f = fresh(b, i);
 
 		if (lf->state != LIST_READY)
 			continue;
@@ -163,7 +163,6 @@ struct pcforce_bpf *force_bpf_skeleton(const char *program)
 static enum status load(struct force_bpf *b, const struct force_bpf_options *opt, char **why)
 {
 	const struct engine *engine = b->force->opt.engine;
-	struct counters_config cfg;
 	enum status status;
 	int err;
 
@@ -176,18 +175,18 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 	if (status)
 		return status;
 	drop_unneeded(b, opt);
-	err = counters_config(opt->watch, force_hooks, nr_force_hooks, &cfg);
+	err = counters_configure(&b->counters, &b->skel->rodata->cfg, opt->watch, force_hooks,
+				 nr_force_hooks);
 	if (err) {
 		*why = hooks_load_error(err);
 		return STATUS_FAILED;
 	}
-	COUNTERS_CONFIGURE(b->skel, opt->watch, &cfg);
 	b->skel->rodata->fire_on_hits = opt->fire_on_hits;
 	b->skel->rodata->fire_on_opens = opt->fire_on_opens;
 	b->words = lay_out(b);
-	size_bitmaps(b, cfg.max_slots);
+	size_bitmaps(b, b->counters.config->max_slots);
 	hooks_select(force_hooks, nr_force_hooks, b->skel->obj);
-	err = counters_size(&b->counters, b->skel->obj, &cfg, opt->watch);
+	err = counters_size(&b->counters, b->skel->obj);
 	if (!err && engine->configure)
 		err = engine->configure(b->force, b->skel);
 	err = err ? err : pcforce_bpf__load(b->skel);
@@ -195,7 +194,7 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 		*why = hooks_load_error(err);
 		return STATUS_UNSUPPORTED;
 	}
-	COUNTERS_BIND(&b->counters, b->skel);
+	counters_bind(&b->counters, &b->skel->bss->watch);
 	return STATUS_DONE;
 }
 
@@ -305,7 +304,7 @@ bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
 	if (pid == getpid())
 		return false;
 	/* In a PID namespace of ours the numbers are not those that BPF sees. */
-	if (!b->skel || !b->skel->rodata->filter_tree || b->skel->rodata->pidns_ino)
+	if (!b->skel || !b->counters.config->filter_tree || b->counters.config->pidns_ino)
 		return true;
 	return !bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counted_tasks), &tid, &one);
 }
@@ -324,8 +323,8 @@ void force_bpf_take_events(struct force_bpf *b)
 void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 {
 	const struct list_file *lf = &b->force->list->files[file];
-	struct file_counts c;
-	struct force_file ff;
+	struct p2c_file_counts c;
+	struct p2c_force_file ff;
 	uint64_t i;
 
 	memset(out, 0, sizeof(*out));
@@ -334,7 +333,7 @@ void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 	    counters_read(&b->counters, lf->target.slot, &c))
 		return;
 	out->known = true;
-	out->late_known = b->counters.late_known;
+	out->late_known = counters_late_known(&b->counters);
 	for (i = 0; i < lf->end / 64 + 1; i++)
 		out->used += __builtin_popcountll(b->used[b->first_word[file] + i]);
 	out->lookups = ff.lookups;
@@ -348,7 +347,7 @@ void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 
 void force_bpf_reset(struct force_bpf *b)
 {
-	struct file_counts *none;
+	struct p2c_file_counts *none;
 	size_t i;
 
 	if (!b->used)
@@ -359,7 +358,7 @@ void force_bpf_reset(struct force_bpf *b)
 	none = xcalloc(b->counters.nr_cpus, sizeof(*none));
 	for (i = 0; i < b->force->list->nr_files; i++) {
 		struct list_file *lf = &b->force->list->files[i];
-		struct force_file f = fresh(b, i);
+		struct p2c_force_file f = fresh(b, i);
 
 		if (lf->state != LIST_READY)
 			continue;

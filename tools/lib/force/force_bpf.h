@@ -25,7 +25,7 @@ struct force_bpf_options {
 	bool fire_on_hits;
 	bool fire_on_opens; /* of an engine that sees them by itself */
 	bool follow;	    /* what becomes of forced pages; else the engine's hooks alone */
-	ring_buffer_sample_fn on_event; /* gets each struct force_record */
+	ring_buffer_sample_fn on_event; /* gets each struct p2c_force_record */
 	void *ctx;
 };
 

@@ -78,7 +78,7 @@ char *module_refuses(const struct list *l)
 }
 
 /* mmap() the file ourselves so that the LSM program runs; own_map tells it what to do then. */
-static int map_for(struct pcforce_bpf *skel, const struct list_file *lf, enum own_map what)
+static int map_for(struct pcforce_bpf *skel, const struct list_file *lf, enum p2c_own_map what)
 {
 	__u32 before = skel->bss->own_held;
 	void *at;

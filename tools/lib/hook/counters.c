@@ -13,48 +13,48 @@
 /* The first PID namespace has a fixed inode number (include/linux/proc_ns.h). */
 #define PROC_PID_INIT_INO 0xEFFFFFFCU
 
-/* Hooks that this run does not need cost the system nothing: they are not chosen. */
-static void drop_hooks(struct hook *hooks, size_t n, const struct counters_options *opt,
-		       const struct counters_config *cfg)
+/* A hook costs the whole system something: one that this run does not need is not attached. */
+static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *config)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if ((!strcmp(hooks[i].event, "late_hit") && !cfg->nr_ranges) ||
-		    (!strncmp(hooks[i].event, "task_", 5) && !opt->tree))
+		if (!strncmp(hooks[i].event, "task_", 5) && !config->filter_tree)
 			hooks[i].chosen = NULL;
 	}
 }
 
-int counters_config(const struct counters_options *opt, struct hook *hooks, size_t n,
-		    struct counters_config *cfg)
+int counters_configure(struct counters *w, struct p2c_config *config,
+		       const struct counters_options *opt, struct hook *hooks, size_t n)
 {
-	bool late = false;
 	struct stat ns;
 	size_t i;
 
-	memset(cfg, 0, sizeof(*cfg));
-	cfg->max_slots = 1 + (opt->auto_files ? COUNTERS_AUTO_FILES : opt->nr_files);
+	memset(w, 0, sizeof(*w));
+	memset(config, 0, sizeof(*config));
+	config->auto_files = opt->auto_files;
+	config->filter_tree = opt->tree;
+	config->filter_cgroup = opt->cgroup_dir != NULL;
+	config->filter_tgid = opt->pid;
+	config->self_tgid = getpid();
+	config->max_slots = 1 + (opt->auto_files ? COUNTERS_AUTO_FILES : opt->nr_files);
 	if (stat("/proc/self/ns/pid", &ns))
 		return -errno;
 	if (ns.st_ino != PROC_PID_INIT_INO) {
-		cfg->pidns_dev = ns.st_dev;
-		cfg->pidns_ino = ns.st_ino;
+		config->pidns_dev = ns.st_dev;
+		config->pidns_ino = ns.st_ino;
 	}
 	for (i = 0; i < n; i++) {
 		if (!hooks[i].chosen)
 			continue;
-		cfg->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
-		late |= !strcmp(hooks[i].event, "late_hit");
+		config->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
+		config->late |= !strcmp(hooks[i].event, "late_hit");
 	}
-	/* All of the kernel's names are read for it: not for nothing. */
-	if (late) {
-		cfg->nr_ranges = kallsyms_ranges(cfg->ranges);
-		if (!cfg->nr_ranges)
-			say_verbose("late hit: the kernel's addresses are hidden "
-				    "(kernel.kptr_restrict), they cannot be told");
-	}
-	drop_hooks(hooks, n, opt, cfg);
+	drop_hooks(hooks, n, config);
+	w->config = config;
+	w->max_slots = config->max_slots;
+	w->nr_cpus = libbpf_num_possible_cpus();
+	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
 	return 0;
 }
 
@@ -65,21 +65,21 @@ static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
 	return map ? bpf_map__set_max_entries(map, entries) : 0;
 }
 
-int counters_size(struct counters *w, struct bpf_object *obj, const struct counters_config *cfg,
-		  const struct counters_options *opt)
+int counters_size(struct counters *w, struct bpf_object *obj)
 {
-	int err = 0;
+	int err;
 
-	memset(w, 0, sizeof(*w));
 	w->obj = obj;
-	w->max_slots = cfg->max_slots;
-	w->late_known = cfg->nr_ranges > 0;
-	w->nr_cpus = libbpf_num_possible_cpus();
-	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
-	err = size_map(obj, "files", cfg->max_slots);
-	err = err ? err : size_map(obj, "counts", cfg->max_slots);
-	err = err ? err : size_map(obj, "latency", cfg->max_slots);
-	return err ? err : size_map(obj, "names", opt->auto_files ? cfg->max_slots : 1);
+	err = size_map(obj, "files", w->max_slots);
+	err = err ? err : size_map(obj, "counts", w->max_slots);
+	err = err ? err : size_map(obj, "latency", w->max_slots);
+	return err ? err : size_map(obj, "names", w->config->auto_files ? w->max_slots : 1);
+}
+
+void counters_bind(struct counters *w, struct p2c_watch *watch)
+{
+	w->watch = watch;
+	watch->nr_slots = SLOT_OTHERS + 1;
 }
 
 int cgroup_open(const char *dir, char **why)
@@ -118,7 +118,7 @@ int counters_cgroup(struct counters *w, const char *dir, char **why)
 int counters_add_file(struct counters *w, struct target *t)
 {
 	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
-	uint32_t slot = *w->nr_slots;
+	uint32_t slot = w->watch->nr_slots;
 	int err;
 
 	/* The same file under two names is one file. */
@@ -128,10 +128,10 @@ int counters_add_file(struct counters *w, struct target *t)
 	if (err)
 		return err;
 	t->slot = slot;
-	++*w->nr_slots;
+	w->watch->nr_slots++;
 	if (slot == SLOT_OTHERS + 1)
-		*w->first_file = t->key;
-	w->watch_bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
+		w->watch->first_file = t->key;
+	w->watch->bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
 	return 0;
 }
 
@@ -139,13 +139,13 @@ int counters_add_command(struct counters *w)
 {
 	uint32_t one = 1;
 
-	if (!*w->command_tid)
+	if (!w->watch->command_tid)
 		return -ESRCH;
 	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
-				   w->command_tid, &one, BPF_ANY);
+				   &w->watch->command_tid, &one, BPF_ANY);
 }
 
-void file_counts_add(struct file_counts *to, const struct file_counts *what)
+void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what)
 {
 	int i;
 
@@ -153,8 +153,8 @@ void file_counts_add(struct file_counts *to, const struct file_counts *what)
 		to->count[i] += what->count[i];
 }
 
-void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
-		     struct file_counts *sum)
+void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus,
+		     struct p2c_file_counts *sum)
 {
 	unsigned int cpu;
 
@@ -163,7 +163,7 @@ void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
 		file_counts_add(sum, &per_cpu[cpu]);
 }
 
-int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum)
+int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum)
 {
 	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counts"), &slot,
 				      w->per_cpu);
@@ -174,11 +174,19 @@ int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum)
 	return 0;
 }
 
+bool counters_late_known(const struct counters *w)
+{
+	return w->config->late && !w->watch->late_unknown;
+}
+
 void counters_complain(const struct counters *w)
 {
-	if (*w->tasks_lost)
+	if (w->watch->late_unknown)
+		say_verbose("late hits: not known: the kernel does not name the functions on its "
+			    "stacks (CONFIG_KALLSYMS)");
+	if (w->watch->tasks_lost)
 		say("%llu of COMMAND's descendants could not be followed",
-		    (unsigned long long)*w->tasks_lost);
+		    (unsigned long long)w->watch->tasks_lost);
 }
 
 void counters_free(struct counters *w)

@@ -11,7 +11,6 @@
 
 #include "base/command.h"
 #include "hook/hooks.h"
-#include "hook/kallsyms.h"
 #include "file/target.h"
 
 struct counters_options {
@@ -24,15 +23,11 @@ struct counters_options {
 
 struct counters {
 	struct bpf_object *obj;
-	__u64 *watch_bits;
-	struct file_key *first_file;
-	__u32 *nr_slots;
-	__u64 *tasks_lost;
-	__u32 *command_tid;
+	const struct p2c_config *config;
+	struct p2c_watch *watch;
 	unsigned int nr_cpus;
 	uint32_t max_slots;
-	bool late_known;
-	struct file_counts *per_cpu; /* of one slot, while it is read */
+	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
 
 /* A row a line: */
@@ -79,53 +74,17 @@ struct counters {
 /* Maps and memory are bounded: this many files without names, the rest is counted as one. */
 #define COUNTERS_AUTO_FILES 8192
 
-struct counters_config {
-	uint32_t max_slots;
-	uint64_t pidns_dev, pidns_ino;
-	bool around_hidden; /* by the tracepoint alone, see bpf/points.bpf.h */
-	unsigned int nr_ranges;
-	struct text_range ranges[MAX_RANGES];
-};
-
 /*
- * What the read-only data of the BPF side has to say, with the hooks that were chosen
- * (hooks_plan()); those that this run does not need are no longer. Returns 0 or -errno.
+ * Between open and load: writes the read-only data of an object whose hooks are
+ * chosen (hooks_plan()), and un-chooses hooks that this run does not need.
+ * Returns 0 or -errno.
  */
-int counters_config(const struct counters_options *opt, struct hook *hooks, size_t n,
-		    struct counters_config *cfg);
-
-/*
- * The same variables lie in each program's skeleton, at places of its own: hence
- * a macro. Between open and load.
- */
-#define COUNTERS_CONFIGURE(skel, opt, cfg)                                                    \
-	do {                                                                                  \
-		(skel)->rodata->auto_files = (opt)->auto_files;                               \
-		(skel)->rodata->filter_tree = (opt)->tree;                                    \
-		(skel)->rodata->filter_cgroup = (opt)->cgroup_dir != NULL;                    \
-		(skel)->rodata->filter_tgid = (opt)->pid;                                     \
-		(skel)->rodata->self_tgid = getpid();                                         \
-		(skel)->rodata->pidns_dev = (cfg)->pidns_dev;                                 \
-		(skel)->rodata->pidns_ino = (cfg)->pidns_ino;                                 \
-		(skel)->rodata->max_slots = (cfg)->max_slots;                                 \
-		(skel)->rodata->nr_ranges = (cfg)->nr_ranges;                                 \
-		(skel)->rodata->around_hidden = (cfg)->around_hidden;                         \
-		memcpy((void *)(skel)->rodata->ranges, (cfg)->ranges, sizeof((cfg)->ranges)); \
-	} while (0)
-
-#define COUNTERS_BIND(w, skel)                                \
-	do {                                                  \
-		(w)->watch_bits = (skel)->bss->watch_bits;    \
-		(w)->first_file = &(skel)->bss->first_file;   \
-		(w)->nr_slots = &(skel)->bss->nr_slots;       \
-		*(w)->nr_slots = SLOT_OTHERS + 1;             \
-		(w)->tasks_lost = &(skel)->bss->tasks_lost;   \
-		(w)->command_tid = &(skel)->bss->command_tid; \
-	} while (0)
-
-/* Sizes the maps, between open and load. Returns 0 or -errno. */
-int counters_size(struct counters *w, struct bpf_object *obj, const struct counters_config *cfg,
-		  const struct counters_options *opt);
+int counters_configure(struct counters *w, struct p2c_config *config,
+		       const struct counters_options *opt, struct hook *hooks, size_t n);
+/* Sizes the maps, then, still before load. Returns 0 or -errno. */
+int counters_size(struct counters *w, struct bpf_object *obj);
+/* After load: the memory that the programs share with us. */
+void counters_bind(struct counters *w, struct p2c_watch *watch);
 
 /* After load: the cgroup. Returns 0 or -errno with *why. */
 int counters_cgroup(struct counters *w, const char *dir, char **why);
@@ -135,12 +94,14 @@ int counters_add_file(struct counters *w, struct target *t);
 int counters_add_command(struct counters *w);
 
 /* Per-CPU counters, added up. */
-void file_counts_add(struct file_counts *to, const struct file_counts *what);
-void file_counts_sum(const struct file_counts *per_cpu, unsigned int nr_cpus,
-		     struct file_counts *sum);
+void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what);
+void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus,
+		     struct p2c_file_counts *sum);
 /* Counters of one slot. Returns 0 or -errno. */
-int counters_read(struct counters *w, uint32_t slot, struct file_counts *sum);
+int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
 
+/* Could late hits be told so far? They are null otherwise. */
+bool counters_late_known(const struct counters *w);
 /* Says so if not all of COMMAND's descendants were counted. */
 void counters_complain(const struct counters *w);
 

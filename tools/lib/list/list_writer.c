@@ -35,9 +35,9 @@ fail:
 	return err;
 }
 
-void list_writer_add(struct list_writer *r, const struct page_record *run)
+void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 {
-	struct page_record *last = r->nr ? &r->runs[r->nr - 1] : NULL;
+	struct p2c_page_record *last = r->nr ? &r->runs[r->nr - 1] : NULL;
 
 	if (last && last->slot == run->slot && last->index + last->nr_pages == run->index &&
 	    last->nr_pages <= UINT32_MAX - run->nr_pages) {
@@ -60,7 +60,7 @@ int list_writer_write(struct list_writer *r, const struct offsets_section *secti
 
 	offsets_write_version(r->f);
 	for (i = 0; i < r->nr; i++) {
-		const struct page_record *run = &r->runs[i];
+		const struct p2c_page_record *run = &r->runs[i];
 
 		if (run->slot >= nr_slots || !sections[run->slot].file)
 			continue;

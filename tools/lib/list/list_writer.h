@@ -10,14 +10,14 @@ struct list_writer {
 	const char *path;
 	char *tmp;
 	FILE *f;
-	struct page_record *runs;
+	struct p2c_page_record *runs;
 	size_t nr, room;
 };
 
 /* Makes the temporary file next to PATH, so that a bad place shows at once. Returns 0 or -errno. */
 int list_writer_open(struct list_writer *r, const char *path);
 /* The next accessed run; joined to the one before if it goes on there. */
-void list_writer_add(struct list_writer *r, const struct page_record *run);
+void list_writer_add(struct list_writer *r, const struct p2c_page_record *run);
 /*
  * Write the list: sections[slot].file is NULL for what is left out. Renamed to
  * its name only when all of it is on disk. Returns 0 or -errno.

@@ -3,7 +3,7 @@
 
 #include "report/account.h"
 
-void account_derive(const struct file_counts *c, bool late_known, const struct account *before,
+void account_derive(const struct p2c_file_counts *c, bool late_known, const struct account *before,
 		    struct account *a)
 {
 	const __u64 *n = c->count;
@@ -72,7 +72,7 @@ double latency_slot_ns(unsigned int slot)
 }
 
 /* The latency below which that share of the samples lies, in microseconds. */
-static double percentile(const struct file_latency *l, uint64_t samples, unsigned int percent)
+static double percentile(const struct p2c_file_latency *l, uint64_t samples, unsigned int percent)
 {
 	uint64_t seen = 0;
 	unsigned int i;
@@ -88,7 +88,7 @@ static double percentile(const struct file_latency *l, uint64_t samples, unsigne
 	return latency_slot_ns(i) / 1e3;
 }
 
-void account_percentiles(const struct file_latency *l, struct percentiles *p)
+void account_percentiles(const struct p2c_file_latency *l, struct percentiles *p)
 {
 	unsigned int i;
 

@@ -26,7 +26,7 @@ struct percentiles {
  * through. A fault-around that is redone may be taken back after it was
  * counted, so `before` (may be NULL) keeps the figures from going down.
  */
-void account_derive(const struct file_counts *c, bool late_known, const struct account *before,
+void account_derive(const struct p2c_file_counts *c, bool late_known, const struct account *before,
 		    struct account *a);
 
 /* b - a, field by field. */
@@ -35,7 +35,7 @@ void account_since(const struct account *a, const struct account *b, struct acco
 /* Hits among accesses, 0 to 1; negative (unknown) without accesses. */
 double account_hit_ratio(const struct account *a);
 
-void account_percentiles(const struct file_latency *l, struct percentiles *p);
+void account_percentiles(const struct p2c_file_latency *l, struct percentiles *p);
 /* The nanoseconds in the middle of a latency slot. */
 double latency_slot_ns(unsigned int slot);
 

@@ -47,7 +47,7 @@ static const struct known_file *name_of(struct decisions *d, uint32_t slot)
 	return f;
 }
 
-static void print_record(struct decisions *d, const struct ra_record *r, uint64_t ts_us)
+static void print_record(struct decisions *d, const struct p2c_ra_record *r, uint64_t ts_us)
 {
 	struct json_object *o = json_new("event");
 
@@ -68,7 +68,7 @@ static void print_record(struct decisions *d, const struct ra_record *r, uint64_
 	output_record(d->out, o);
 }
 
-void decisions_print(struct decisions *d, const struct ra_record *r)
+void decisions_print(struct decisions *d, const struct p2c_ra_record *r)
 {
 	uint64_t ts_us = r->ts_ns > d->start_ns ? (r->ts_ns - d->start_ns) / 1000 : 0;
 	FILE *f = d->out->f;
@@ -99,12 +99,12 @@ void decisions_print(struct decisions *d, const struct ra_record *r)
 
 struct summary {
 	const struct known_file *file;
-	struct ra_counts c;
+	struct p2c_ra_counts c;
 	struct account accesses; /* the misses of reads are not counted here */
 	struct percentiles first_use;
 };
 
-static uint64_t decided(const struct ra_counts *c)
+static uint64_t decided(const struct p2c_ra_counts *c)
 {
 	uint64_t sum = 0;
 	int kind;
@@ -114,13 +114,13 @@ static uint64_t decided(const struct ra_counts *c)
 	return sum;
 }
 
-static uint64_t unused(const struct ra_counts *c)
+static uint64_t unused(const struct p2c_ra_counts *c)
 {
 	return c->pages_read > c->pages_used ? c->pages_read - c->pages_used : 0;
 }
 
 /* How the decisions hang together, without what became of the pages. */
-static char *shape(const struct ra_counts *c)
+static char *shape(const struct p2c_ra_counts *c)
 {
 	const __u64 *n = c->decisions;
 	unsigned long long all = decided(c), started = n[RA_SYNC] - c->plain;
@@ -146,7 +146,7 @@ static char *shape(const struct ra_counts *c)
 }
 
 /* Where most of it was for nothing: what would read less. */
-static const char *advice(const struct ra_counts *c)
+static const char *advice(const struct p2c_ra_counts *c)
 {
 	if (c->decisions[RA_FORCE] * 2 > decided(c))
 		return " yet";
@@ -155,7 +155,7 @@ static const char *advice(const struct ra_counts *c)
 	return " (POSIX_FADV_RANDOM or a smaller read_ahead_kb reads less)";
 }
 
-char *ra_meaning(const struct ra_counts *c, const struct account *a)
+char *ra_meaning(const struct p2c_ra_counts *c, const struct account *a)
 {
 	unsigned int percent;
 	char *text, *longer;
@@ -184,7 +184,7 @@ char *ra_meaning(const struct ra_counts *c, const struct account *a)
 static void summary_record(struct output *out, const struct summary *s)
 {
 	struct json_object *o = json_new("file"), *hist = json_object_new_object();
-	const struct ra_counts *c = &s->c;
+	const struct p2c_ra_counts *c = &s->c;
 	bool known = !c->lost_pages, timed = s->first_use.samples;
 	char *meaning = ra_meaning(c, &s->accesses), key[16];
 	int i;
@@ -214,7 +214,7 @@ static void summary_record(struct output *out, const struct summary *s)
 	free(meaning);
 }
 
-static void print_windows(FILE *f, const struct ra_counts *c)
+static void print_windows(FILE *f, const struct p2c_ra_counts *c)
 {
 	uint64_t most = 0;
 	int i;
@@ -238,7 +238,7 @@ static double percent(uint64_t part, uint64_t all)
 
 static void summary_print(FILE *f, const struct summary *s)
 {
-	const struct ra_counts *c = &s->c;
+	const struct p2c_ra_counts *c = &s->c;
 	char *name = known_file_cell(s->file), *meaning = ra_meaning(c, &s->accesses);
 	int i;
 
@@ -285,8 +285,8 @@ void decisions_summary(struct decisions *d)
 	int latency = bpf_object__find_map_fd_by_name(d->counters->obj, "latency");
 	uint64_t lost_events = 0, lost_pages = 0;
 	struct summary *all, *s;
-	struct file_counts counted;
-	struct file_latency l;
+	struct p2c_file_counts counted;
+	struct p2c_file_latency l;
 	struct known_files files;
 	size_t i, n = 0;
 

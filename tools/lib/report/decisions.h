@@ -22,12 +22,12 @@ extern const char *const ra_kind_names[NR_RA_KINDS];
 
 void decisions_init(struct decisions *d, struct counters *w, struct output *out,
 		    const struct target *targets, size_t n, bool auto_files);
-void decisions_print(struct decisions *d, const struct ra_record *r);
+void decisions_print(struct decisions *d, const struct p2c_ra_record *r);
 /* At the end, a record or a paragraph for each file that readahead decided for. */
 void decisions_summary(struct decisions *d);
 void decisions_free(struct decisions *d);
 
 /* What the counts of a file mean, in words; to be freed. Of *a the misses of faults count. */
-char *ra_meaning(const struct ra_counts *c, const struct account *a);
+char *ra_meaning(const struct p2c_ra_counts *c, const struct account *a);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "report/known_files.h"
 
-static struct known_file *add(struct known_files *f, uint32_t slot, const struct file_key *key,
+static struct known_file *add(struct known_files *f, uint32_t slot, const struct p2c_file_key *key,
 			      char *path)
 {
 	struct known_file *file;
@@ -20,7 +20,7 @@ static struct known_file *add(struct known_files *f, uint32_t slot, const struct
 void known_file_read(struct known_file *f, const struct counters *w, const struct mounts *m,
 		     uint32_t slot)
 {
-	struct file_name name;
+	struct p2c_file_name name;
 
 	memset(f, 0, sizeof(*f));
 	f->slot = slot;
@@ -34,7 +34,7 @@ void known_file_read(struct known_file *f, const struct counters *w, const struc
 static void read_found(struct known_files *f, const struct counters *w)
 {
 	int files = bpf_object__find_map_fd_by_name(w->obj, "files");
-	struct file_key key, *before = NULL;
+	struct p2c_file_key key, *before = NULL;
 	struct mounts *m = mounts_read();
 	struct known_file found;
 	uint32_t slot;
@@ -52,7 +52,7 @@ static void read_found(struct known_files *f, const struct counters *w)
 void known_files_read(struct known_files *f, const struct counters *w, const struct target *targets,
 		      size_t n, bool auto_files)
 {
-	struct file_key none = { 0 };
+	struct p2c_file_key none = { 0 };
 	size_t i;
 
 	memset(f, 0, sizeof(*f));

@@ -9,7 +9,7 @@
 
 struct known_file {
 	uint32_t slot; /* SLOT_OTHERS: all that no longer had one */
-	struct file_key key;
+	struct p2c_file_key key;
 	char *path; /* NULL: it could not be resolved */
 };
 

@@ -44,10 +44,10 @@ static void record_account(struct json_object *o, const struct account *a)
 
 void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 {
-	struct file_counts all = { 0 }, one;
+	struct p2c_file_counts all = { 0 }, one;
 	struct account now, since;
 	struct json_object *o;
-	uint32_t slot, n = *r->counters->nr_slots;
+	uint32_t slot, n = r->counters->watch->nr_slots;
 	char clock[16];
 	time_t t = time(NULL);
 	struct tm tm;
@@ -56,7 +56,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 		if (!counters_read(r->counters, slot, &one))
 			file_counts_add(&all, &one);
 	}
-	account_derive(&all, r->counters->late_known, &r->before, &now);
+	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
 	account_since(&r->before, &now, &since);
 	r->before = now;
 	if (out->json) {
@@ -101,8 +101,8 @@ static int by_misses(const void *a, const void *b)
 
 static void add_file(struct report *r, const struct known_file *known)
 {
-	struct file_latency l = { 0 };
-	struct file_counts c = { 0 };
+	struct p2c_file_latency l = { 0 };
+	struct p2c_file_counts c = { 0 };
 	struct report_file *f;
 
 	r->files = xrealloc(r->files, r->nr_files + 1, sizeof(*r->files));
@@ -110,7 +110,7 @@ static void add_file(struct report *r, const struct known_file *known)
 	memset(f, 0, sizeof(*f));
 	f->known = *known;
 	counters_read(r->counters, known->slot, &c);
-	account_derive(&c, r->counters->late_known, NULL, &f->a);
+	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
 	/* Found for something that was inserted, not accessed: of no interest. */
 	if (r->auto_files && !f->a.accesses) {
 		r->nr_files--;
@@ -269,7 +269,7 @@ struct resident {
 static int add_resident(void *ctx, uint64_t index, uint64_t nr, bool cached)
 {
 	struct resident *r = ctx;
-	struct page_record run = { .slot = r->slot };
+	struct p2c_page_record run = { .slot = r->slot };
 
 	if (!cached)
 		return 0;

@@ -59,7 +59,7 @@ enum status trace_run_check(struct trace_run *w)
 }
 
 enum status trace_run_plan(struct trace_run *w, const struct bpf_object *obj, struct hook *hooks,
-			   size_t n, struct counters_config *cfg)
+			   size_t n, struct p2c_config *config)
 {
 	enum status status;
 	char *why = NULL;
@@ -68,20 +68,19 @@ enum status trace_run_plan(struct trace_run *w, const struct bpf_object *obj, st
 	status = hooks_plan(hooks, n, obj, &why);
 	if (status)
 		return fail_with(why, status);
-	err = counters_config(&w->options, hooks, n, cfg);
+	err = counters_configure(&w->counters, config, &w->options, hooks, n);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_FAILED);
 	return STATUS_DONE;
 }
 
 enum status trace_run_load(struct trace_run *w, struct bpf_object_skeleton *skeleton,
-			   struct bpf_object *obj, const struct hook *hooks, size_t n,
-			   const struct counters_config *cfg)
+			   struct bpf_object *obj, const struct hook *hooks, size_t n)
 {
 	int err;
 
 	hooks_select(hooks, n, obj);
-	err = counters_size(&w->counters, obj, cfg, &w->options);
+	err = counters_size(&w->counters, obj);
 	err = err ? err : bpf_object__load_skeleton(skeleton);
 	return err ? fail_with(hooks_load_error(err), STATUS_UNSUPPORTED) : STATUS_DONE;
 }

@@ -24,15 +24,13 @@ enum status trace_run_open(struct trace_run *w);
 /* COMMAND, process and cgroup: are they there? Nothing is attached yet. */
 enum status trace_run_check(struct trace_run *w);
 /*
- * With the programs opened: choose their hooks and say what their read-only data
- * is to be (COUNTERS_CONFIGURE); then, with that written, load what was chosen
- * (COUNTERS_BIND follows).
+ * With the programs opened: choose their hooks and write their read-only data;
+ * then, when the tool has written its own, load what was chosen (counters_bind() follows).
  */
 enum status trace_run_plan(struct trace_run *w, const struct bpf_object *obj, struct hook *hooks,
-			   size_t n, struct counters_config *cfg);
+			   size_t n, struct p2c_config *config);
 enum status trace_run_load(struct trace_run *w, struct bpf_object_skeleton *skeleton,
-			   struct bpf_object *obj, const struct hook *hooks, size_t n,
-			   const struct counters_config *cfg);
+			   struct bpf_object *obj, const struct hook *hooks, size_t n);
 /* With the programs loaded: resolve and watch the files, then attach. */
 enum status trace_run_attach(struct trace_run *w, struct hook *hooks, size_t n);
 /* Start COMMAND and wait for the end of the session, whose end and command are set here. */
