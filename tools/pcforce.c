@@ -305,8 +305,6 @@ static enum status watch(void)
 	char *why = NULL;
 	enum status status;
 
-	if (opt.run.command && command_find(&pf.command, opt.run.command, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
 	status = force_bpf_open(&pf.bpf, &pf.force, &to, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
@@ -324,13 +322,13 @@ static enum status start(void)
 	char *why = NULL;
 	int err = 0;
 
-	if (opt.run.command)
+	if (opt.run.command) {
+		command_init(&pf.command, opt.run.command);
 		err = command_fork(&pf.command);
-	if (!err && opt.run.command)
-		err = counters_add_command(&pf.bpf.counters);
+		err = err ? err : counters_add_command(&pf.bpf.counters);
+	}
 	if (err)
-		return fail_with(xasprintf("%s: %s", opt.run.command[0], strerror(-err)),
-				 STATUS_FAILED);
+		return fail_with(command_error(&pf.command, err), STATUS_FAILED);
 	if (firing_start(&pf.firing, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
 	/* Who waits for this record finds the trigger armed. */
@@ -345,8 +343,7 @@ static enum status start(void)
 		return STATUS_DONE;
 	err = command_go(&pf.command);
 	if (err)
-		return fail_with(xasprintf("%s: %s", opt.run.command[0], strerror(-err)),
-				 STATUS_BAD_INPUT);
+		return fail_with(command_error(&pf.command, err), STATUS_BAD_INPUT);
 	return STATUS_DONE;
 }
 

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 9 + 14 + 6 + 10 + 4 + 11 + 4 + 3))
+plan $((6 + 10 + 14 + 6 + 11 + 4 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -49,6 +49,7 @@ fails '2|3' 'file on procfs' "$CACHEMISS" -f /proc/version -- true
 fails 2 'cgroup that is none' "$CACHEMISS" -c "$DIR/folder" -- true
 fails 2 'COMMAND that is not there' "$CACHEMISS" -w "$DIR/list" -f "$file" -- "$DIR/missing"
 ok 'and no list is begun for it' test ! -e "$DIR/list"
+fails 2 'COMMAND that cannot be executed' "$CACHEMISS" -f "$file" -- "$file"
 # Nobody else can read this folder's binary where the source tree is private.
 install -m 755 "$CACHEMISS" "$DIR/cachemiss"
 chmod 755 "$DIR"
@@ -132,6 +133,14 @@ cp "$PROGS/access" "$DIR/program"
 "$PROGS/access" --evict -n 0 "$DIR/program" >/dev/null
 watched -f "$DIR/program" -- "$DIR/program" -h
 is "$(record "$OUT" '.read_misses >= 1 and .mmap_accesses >= 1')" true "COMMAND's own start: exec reads the program, cold"
+# What it takes to find COMMAND and to execute it is ours: a program without the C library
+# accesses nothing of that library.
+if echo 'int main(void) { return 0; }' | gcc -static -x c -o "$DIR/static" - 2>/dev/null; then
+	PATH=/nonexistent:$DIR:$PATH watched -f "$(ldd "$CACHEMISS" | awk '/libc\.so/ { print $3 }')" -- static
+	is "$STATUS $(record "$OUT" .accesses)" '0 0' 'the search of PATH is not COMMAND'"'"'s'
+else
+	skip 1 'needs gcc and a static C library'
+fi
 background -f "$file"
 first=$BG first_out=$BG_OUT
 background -f "$file"

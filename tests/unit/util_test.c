@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Numbers on the command line: all of the text, in range, or refused. */
+/* Numbers on the command line: all of the text, in range, or refused. Texts: what is shown. */
 #include "unit.h"
+
+#include <limits.h>
+#include <sys/socket.h>
 
 static const uint64_t untouched = 0x5a5a5a5a5a5a5a5aULL;
 
@@ -152,6 +155,112 @@ static void seconds_refuse_other_text_and_useless_times(void **state)
 	}
 }
 
+static void utf8_is_what_the_standard_calls_well_formed(void **state)
+{
+	static const struct {
+		const char *text;
+		int len;
+	} sequences[] = {
+		{ "a", 1 },
+		{ "\x7f", 1 },
+		{ "\xc2\x80", 2 },
+		{ "\xdf\xbf", 2 },
+		{ "\xe0\xa0\x80", 3 },
+		{ "\xed\x9f\xbf", 3 },
+		{ "\xee\x80\x80", 3 },
+		{ "\xef\xbf\xbf", 3 },
+		{ "\xf0\x90\x80\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 },
+		/* a byte that begins none */
+		{ "\x80", 0 },
+		{ "\xbf", 0 },
+		{ "\xf5\x80\x80\x80", 0 },
+		{ "\xff", 0 },
+		/* longer than need be */
+		{ "\xc0\xaf", 0 },
+		{ "\xc1\xbf", 0 },
+		{ "\xe0\x80\xaf", 0 },
+		{ "\xe0\x9f\xbf", 0 },
+		{ "\xf0\x80\x80\xaf", 0 },
+		{ "\xf0\x8f\xbf\xbf", 0 },
+		/* surrogates */
+		{ "\xed\xa0\x80", 0 },
+		{ "\xed\xbf\xbf", 0 },
+		/* beyond U+10FFFF */
+		{ "\xf4\x90\x80\x80", 0 },
+		/* cut off, or going on with something else */
+		{ "\xc3", 0 },
+		{ "\xe2\x82", 0 },
+		{ "\xf0\x9f\x98", 0 },
+		{ "\xc3(", 0 },
+		{ "\xe2\x82(", 0 },
+		{ "\xf0\x9f(\x80", 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sequences); i++) {
+		if (utf8_len(sequences[i].text) != sequences[i].len)
+			fail_msg("sequence %zu", i);
+	}
+}
+
+static void bytes_that_are_not_utf8_are_escaped_and_controls_if_they_are_to_be(void **state)
+{
+	static const struct {
+		const char *text, *kept, *escaped;
+	} names[] = {
+		{ "", "", "" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+		{ "a\xed\xa0\x80z", "a%ED%A0%80z", "a%ED%A0%80z" },
+		{ "\xff\xfe", "%FF%FE", "%FF%FE" },
+		{ "a\nb\x1b[1m\x7f", "a\nb\x1b[1m\x7f", "a%0Ab%1B[1m%7F" },
+		/* U+009B is a control sequence introducer, U+00A0 no control */
+		{ "\xc2\x9b"
+		  "1m\xc2\xa0",
+		  "\xc2\x9b"
+		  "1m\xc2\xa0",
+		  "%C2%9B"
+		  "1m\xc2\xa0" },
+	};
+	char *text;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		text = percent_escape(names[i].text, true);
+		assert_string_equal(text, names[i].kept);
+		free(text);
+		text = percent_escape(names[i].text, false);
+		assert_string_equal(text, names[i].escaped);
+		free(text);
+	}
+}
+
+static void a_message_is_one_write_and_one_line(void **state)
+{
+	char got[4 * PATH_MAX], name[3 * PATH_MAX];
+	int ends[2], saved = dup(STDERR_FILENO);
+	ssize_t len;
+
+	/* Each write to such a socket is a packet of its own. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	name[0] = '\n';
+	dup2(ends[1], STDERR_FILENO);
+	say("%s: is missing", name);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	len = recv(ends[0], got, sizeof(got) - 1, 0);
+	assert_true(len > 0);
+	got[len] = 0;
+	assert_int_equal(strncmp(got, "page2cache: %0Axxx", 18), 0);
+	assert_string_equal(got + len - 13, ": is missing\n");
+	assert_ptr_equal(strchr(got, '\n'), got + len - 1);
+	assert_int_equal(recv(ends[0], got, sizeof(got), 0), -1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +271,10 @@ int main(void)
 		cmocka_unit_test(size_refuses_other_text_and_what_overflows),
 		cmocka_unit_test(seconds_become_microseconds),
 		cmocka_unit_test(seconds_refuse_other_text_and_useless_times),
+		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
+		cmocka_unit_test(
+			bytes_that_are_not_utf8_are_escaped_and_controls_if_they_are_to_be),
+		cmocka_unit_test(a_message_is_one_write_and_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,14 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/command.h"
-
-extern char **environ;
 
 static struct {
 	sigset_t mask;
@@ -27,73 +24,42 @@ void command_inherit(void)
 	getrlimit(RLIMIT_NOFILE, &inherited.files);
 }
 
-static bool executable(const char *path)
+void command_init(struct command *c, char **argv)
 {
-	struct stat st;
-
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
-}
-
-int command_find(struct command *c, char **argv, char **why)
-{
-	const char *path = getenv("PATH"), *end;
-	char *try;
-
 	memset(c, 0, sizeof(*c));
 	c->argv = argv;
 	c->pidfd = c->go = c->failed = -1;
-	if (strchr(argv[0], '/')) {
-		if (executable(argv[0])) {
-			c->path = xstrdup(argv[0]);
-			return 0;
-		}
-		*why = xasprintf("%s: no such program", argv[0]);
-		return -ENOENT;
-	}
-	if (!path || !*path)
-		path = "/usr/local/bin:/usr/bin:/bin";
-	for (; *argv[0] && path; path = *end ? end + 1 : NULL) {
-		end = strchrnul(path, ':');
-		try = xasprintf("%.*s/%s", (int)(end - path), end == path ? "." : path, argv[0]);
-		if (end == path) {
-			free(try);
-			try = xasprintf("./%s", argv[0]);
-		}
-		if (executable(try)) {
-			c->path = try;
-			return 0;
-		}
-		free(try);
-	}
-	*why = xasprintf("%s: command not found", argv[0]);
-	return -ENOENT;
+}
+
+char *command_error(const struct command *c, int err)
+{
+	const char *name = c->argv[0];
+
+	if (err != -ENOENT)
+		return xasprintf("%s: cannot be executed: %s", name, strerror(-err));
+	if (!strchr(name, '/'))
+		return xasprintf("%s: command not found in PATH", name);
+	if (access(name, F_OK))
+		return xasprintf("%s: command not found", name);
+	return xasprintf("%s: cannot be executed: the interpreter that it names is missing", name);
 }
 
 static void child(struct command *c, int ready, int go, int failed) __attribute__((noreturn));
 
 static void child(struct command *c, int ready, int go, int failed)
 {
-	char *const none[] = { NULL };
-	char **sh;
-	int n, err;
+	char *const none[] = { ".", NULL };
+	int err;
 	char byte = 0;
 
-	/* A rehearsal: the code of exec is paged in before anybody counts. */
-	execve("", none, none);
+	/*
+	 * A rehearsal: the code of exec, the C library's search of PATH included, is paged
+	 * in before anybody counts. Each folder of PATH has a ".", which no exec takes.
+	 */
+	execvp(none[0], none);
 	if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
 		_exit(127);
-	execve(c->path, c->argv, environ);
-	if (errno == ENOEXEC) {
-		for (n = 0; c->argv[n]; n++)
-			;
-		sh = calloc(n + 2, sizeof(*sh));
-		if (sh) {
-			sh[0] = "/bin/sh";
-			sh[1] = c->path;
-			memcpy(sh + 2, c->argv + 1, n * sizeof(*sh));
-			execve(sh[0], sh, environ);
-		}
-	}
+	execvp(c->argv[0], c->argv);
 	err = errno;
 	if (write(failed, &err, sizeof(err)) < 0)
 		_exit(126);
@@ -195,14 +161,14 @@ void command_stop(struct command *c, int sig)
 
 void command_free(struct command *c)
 {
+	if (!c->argv)
+		return;
 	if (c->go >= 0)
 		command_stop(c, SIGTERM);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	if (c->failed >= 0)
 		close(c->failed);
-	free(c->path);
-	c->path = NULL;
 }
 
 int command_exit_status(const struct command *c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* COMMAND: found first, started stopped, let go once everything is attached. */
+/* COMMAND: started stopped, found and executed once everything is attached. */
 #ifndef PAGE2CACHE_COMMAND_H
 #define PAGE2CACHE_COMMAND_H
 
@@ -9,8 +9,7 @@
 
 struct command {
 	char **argv;
-	char *path; /* argv[0] as found in PATH */
-	pid_t pid;  /* 0: not started */
+	pid_t pid; /* 0: not started */
 	int pidfd;
 	int go;	    /* a byte here lets it exec */
 	int failed; /* it writes errno here if exec fails */
@@ -26,8 +25,11 @@ struct command {
  */
 void command_inherit(void);
 
-/* Returns 0, or -errno when there is no such program; then *why says so. */
-int command_find(struct command *c, char **argv, char **why);
+/* What is to be executed; it is searched in PATH only when it is let go. */
+void command_init(struct command *c, char **argv);
+
+/* Why command_fork() or command_go() returned ERR, in words that name COMMAND; to be freed. */
+char *command_error(const struct command *c, int err);
 
 /*
  * Fork. The child waits, its code paged in, one system call away from exec, so
@@ -44,6 +46,7 @@ void command_poll(struct command *c);
 /* Give it a signal, or tell one that waits to go away unstarted. */
 void command_stop(struct command *c, int sig);
 
+/* Also of one that was never initialised, all zero. */
 void command_free(struct command *c);
 
 /* 128 + signal or the exit status, as a shell says it. */

@@ -114,24 +114,13 @@ void json_us(struct json_object *r, const char *key, bool known, double us)
 
 void json_text(struct json_object *r, const char *key, const char *s)
 {
-	char *text, *to;
-	int len;
+	char *text;
 
 	if (!s) {
 		json_object_object_add(r, key, NULL);
 		return;
 	}
-	text = to = xcalloc(3, strlen(s) + 1);
-	while (*s) {
-		len = utf8_len(s);
-		if (len) {
-			memcpy(to, s, len);
-			to += len;
-			s += len;
-		} else {
-			to += sprintf(to, "%%%02X", (unsigned char)*s++);
-		}
-	}
+	text = percent_escape(s, true);
 	json_object_object_add(r, key, json_object_new_string(text));
 	free(text);
 }

@@ -12,19 +12,48 @@
 const char *program_name = "page2cache";
 bool verbose;
 
+/*
+ * Is the UTF-8 sequence that s begins with one that moves a cursor or starts a line? These
+ * are the ASCII control characters and U+0080 to U+009F.
+ */
+static bool controls(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+
+	return *c < ' ' || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+char *percent_escape(const char *s, bool keep_controls)
+{
+	char *text = xcalloc(3, strlen(s) + 1), *to = text;
+	int len;
+
+	while (*s) {
+		len = utf8_len(s);
+		if (len && (keep_controls || !controls(s))) {
+			to = mempcpy(to, s, len);
+			s += len;
+		} else {
+			to += sprintf(to, "%%%02X", (unsigned char)*s++);
+		}
+	}
+	return text;
+}
+
 static void vsay(const char *fmt, va_list ap)
 {
-	unsigned char *c;
-	char *text;
+	char *text, *shown, *line;
 
 	if (vasprintf(&text, fmt, ap) < 0)
 		return;
-	fflush(stdout);
-	fprintf(stderr, "%s: ", program_name);
 	/* Names are somebody's bytes: they start no line and move no cursor. */
-	for (c = (unsigned char *)text; *c; c++)
-		fprintf(stderr, *c < ' ' || *c == 0x7f ? "%%%02X" : "%c", *c);
-	fputc('\n', stderr);
+	shown = percent_escape(text, false);
+	line = xasprintf("%s: %s\n", program_name, shown);
+	fflush(stdout);
+	/* One write: messages of several programs do not mix within a line. */
+	fputs(line, stderr);
+	free(line);
+	free(shown);
 	free(text);
 }
 
@@ -51,7 +80,8 @@ void say_verbose(const char *fmt, ...)
 static void *need(void *p)
 {
 	if (!p) {
-		say("out of memory");
+		/* Not by say(), which needs memory itself. */
+		fprintf(stderr, "%s: out of memory\n", program_name);
 		exit(STATUS_FAILED);
 	}
 	return p;
@@ -156,14 +186,32 @@ int parse_seconds(const char *s, uint64_t *us)
 int utf8_len(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
+	/* The second byte has limits of its own where overlong forms and surrogates would be. */
+	unsigned char low = 0x80, high = 0xbf;
 	int len, i;
 
 	if (*s < 0x80)
 		return 1;
-	if (*s < 0xc2 || *s >= 0xf5)
+	if (*s < 0xc2 || *s > 0xf4)
 		return 0;
 	len = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-	for (i = 1; i < len; i++) {
+	switch (*s) {
+	case 0xe0: /* below U+0800 two bytes do */
+		low = 0xa0;
+		break;
+	case 0xed: /* U+D800 to U+DFFF are no characters */
+		high = 0x9f;
+		break;
+	case 0xf0: /* below U+10000 three bytes do */
+		low = 0x90;
+		break;
+	case 0xf4: /* U+10FFFF is the last one */
+		high = 0x8f;
+		break;
+	}
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (i = 2; i < len; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 	}

@@ -48,6 +48,8 @@ int parse_seconds(const char *s, uint64_t *us);
 
 /* The length of the valid UTF-8 sequence that s begins with, 0 if there is none. */
 int utf8_len(const char *s);
+/* Bytes that are not UTF-8, and control characters unless they are kept, become %XX. */
+char *percent_escape(const char *s, bool keep_controls);
 
 uint64_t now_ns(void); /* CLOCK_MONOTONIC, as bpf_ktime_get_ns() */
 uint64_t page_size(void);

@@ -1,78 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <libmount/libmount.h>
 
 #include "file/mounts.h"
 
-struct mount {
-	uint32_t dev; /* super_block.s_dev */
-	char *root;   /* of the file system, what is mounted */
-	char *point;
-};
-
 struct mounts {
-	struct mount *list;
-	size_t n;
+	struct libmnt_table *table;
 };
-
-static bool octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-/* mountinfo writes space, tab, newline and backslash as \ooo. */
-static char *unescape(const char *s)
-{
-	char *out = xstrdup(s), *to = out;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && octal(s[1]) && s[1] <= '3' && octal(s[2]) && octal(s[3])) {
-			*to++ = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = 0;
-	return out;
-}
 
 struct mounts *mounts_read(void)
 {
 	struct mounts *m = xcalloc(1, sizeof(*m));
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, root[PATH_MAX], point[PATH_MAX];
-	unsigned int major, minor;
-	size_t room = 0;
 
-	while (f && getline(&line, &room, f) > 0) {
-		if (strlen(line) >= PATH_MAX ||
-		    sscanf(line, "%*d %*d %u:%u %s %s", &major, &minor, root, point) != 4)
-			continue;
-		m->list = xrealloc(m->list, m->n + 1, sizeof(*m->list));
-		m->list[m->n].dev = major << 20 | minor;
-		m->list[m->n].root = unescape(root);
-		m->list[m->n].point = unescape(point);
-		m->n++;
-	}
-	free(line);
-	if (f)
-		fclose(f);
+	m->table = mnt_new_table();
+	/* Without /proc no mount is known: files are shown by device and inode number. */
+	if (m->table)
+		mnt_table_parse_file(m->table, "/proc/self/mountinfo");
 	return m;
 }
 
 void mounts_free(struct mounts *m)
 {
-	size_t i;
-
-	for (i = 0; i < m->n; i++) {
-		free(m->list[i].root);
-		free(m->list[i].point);
-	}
-	free(m->list);
+	mnt_unref_table(m->table);
 	free(m);
 }
 
@@ -90,37 +44,52 @@ static char *path_in_fs(const struct p2c_file_name *name)
 	return path;
 }
 
-static char *join(const struct mount *mount, const char *path)
+/* super_block.s_dev, which the page cache's inodes have, of a mount. */
+static uint32_t kernel_dev(struct libmnt_fs *fs)
 {
-	size_t len = strlen(mount->root);
+	dev_t dev = mnt_fs_get_devno(fs);
 
-	if (!strcmp(mount->root, "/"))
-		len = 0;
-	if (strncmp(path, mount->root, len) || (len && path[len] && path[len] != '/'))
+	return major(dev) << 20 | minor(dev);
+}
+
+static char *join(struct libmnt_fs *fs, const char *path)
+{
+	const char *root = mnt_fs_get_root(fs), *point = mnt_fs_get_target(fs);
+	size_t len;
+
+	if (!root || !point)
 		return NULL;
-	return xasprintf("%s%s", strcmp(mount->point, "/") ? mount->point : "", path + len);
+	len = strcmp(root, "/") ? strlen(root) : 0;
+	if (strncmp(path, root, len) || (len && path[len] && path[len] != '/'))
+		return NULL;
+	return xasprintf("%s%s", strcmp(point, "/") ? point : "", path + len);
 }
 
 char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 {
 	char *in_fs, *path = NULL;
+	struct libmnt_iter *it;
+	struct libmnt_fs *fs;
 	struct stat st;
-	size_t i;
 
-	if (!name->bytes || name->bytes >= NAME_BYTES)
+	if (!m->table || !name->bytes || name->bytes >= NAME_BYTES)
+		return NULL;
+	/* The latest mount hides those before it at the same place. */
+	it = mnt_new_iter(MNT_ITER_BACKWARD);
+	if (!it)
 		return NULL;
 	in_fs = path_in_fs(name);
-	/* The latest mount hides those before it at the same place. */
-	for (i = m->n; i-- > 0 && !path;) {
-		if (m->list[i].dev != name->key.dev)
+	while (!path && !mnt_table_next_fs(m->table, it, &fs)) {
+		if (kernel_dev(fs) != name->key.dev)
 			continue;
-		path = join(&m->list[i], in_fs);
+		path = join(fs, in_fs);
 		if (path &&
 		    (lstat(path, &st) || !S_ISREG(st.st_mode) || st.st_ino != name->key.ino)) {
 			free(path);
 			path = NULL;
 		}
 	}
+	mnt_free_iter(it);
 	free(in_fs);
 	return path;
 }

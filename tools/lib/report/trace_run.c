@@ -43,8 +43,6 @@ enum status trace_run_check(struct trace_run *w)
 	char *why = NULL;
 	int fd;
 
-	if (w->run.command && command_find(&w->command, w->run.command, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
 	if (w->filter.pid && kill(w->filter.pid, 0) && errno == ESRCH)
 		return fail_with(xasprintf("-p %llu: no such process",
 					   (unsigned long long)w->filter.pid),
@@ -131,14 +129,14 @@ enum status trace_run_wait(struct trace_run *w, struct session *s)
 	s->command = w->run.command ? &w->command : NULL;
 	w->start_ns = now_ns();
 	if (w->run.command) {
+		command_init(&w->command, w->run.command);
 		err = command_fork(&w->command);
 		if (!err && w->options.tree)
 			err = counters_add_command(&w->counters);
 		if (!err)
 			err = command_go(&w->command);
 		if (err)
-			return fail_with(xasprintf("%s: %s", w->run.command[0], strerror(-err)),
-					 STATUS_BAD_INPUT);
+			return fail_with(command_error(&w->command, err), STATUS_BAD_INPUT);
 	}
 	err = session_run(s);
 	if (err)
@@ -152,6 +150,7 @@ int trace_run_close(struct trace_run *w, enum status status)
 {
 	if (w->out.f && output_close(&w->out) && !status)
 		status = STATUS_FAILED;
+	command_free(&w->command);
 	counters_free(&w->counters);
 	if (!status && w->run.exit_command && w->command.ended)
 		return command_exit_status(&w->command);
