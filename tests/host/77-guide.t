@@ -155,8 +155,6 @@ for document; do
 done
 plan "$total"
 
-# A guide may mount it.
-[ -d $TRACING/events ] || at_exit "umount $TRACING"
 tree=$PWD
 for document; do
 	extract "$tree/$document" >"$DIR/script"
