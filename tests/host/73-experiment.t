@@ -77,7 +77,7 @@ printf '# page2cache offsets 1\n# file=/usr/bin/env\n0+5\n# file=%s/my%%20file\n
 SUDO_UID=12345 SUDO_GID=12345 run_it engines --quick --rounds 1 --file "$DIR/my file" --list "$DIR/two" --results "$DIR/above/results"
 results=$DIR/above/results
 is "$STATUS $(runs 'map(select(.arm == "forced").receipt.requested, select(.arm == "cold").accesses) | unique')" '0 [2,51]' \
-	'of a list of two files: just what it says of this one, two lines, 51 pages' || diag "$(cat "$DIR/err")"
+	'of a list of two files: just what it says of this one, two lines, 51 pages' || diag "$(cat "$DIR/err")$(meta .failed)"
 is "$(stat -c %u "$results" "$results/meta.json" "$DIR/above" "$DIR" | paste -sd' ')" '12345 12345 12345 0' \
 	'what is made is the user'\''s, who ran sudo, and nothing else'
 results=$DIR/results
@@ -186,11 +186,16 @@ if [ -n "$loop" ]; then
 	sum=$(sha256sum <"$DIR/disk")
 	run_it half --quick --size 16M --cells typo --device "$loop" --yes --results "$DIR/none"
 	is "$STATUS $(sha256sum <"$DIR/disk")" "2 $sum" 'a mistake elsewhere is found before the device is written to'
-	run_it half --quick --size 16M --rounds 1 --device "$loop" --yes --results "$results" &
-	wait_until 60 findmnt -n -S "$loop" >/dev/null
-	pkill -TERM -f "experiment half.*$loop" && sleep 0.2 && pkill -INT -f "experiment half.*$loop"
-	wait $!
-	is "$(findmnt -n -S "$loop" | wc -l) $(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'page2cache-device.*' | wc -l)" '0 0' \
+	rm -rf "$results"
+	"$experiment" half --quick --size 16M --rounds 1 --device "$loop" --yes --results "$results" >"$DIR/out" 2>"$DIR/err" &
+	pid=$!
+	wait_until 60 findmnt -n -S "$loop"
+	mounted=$?
+	kill -TERM $pid
+	sleep 0.05
+	kill -INT $pid 2>/dev/null
+	wait $pid
+	is "$mounted $(findmnt -n -S "$loop" | wc -l) $(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'page2cache-device.*' | wc -l)" '0 0 0' \
 		'two signals, one after the other: it is unmounted'
 	run_it half --quick --device "$DIR/disk" --yes --results "$DIR/none"
 	matches "$STATUS $(cat "$DIR/err")" '^2 .*not a block device' 'a file is none'

@@ -15,6 +15,7 @@
 #   <!-- test
 #   stage NAME        run stage_NAME, below, first: it brings the symptom about
 #   needs COMMAND     without it the block is not run
+#   sed SCRIPT        what takes long is made shorter: the commands as sed -E changes them
 #   status REGEXP     of the last command, if not 0
 #   expect REGEXP     a line of the output matches (extended regular expression)
 #   -->
@@ -91,11 +92,21 @@ extract()
 		/^```/ {
 			if (inside && commands) {
 				n++
-				stage = needs = ""
+				stage = needs = shorter = ""
 				split(head, line, "\n")
 				for (i in line) {
 					if (line[i] ~ /^stage /) stage = substr(line[i], 7)
 					if (line[i] ~ /^needs /) needs = substr(line[i], 7)
+					if (line[i] ~ /^sed /) shorter = substr(line[i], 5)
+				}
+				if (shorter) {
+					printf "%s", commands >(base "long")
+					close(base "long")
+					command = "sed -E '\''" shorter "'\'' " base "long"
+					commands = ""
+					while ((command | getline words) > 0)
+						commands = commands words "\n"
+					close(command)
 				}
 				printf "%s", head >(base n ".head")
 				printf "%s", commands >(base n ".commands")
