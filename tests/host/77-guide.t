@@ -15,7 +15,8 @@
 #   <!-- test
 #   stage NAME        run stage_NAME, below, first: it brings the symptom about
 #   needs COMMAND     without it the block is not run
-#   sed SCRIPT        what takes long is made shorter: the commands as sed -E changes them
+#   sed SCRIPT        the commands as sed -E changes them: what takes long is made shorter, and
+#                     samples of what is rare are taken more often
 #   status REGEXP     of the last command, if not 0
 #   expect REGEXP     a line of the output matches (extended regular expression)
 #   -->
@@ -92,17 +93,17 @@ extract()
 		/^```/ {
 			if (inside && commands) {
 				n++
-				stage = needs = shorter = ""
+				stage = needs = changes = ""
 				split(head, line, "\n")
 				for (i in line) {
 					if (line[i] ~ /^stage /) stage = substr(line[i], 7)
 					if (line[i] ~ /^needs /) needs = substr(line[i], 7)
-					if (line[i] ~ /^sed /) shorter = substr(line[i], 5)
+					if (line[i] ~ /^sed /) changes = substr(line[i], 5)
 				}
-				if (shorter) {
+				if (changes) {
 					printf "%s", commands >(base "long")
 					close(base "long")
-					command = "sed -E '\''" shorter "'\'' " base "long"
+					command = "sed -E '\''" changes "'\'' " base "long"
 					commands = ""
 					while ((command | getline words) > 0)
 						commands = commands words "\n"
