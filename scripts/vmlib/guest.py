@@ -68,6 +68,10 @@ def building(target):
         yield scratch
         os.rename(scratch, target)
 
+# What dpkg says of packages whose files are in place. A guest takes the files: whether dpkg has
+# configured the package here does not matter to it.
+UNPACKED = ("installed", "triggers-pending", "triggers-awaited", "half-configured", "unpacked")
+
 
 def installed():
     """{package: version} of what guests are made of. Shared libraries are found, not listed."""
@@ -76,7 +80,7 @@ def installed():
                           *packages], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                          check=False).stdout
     rows = [line.split() for line in out.splitlines()]
-    found = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+    found = {row[0]: row[2] for row in rows if len(row) == 3 and row[1] in UNPACKED}
     missing = sorted(set(packages) - set(found))
     if missing:
         raise Missing(f"not installed: {' '.join(missing)} (scripts/setup vm brings them)")

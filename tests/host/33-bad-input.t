@@ -112,58 +112,62 @@ altered()
 	sed -E "2s/ $1=[0-9a-f]+/ $1=$2/" "$list" >"$DIR/altered"
 }
 
-recorded
-forced --now -o "$list"
-is "$STATUS $(receipt "$OUT" "$counts") $(cat "$ERR")" '0 [100,0,100,0,0,0] ' 'as it was recorded: forced'
-for change in 'fsid 123456789abcdef:another file system' 'ino 1:another inode' 'gen 1:another generation' 'size 99999999:it has shrunk'; do
+while step; do
+	recorded
+	forced --now -o "$list"
+	is "$STATUS $(receipt "$OUT" "$counts") $(cat "$ERR")" '0 [100,0,100,0,0,0] ' 'as it was recorded: forced'
+	for change in 'fsid 123456789abcdef:another file system' 'ino 1:another inode' 'gen 1:another generation' 'size 99999999:it has shrunk'; do
+		evict "$file"
+		# shellcheck disable=SC2086 # field and value
+		altered ${change%%:*}
+		fails 2 "stale: ${change#*:}" --now -o "$DIR/altered"
+		forced --now --stale-ok -o "$DIR/altered"
+		is "$STATUS $(receipt "$OUT" .read)" '0 100' '--stale-ok forces it'
+	done
 	evict "$file"
-	# shellcheck disable=SC2086 # field and value
-	altered ${change%%:*}
-	fails 2 "stale: ${change#*:}" --now -o "$DIR/altered"
-	forced --now --stale-ok -o "$DIR/altered"
-	is "$STATUS $(receipt "$OUT" .read)" '0 100' '--stale-ok forces it'
+	touch "$file"
+	forced --now -o "$list"
+	is "$STATUS $(receipt "$OUT" .read) $(grep -c warning "$ERR")" '0 100 1' 'a newer mtime: a warning'
+	fails 2 '--strict: a newer mtime is stale' --now --strict -o "$list"
+	forced --now --strict --stale-ok -o "$list"
+	is "$STATUS" 0 'but not with --stale-ok as well'
+	touch -d 2001-01-01 "$file"
+	forced --now --strict -o "$list"
+	is "$STATUS $(grep -c warning "$ERR")" '0 0' 'an older one is none'
+	cp "$file" "$DIR/copy"
+	mv "$DIR/copy" "$file"
+	fails 2 'replaced by a copy' --now -o "$list"
+	truncate -s 4m "$file"
+	fails 2 'and truncated' --now -o "$list"
+	make_file "$DIR/other" 8m
 done
-evict "$file"
-touch "$file"
-forced --now -o "$list"
-is "$STATUS $(receipt "$OUT" .read) $(grep -c warning "$ERR")" '0 100 1' 'a newer mtime: a warning'
-fails 2 '--strict: a newer mtime is stale' --now --strict -o "$list"
-forced --now --strict --stale-ok -o "$list"
-is "$STATUS" 0 'but not with --stale-ok as well'
-touch -d 2001-01-01 "$file"
-forced --now --strict -o "$list"
-is "$STATUS $(grep -c warning "$ERR")" '0 0' 'an older one is none'
-cp "$file" "$DIR/copy"
-mv "$DIR/copy" "$file"
-fails 2 'replaced by a copy' --now -o "$list"
-truncate -s 4m "$file"
-fails 2 'and truncated' --now -o "$list"
-make_file "$DIR/other" 8m
 
 # --- a list of another file
 
-recorded
-fails 2 '-f names another file' --now -f "$DIR/other" -o "$list"
-matches "$(cat "$DIR/stderr")" "another file.*$DIR/other|$DIR/other.*another file" 'and the message names it'
-forced --now --stale-ok -f "$DIR/other" -o "$list"
-is "$STATUS $(receipt "$OUT" '[.file, .read]')" "0 [\"$DIR/other\",100]" '--stale-ok: forced for that one'
-is "$("$PROGS/cached" -c "$file")" 0 'and not for the one recorded'
-mv "$file" "$DIR/renamed"
-fails 2 'the recorded file is gone' --now -o "$list"
-forced --now -f "$DIR/renamed" -o "$list"
-is "$STATUS $(receipt "$OUT" '[.file, .read]')" "0 [\"$DIR/renamed\",100]" '-f, renamed: the same file all the same'
-mv "$DIR/renamed" "$file"
-evict "$file"
-(cd "$DIR" && timeout 30 "$PCFORCE" --now -j -f ./data -o list) >"$DIR/stdout" 2>&1
-is "$(receipt "$DIR/stdout" .read)" 100 '-f by a relative name: the same file'
-evict "$file"
-ln -s data "$DIR/symlink"
-forced --now -f "$DIR/symlink" -o "$list"
-is "$STATUS $(receipt "$OUT" .read)" '0 100' '-f by a symbolic link: the same file'
-evict "$file"
-{ printf '# file=%s/other\n9\n' "$DIR"; tail -n +2 "$list"; } >"$DIR/two"
-forced --now -f "$file" -o "$DIR/two"
-is "$STATUS $(receipt "$OUT" '[.file, .read]') $("$PROGS/cached" -c "$DIR/other")" "0 [\"$file\",100] $("$PROGS/cached" -c "$DIR/other")" '-f picks its section of several'
+while step; do
+	recorded
+	fails 2 '-f names another file' --now -f "$DIR/other" -o "$list"
+	matches "$(cat "$DIR/stderr")" "another file.*$DIR/other|$DIR/other.*another file" 'and the message names it'
+	forced --now --stale-ok -f "$DIR/other" -o "$list"
+	is "$STATUS $(receipt "$OUT" '[.file, .read]')" "0 [\"$DIR/other\",100]" '--stale-ok: forced for that one'
+	is "$("$PROGS/cached" -c "$file")" 0 'and not for the one recorded'
+	mv "$file" "$DIR/renamed"
+	fails 2 'the recorded file is gone' --now -o "$list"
+	forced --now -f "$DIR/renamed" -o "$list"
+	is "$STATUS $(receipt "$OUT" '[.file, .read]')" "0 [\"$DIR/renamed\",100]" '-f, renamed: the same file all the same'
+	mv "$DIR/renamed" "$file"
+	evict "$file"
+	(cd "$DIR" && timeout 30 "$PCFORCE" --now -j -f ./data -o list) >"$DIR/stdout" 2>&1
+	is "$(receipt "$DIR/stdout" .read)" 100 '-f by a relative name: the same file'
+	evict "$file"
+	ln -sf data "$DIR/symlink"
+	forced --now -f "$DIR/symlink" -o "$list"
+	is "$STATUS $(receipt "$OUT" .read)" '0 100' '-f by a symbolic link: the same file'
+	evict "$file"
+	{ printf '# file=%s/other\n9\n' "$DIR"; tail -n +2 "$list"; } >"$DIR/two"
+	forced --now -f "$file" -o "$DIR/two"
+	is "$STATUS $(receipt "$OUT" '[.file, .read]') $("$PROGS/cached" -c "$DIR/other")" "0 [\"$file\",100] $("$PROGS/cached" -c "$DIR/other")" '-f picks its section of several'
+done
 
 # --- what is no regular file on a disk
 
@@ -197,78 +201,84 @@ fi
 
 # --- one bad file of several: the others are forced
 
-recorded
-for name in one two; do
-	make_file "$DIR/$name" 1m
+while step; do
+	recorded
+	for name in one two; do
+		make_file "$DIR/$name" 1m
+	done
+	{
+		printf '# page2cache offsets 1\n# file=%s/one\n1\n2\n# file=%s/missing\n5+5\n# file=%s/folder\n7\n# file=%s/fifo\n8\n9\n' "$DIR" "$DIR" "$DIR" "$DIR"
+		sed -n '2,$p' "$list" | sed 's/ ino=[0-9]*/ ino=1/'
+		printf '# file=%s/two\n10+20\n# file=%s/one\n200\n' "$DIR" "$DIR"
+	} >"$DIR/many"
+	forced --now -o "$DIR/many"
+	is "$STATUS" 4 'some files are gone, some stale: status 4'
+	is "$(receipt "$OUT" "select(.reason == null) | [(.file | split(\"/\") | .[-1])] + $counts")" '["one",3,0,3,0,0,0] ["two",20,0,20,0,0,0]' 'the others are forced'
+	is "$(receipt "$OUT" "select(.reason != null) | [(.file | split(\"/\") | .[-1]), .requested, .skipped]")" \
+		'["missing",5,5] ["folder",1,1] ["fifo",2,2] ["data",100,100]' 'their pages are skipped'
+	is "$(receipt "$OUT" 'select(.reason != null) | .reason | length > 20')" 'true true true true' 'the receipt says why'
+	is "$(wc -l <"$ERR")" 4 'and so does a line on stderr for each'
+	is "$(adds_up "$OUT") $("$PROGS/cached" -c "$file")" 'yes 6 0' 'all of it adds up, nothing stale was forced'
+	evict "$DIR/one" "$DIR/two"
+	forced -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
+	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | [.requested, .resident + .read]')" '4 [3,3] [20,20]' 'the same on a trigger'
+	forced --now --stale-ok -o "$DIR/many"
+	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | .requested')" '4 3 100 20' '--stale-ok forces what is stale, not what is gone'
+	evict "$DIR/one"
+	forced --now -f "$DIR/one" -o "$DIR/many"
+	is "$STATUS $(receipt "$OUT" "$counts") $(wc -l <"$ERR")" '0 [3,0,3,0,0,0] 0' '-f picks one that is there: status 0, no word about the others'
+	printf '# file=%s/missing\n5+5\n# file=%s/folder\n7\n' "$DIR" "$DIR" >"$DIR/none"
+	fails 2 'not one file is there' --now -o "$DIR/none"
 done
-{
-	printf '# page2cache offsets 1\n# file=%s/one\n1\n2\n# file=%s/missing\n5+5\n# file=%s/folder\n7\n# file=%s/fifo\n8\n9\n' "$DIR" "$DIR" "$DIR" "$DIR"
-	sed -n '2,$p' "$list" | sed 's/ ino=[0-9]*/ ino=1/'
-	printf '# file=%s/two\n10+20\n# file=%s/one\n200\n' "$DIR" "$DIR"
-} >"$DIR/many"
-forced --now -o "$DIR/many"
-is "$STATUS" 4 'some files are gone, some stale: status 4'
-is "$(receipt "$OUT" "select(.reason == null) | [(.file | split(\"/\") | .[-1])] + $counts")" '["one",3,0,3,0,0,0] ["two",20,0,20,0,0,0]' 'the others are forced'
-is "$(receipt "$OUT" "select(.reason != null) | [(.file | split(\"/\") | .[-1]), .requested, .skipped]")" \
-	'["missing",5,5] ["folder",1,1] ["fifo",2,2] ["data",100,100]' 'their pages are skipped'
-is "$(receipt "$OUT" 'select(.reason != null) | .reason | length > 20')" 'true true true true' 'the receipt says why'
-is "$(wc -l <"$ERR")" 4 'and so does a line on stderr for each'
-is "$(adds_up "$OUT") $("$PROGS/cached" -c "$file")" 'yes 6 0' 'all of it adds up, nothing stale was forced'
-evict "$DIR/one" "$DIR/two"
-forced -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
-is "$STATUS $(receipt "$OUT" 'select(.reason == null) | [.requested, .resident + .read]')" '4 [3,3] [20,20]' 'the same on a trigger'
-forced --now --stale-ok -o "$DIR/many"
-is "$STATUS $(receipt "$OUT" 'select(.reason == null) | .requested')" '4 3 100 20' '--stale-ok forces what is stale, not what is gone'
-evict "$DIR/one"
-forced --now -f "$DIR/one" -o "$DIR/many"
-is "$STATUS $(receipt "$OUT" "$counts") $(wc -l <"$ERR")" '0 [3,0,3,0,0,0] 0' '-f picks one that is there: status 0, no word about the others'
-printf '# file=%s/missing\n5+5\n# file=%s/folder\n7\n' "$DIR" "$DIR" >"$DIR/none"
-fails 2 'not one file is there' --now -o "$DIR/none"
 
 # --- names with any byte in them: recorded, forced
 
-for name in 'a b' $'new\nline' '100%' '# file=x' $'\xff\xfe\x80' $'\t\e[1m'; do
-	make_file "$DIR/$name" 64k
-	rm -f "$list"
-	"$CACHEMISS" -w "$list" -f "$DIR/$name" -O /dev/null -- "$PROGS/access" --fadvise random -n 7 "$DIR/$name" >/dev/null
-	evict "$DIR/$name"
+while step; do
+	for name in 'a b' $'new\nline' '100%' '# file=x' $'\xff\xfe\x80' $'\t\e[1m'; do
+		make_file "$DIR/$name" 64k
+		rm -f "$list"
+		"$CACHEMISS" -w "$list" -f "$DIR/$name" -O /dev/null -- "$PROGS/access" --fadvise random -n 7 "$DIR/$name" >/dev/null
+		evict "$DIR/$name"
+		forced --now -o "$list"
+		is "$STATUS $(receipt "$OUT" "$counts") $("$PROGS/cached" -c "$DIR/$name")" '0 [7,0,7,0,0,0] 7' "name: ${name@Q}: recorded, and forced"
+		evict "$DIR/$name"
+		forced --now -f "$DIR/$name" -o "$list"
+		is "$STATUS $("$PROGS/cached" -c "$DIR/$name")" '0 7' 'also by -f'
+		"$PCFORCE" --now -o "$list" >"$DIR/stdout" 2>"$DIR/stderr"
+		is "$? $(wc -l <"$DIR/stdout") $(tr -d '[:print:]\n' <"$DIR/stdout" | wc -c)" '0 2 0' 'and in a table it is one line of printable characters'
+		rm "$DIR/$name"
+	done
 	forced --now -o "$list"
-	is "$STATUS $(receipt "$OUT" "$counts") $("$PROGS/cached" -c "$DIR/$name")" '0 [7,0,7,0,0,0] 7' "name: ${name@Q}: recorded, and forced"
-	evict "$DIR/$name"
-	forced --now -f "$DIR/$name" -o "$list"
-	is "$STATUS $("$PROGS/cached" -c "$DIR/$name")" '0 7' 'also by -f'
-	"$PCFORCE" --now -o "$list" >"$DIR/stdout" 2>"$DIR/stderr"
-	is "$? $(wc -l <"$DIR/stdout") $(tr -d '[:print:]\n' <"$DIR/stdout" | wc -c)" '0 2 0' 'and in a table it is one line of printable characters'
-	rm "$DIR/$name"
+	is "$STATUS $(wc -l <"$ERR") $(tr -d '[:print:]\n' <"$ERR" | wc -c)" '2 1 0' 'in a message as well'
+	printf '# file=%s\n5\n' "$(printf '%s' "$file" | od -An -tx1 -v | tr -d '\n' | tr ' ' %)" >"$list"
+	forced --dry-run -o "$list"
+	is "$STATUS $(receipt "$OUT" '[.file, .requested]')" "0 [\"$file\",1]" 'a name of nothing but %XX'
 done
-forced --now -o "$list"
-is "$STATUS $(wc -l <"$ERR") $(tr -d '[:print:]\n' <"$ERR" | wc -c)" '2 1 0' 'in a message as well'
-printf '# file=%s\n5\n' "$(printf '%s' "$file" | od -An -tx1 -v | tr -d '\n' | tr ' ' %)" >"$list"
-forced --dry-run -o "$list"
-is "$STATUS $(receipt "$OUT" '[.file, .requested]')" "0 [\"$file\",1]" 'a name of nothing but %XX'
 
 # --- numbers beyond all bounds
 
-evict "$file"
-printf '%s\n' 9223372036854775808 18446744073709551615 18446744073709551615+1 9223372036854775807-9223372036854775808 4611686018427387904+3 \
-	18446744073709551614-18446744073709551615 5 >"$list"
-forced --now -f "$file" -o "$list"
-is "$STATUS $(receipt "$OUT" "$counts")" '4 [11,0,1,0,10,0]' 'indexes of 2^63 and 2^64-1: past the end, the others are read'
-printf '%s\n' 5 0+18446744073709551615 1-18446744073709551615 6 >"$list"
-forced --now -f "$file" -o "$list"
-is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.resident + .read, .past_eof > 1000000000000000]')" '4 yes 1 [2048,true]' \
-	'extents of 2^64 pages: the file is read whole, the rest counted without an overflow'
-truncate -s 5T "$DIR/sparse"
-printf '%s\n' 1342177279 0 1073741824+10 1342177280 >"$list"
-forced --now -f "$DIR/sparse" -o "$list"
-is "$STATUS $(receipt "$OUT" "$counts")" '4 [13,0,12,0,1,0]' 'a sparse file of 5 TiB: its first and its last page'
-evict "$DIR/sparse"
-forced -f "$DIR/sparse" -o "$list" -- bash -c "head -c 1 '$DIR/sparse' >/dev/null; for i in {1..500}; do
+while step; do
+	evict "$file"
+	printf '%s\n' 9223372036854775808 18446744073709551615 18446744073709551615+1 9223372036854775807-9223372036854775808 4611686018427387904+3 \
+		18446744073709551614-18446744073709551615 5 >"$list"
+	forced --now -f "$file" -o "$list"
+	is "$STATUS $(receipt "$OUT" "$counts")" '4 [11,0,1,0,10,0]' 'indexes of 2^63 and 2^64-1: past the end, the others are read'
+	printf '%s\n' 5 0+18446744073709551615 1-18446744073709551615 6 >"$list"
+	forced --now -f "$file" -o "$list"
+	is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.resident + .read, .past_eof > 1000000000000000]')" '4 yes 1 [2048,true]' \
+		'extents of 2^64 pages: the file is read whole, the rest counted without an overflow'
+	truncate -s 5T "$DIR/sparse"
+	printf '%s\n' 1342177279 0 1073741824+10 1342177280 >"$list"
+	forced --now -f "$DIR/sparse" -o "$list"
+	is "$STATUS $(receipt "$OUT" "$counts")" '4 [13,0,12,0,1,0]' 'a sparse file of 5 TiB: its first and its last page'
+	evict "$DIR/sparse"
+	forced -f "$DIR/sparse" -o "$list" -- bash -c "head -c 1 '$DIR/sparse' >/dev/null; for i in {1..500}; do
 	[ \$('$PROGS/access' --blind -l 4k -n 0 '$DIR/sparse' | jq .resident_after) -lt 12 ] || break; sleep 0.02; done"
-is "$(adds_up "$OUT") $(receipt "$OUT" '[.requested, .resident + .read, .past_eof]')" 'yes 1 [13,12,1]' 'and on a trigger'
-evict "$DIR/sparse"
-echo '0-1342177279' >"$list"
-forced --now --max-bytes 1M -f "$DIR/sparse" -o "$list"
-is "$STATUS $(receipt "$OUT" '[.requested, .skipped + .read + .resident]')" '4 [1342177280,1342177280]' 'all of it, within --max-bytes'
-forced --now --dry-run -f "$DIR/sparse"
-is "$STATUS $(receipt "$OUT" .requested)" '0 1342177280' 'and as a dry run'
+	is "$(adds_up "$OUT") $(receipt "$OUT" '[.requested, .resident + .read, .past_eof]')" 'yes 1 [13,12,1]' 'and on a trigger'
+	evict "$DIR/sparse"
+	echo '0-1342177279' >"$list"
+	forced --now --max-bytes 1M -f "$DIR/sparse" -o "$list"
+	is "$STATUS $(receipt "$OUT" '[.requested, .skipped + .read + .resident]')" '4 [1342177280,1342177280]' 'all of it, within --max-bytes'
+	forced --now --dry-run -f "$DIR/sparse"
+	is "$STATUS $(receipt "$OUT" .requested)" '0 1342177280' 'and as a dry run'
+done

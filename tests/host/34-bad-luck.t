@@ -33,52 +33,54 @@ cached_are()
 
 # --- the file is renamed, replaced, deleted, truncated while pcforce waits
 
-evict "$file"
-forcing --once "${whole[@]}"
-mv "$file" "$DIR/renamed"
-make_file "$file" 64m
-"$PROGS/access" "${some[@]}" "$file" >"$DIR/reader"
-is "$(json "$DIR/reader" '[.accesses, .misses]') $(kill -0 "$BG" && echo waits)" '[300,300] waits' 'renamed and replaced: readers of the new file do not fire'
-"$PROGS/access" "${some[@]}" "$DIR/renamed" >/dev/null
-wait_until 30 gone "$BG"
-wait "$BG"
-is "$? $(receipt "$BG_OUT" '[.file, .resident + .read]')" "0 [\"$file\",1500]" 'those of the old one, under its new name, do'
-is "$("$PROGS/cached" -c "$file") $("$PROGS/cached" -c "$DIR/renamed")" '300 1500' 'and that one is forced, not the new one'
+while step; do
+	evict "$file"
+	forcing --once "${whole[@]}"
+	mv "$file" "$DIR/renamed"
+	make_file "$file" 64m
+	"$PROGS/access" "${some[@]}" "$file" >"$DIR/reader"
+	is "$(json "$DIR/reader" '[.accesses, .misses]') $(kill -0 "$BG" && echo waits)" '[300,300] waits' 'renamed and replaced: readers of the new file do not fire'
+	"$PROGS/access" "${some[@]}" "$DIR/renamed" >/dev/null
+	wait_until 30 gone "$BG"
+	wait "$BG"
+	is "$? $(receipt "$BG_OUT" '[.file, .resident + .read]')" "0 [\"$file\",1500]" 'those of the old one, under its new name, do'
+	is "$("$PROGS/cached" -c "$file") $("$PROGS/cached" -c "$DIR/renamed")" '300 1500' 'and that one is forced, not the new one'
 
-evict "$DIR/renamed"
-reader "${some[@]}" "$DIR/renamed"
-forcing --once -f "$DIR/renamed" -o "$list"
-rm "$DIR/renamed"
-go
-wait_until 30 gone "$BG"
-wait "$BG"
-is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'deleted: who has it open still fires, and is served'
+	evict "$DIR/renamed"
+	reader "${some[@]}" "$DIR/renamed"
+	forcing --once -f "$DIR/renamed" -o "$list"
+	rm "$DIR/renamed"
+	go
+	wait_until 30 gone "$BG"
+	wait "$BG"
+	is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'deleted: who has it open still fires, and is served'
 
-evict "$file"
-reader --blind -n 10 "$file"
-forcing --once "${whole[@]}"
-truncate -s 8m "$file"
-go
-wait_until 30 gone "$BG"
-wait "$BG"
-is "$? $(adds_up "$BG_OUT") $(receipt "$BG_OUT" '.past_eof > 1000')" '4 yes 1 true' 'truncated while it waits: status 4, the rest is past the end'
-is "$(receipt "$BG_OUT" '[.failed, .skipped]')" '[0,0]' 'and nothing failed'
-make_file "$file" 64m
-reader --blind -n 10 -l 4m "$file"
-forcing --once "${whole[@]}"
-truncate -s 0 "$file"
-: >"$DIR/new"
-mv "$DIR/new" "$file"
-make_file "$file" 64m
-kill -KILL "$READER"
-stop TERM
-is "$STATUS $(receipt "$BG_OUT" "$counts")" '0 [1500,0,0,0,0,1500]' 'emptied, replaced and never read: nothing forced, nothing wrong'
-evict "$file"
-forcing --now "${whole[@]}"
-rm "$file"
-wait "$BG"
-is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'deleted in mid-run: forced all the same'
-make_file "$file" 64m
+	evict "$file"
+	reader --blind -n 10 "$file"
+	forcing --once "${whole[@]}"
+	truncate -s 8m "$file"
+	go
+	wait_until 30 gone "$BG"
+	wait "$BG"
+	is "$? $(adds_up "$BG_OUT") $(receipt "$BG_OUT" '.past_eof > 1000')" '4 yes 1 true' 'truncated while it waits: status 4, the rest is past the end'
+	is "$(receipt "$BG_OUT" '[.failed, .skipped]')" '[0,0]' 'and nothing failed'
+	make_file "$file" 64m
+	reader --blind -n 10 -l 4m "$file"
+	forcing --once "${whole[@]}"
+	truncate -s 0 "$file"
+	: >"$DIR/new"
+	mv "$DIR/new" "$file"
+	make_file "$file" 64m
+	kill -KILL "$READER"
+	stop TERM
+	is "$STATUS $(receipt "$BG_OUT" "$counts")" '0 [1500,0,0,0,0,1500]' 'emptied, replaced and never read: nothing forced, nothing wrong'
+	evict "$file"
+	forcing --now "${whole[@]}"
+	rm "$file"
+	wait "$BG"
+	is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'deleted in mid-run: forced all the same'
+	make_file "$file" 64m
+done
 
 # --- nothing stays attached
 
@@ -117,51 +119,53 @@ kill "$child"
 
 # --- SIGKILL and SIGSTOP: no reader hangs
 
-evict "$file"
-forcing "${whole[@]}"
-reader "${some[@]}" "$file"
-kill -STOP "$BG"
-go
-is "$? $(json "$DIR/reader" '[.accesses, .misses]')" '0 [300,300]' 'SIGSTOP: readers read on, and miss'
-evict "$file"
-kill -CONT "$BG"
-ok 'SIGCONT: it fires then' wait_until 30 cached_are "$file" 1500
-stop INT
-is "$STATUS $(adds_up "$BG_OUT" | cut -d' ' -f1)" '0 yes' 'and ends as ever'
-evict "$file"
-forcing --once -f "$file" -o "$list"
-reader --blind --rounds 1 "$file"
-kill -USR1 "$READER"
-kill -STOP "$BG"
-wait "$READER"
-is $? 0 'SIGSTOP in mid-run: the reader gets to its end'
-kill -CONT "$BG"
-wait_until 30 gone "$BG"
-wait "$BG"
-is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and pcforce to its own, after SIGCONT'
-seq 0 2 16383 >"$DIR/half"
-for _ in {1..10}; do
+while step; do
+	evict "$file"
+	forcing "${whole[@]}"
+	reader "${some[@]}" "$file"
+	kill -STOP "$BG"
+	go
+	is "$? $(json "$DIR/reader" '[.accesses, .misses]')" '0 [300,300]' 'SIGSTOP: readers read on, and miss'
+	evict "$file"
+	kill -CONT "$BG"
+	ok 'SIGCONT: it fires then' wait_until 30 cached_are "$file" 1500
+	stop INT
+	is "$STATUS $(adds_up "$BG_OUT" | cut -d' ' -f1)" '0 yes' 'and ends as ever'
+	evict "$file"
+	forcing --once -f "$file" -o "$list"
+	reader --blind --rounds 1 "$file"
+	kill -USR1 "$READER"
+	kill -STOP "$BG"
+	wait "$READER"
+	is $? 0 'SIGSTOP in mid-run: the reader gets to its end'
+	kill -CONT "$BG"
+	wait_until 30 gone "$BG"
+	wait "$BG"
+	is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and pcforce to its own, after SIGCONT'
+	seq 0 2 16383 >"$DIR/half"
+	for _ in {1..10}; do
+		evict "$file"
+		forcing --now -f "$file" -o "$DIR/half"
+		wait_until 10 eval "! cached_are '$file' 0"
+		stop KILL
+		[ "$STATUS" -eq 0 ] || break
+	done
+	"$PROGS/access" --blind -n 1000 "$file" >"$DIR/reader"
+	is "$STATUS $(json "$DIR/reader" .requests)" '137 1000' 'SIGKILL while it forces: readers read'
+	forced --now -f "$file"
+	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [16384,16384]' 'and the next run does the rest'
 	evict "$file"
 	forcing --now -f "$file" -o "$DIR/half"
 	wait_until 10 eval "! cached_are '$file' 0"
-	stop KILL
-	[ "$STATUS" -eq 0 ] || break
+	stop TERM
+	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 1' 'SIGTERM while it forces: status 0, a receipt that adds up'
+	evict "$file"
+	forcing "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1500 '$file'; exec sleep 60"
+	child=$(pgrep -P "$BG")
+	wait_until 30 eval "[ \$(ps -o comm= -p '$child') = sleep ]"
+	stop TERM
+	ok 'SIGTERM goes on to COMMAND' wait_until 10 gone "$child"
 done
-"$PROGS/access" --blind -n 1000 "$file" >"$DIR/reader"
-is "$STATUS $(json "$DIR/reader" .requests)" '137 1000' 'SIGKILL while it forces: readers read'
-forced --now -f "$file"
-is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [16384,16384]' 'and the next run does the rest'
-evict "$file"
-forcing --now -f "$file" -o "$DIR/half"
-wait_until 10 eval "! cached_are '$file' 0"
-stop TERM
-is "$STATUS $(adds_up "$BG_OUT")" '0 yes 1' 'SIGTERM while it forces: status 0, a receipt that adds up'
-evict "$file"
-forcing "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1500 '$file'; exec sleep 60"
-child=$(pgrep -P "$BG")
-wait_until 30 eval "[ \$(ps -o comm= -p '$child') = sleep ]"
-stop TERM
-ok 'SIGTERM goes on to COMMAND' wait_until 10 gone "$child"
 
 # --- --hold: an opener that is held
 
@@ -173,128 +177,136 @@ opener()
 	at_exit "kill -KILL $OPENER"
 }
 
-evict "$file"
-forcing --hold 60000 "${whole[@]}"
-kill -STOP "$BG"
-rm -f "$DIR/opener"
-opener
-wait_until 1 test -e "$DIR/opener"
-is $? 1 'SIGSTOP: who opens the file is held (documented)'
-stop KILL
-ok 'SIGKILL lets it go' wait_until 10 test -e "$DIR/opener"
-evict "$file"
-forcing --hold 60000 "${whole[@]}"
-kill -STOP "$BG"
-rm -f "$DIR/opener"
-opener
-wait_until 1 test -e "$DIR/opener"
-kill -CONT "$BG"
-ok 'SIGCONT: it is let go when all is forced' wait_until 10 test -e "$DIR/opener"
-within "$("$PROGS/cached" -c "$file")" 1499 1600 'not before'
-stop TERM
-is "$STATUS $(receipt "$BG_OUT" '.resident + .read' | tr ' ' '\n' | sort -u)" '0 1500' 'and the receipt is complete'
-evict "$file"
-forcing --hold 60000 -f "$file" -o <(echo 0+16384)
-rm -f "$DIR/opener"
-opener
-wait_until 10 eval "! cached_are '$file' 0"
-stop TERM
-wait_until 10 test -e "$DIR/opener"
-is "$STATUS $?" '0 0' 'SIGTERM while it forces: ends, and the opener is let go'
+while step; do
+	evict "$file"
+	forcing --hold 60000 "${whole[@]}"
+	kill -STOP "$BG"
+	rm -f "$DIR/opener"
+	opener
+	wait_until 1 test -e "$DIR/opener"
+	is $? 1 'SIGSTOP: who opens the file is held (documented)'
+	stop KILL
+	ok 'SIGKILL lets it go' wait_until 10 test -e "$DIR/opener"
+	evict "$file"
+	forcing --hold 60000 "${whole[@]}"
+	kill -STOP "$BG"
+	rm -f "$DIR/opener"
+	opener
+	wait_until 1 test -e "$DIR/opener"
+	kill -CONT "$BG"
+	ok 'SIGCONT: it is let go when all is forced' wait_until 10 test -e "$DIR/opener"
+	within "$("$PROGS/cached" -c "$file")" 1499 1600 'not before'
+	stop TERM
+	is "$STATUS $(receipt "$BG_OUT" '.resident + .read' | tr ' ' '\n' | sort -u)" '0 1500' 'and the receipt is complete'
+	evict "$file"
+	forcing --hold 60000 -f "$file" -o <(echo 0+16384)
+	rm -f "$DIR/opener"
+	opener
+	wait_until 10 eval "! cached_are '$file' 0"
+	stop TERM
+	wait_until 10 test -e "$DIR/opener"
+	is "$STATUS $?" '0 0' 'SIGTERM while it forces: ends, and the opener is let go'
+done
 
 # --- COMMAND ends first
 
-# As soon as it has read all of its list: then all of it is resident.
-complete=0
-for _ in {1..10}; do
+while step; do
+	# As soon as it has read all of its list: then all of it is resident.
+	complete=0
+	for _ in {1..10}; do
+		evict "$file"
+		forced "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
+		[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
+	done
+	is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
+	[ "$complete" -eq 10 ] || diag "last: $STATUS $(receipt "$OUT" "$counts")"
 	evict "$file"
-	forced "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
-	[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
+	forced -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
+	is "$(adds_up "$OUT")" 'yes 1' 'COMMAND ends while its list is forced: the receipt adds up'
+	is "$(receipt "$OUT" '.requested == .resident + .read + .skipped') $([ "$STATUS" -eq 4 ] || [ "$(receipt "$OUT" .skipped)" = 0 ] && echo right)" \
+		'true right' 'what was not forced by then is skipped'
+	for i in {1..10}; do
+		forced --hold 1000 -f "$file" -o <(echo 0+16384) -- bash -c "'$PROGS/access' --evict -l 4k -n 0 '$file'; head -c 1 '$file' >/dev/null & exit 0" || break
+		[ "$STATUS" -eq 0 ] || [ "$STATUS" -eq 4 ] || break
+	done
+	is "$i $(adds_up "$OUT" | cut -d' ' -f1)" '10 yes' '--hold, COMMAND ends at once, ten times: never stuck'
+	# shellcheck disable=SC2016 # COMMAND's shell expands it
+	forced "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '4 3' 'stopped as COMMAND ends: its status is not lost'
+	forcing -d 1 "${whole[@]}" -- sleep 3
+	ids=$(programs_of "$BG")
+	wait "$BG"
+	is "$(json "$BG_OUT" 'select(.record == "command") | [.status, .signal]') $(adds_up "$BG_OUT")" '[null,null] yes 1' '-d before the end of COMMAND: its status is null'
+	is "$(jq 'length > 5' <<<"$ids") $(wait_until 10 none_left "$ids" && echo none)" 'true none' 'and of the programs that were there none is left'
 done
-is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
-[ "$complete" -eq 10 ] || diag "last: $STATUS $(receipt "$OUT" "$counts")"
-evict "$file"
-forced -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
-is "$(adds_up "$OUT")" 'yes 1' 'COMMAND ends while its list is forced: the receipt adds up'
-is "$(receipt "$OUT" '.requested == .resident + .read + .skipped') $([ "$STATUS" -eq 4 ] || [ "$(receipt "$OUT" .skipped)" = 0 ] && echo right)" \
-	'true right' 'what was not forced by then is skipped'
-for i in {1..10}; do
-	forced --hold 1000 -f "$file" -o <(echo 0+16384) -- bash -c "'$PROGS/access' --evict -l 4k -n 0 '$file'; head -c 1 '$file' >/dev/null & exit 0" || break
-	[ "$STATUS" -eq 0 ] || [ "$STATUS" -eq 4 ] || break
-done
-is "$i $(adds_up "$OUT" | cut -d' ' -f1)" '10 yes' '--hold, COMMAND ends at once, ten times: never stuck'
-# shellcheck disable=SC2016 # COMMAND's shell expands it
-forced "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
-is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '4 3' 'stopped as COMMAND ends: its status is not lost'
-forcing -d 1 "${whole[@]}" -- sleep 3
-ids=$(programs_of "$BG")
-wait "$BG"
-is "$(json "$BG_OUT" 'select(.record == "command") | [.status, .signal]') $(adds_up "$BG_OUT")" '[null,null] yes 1' '-d before the end of COMMAND: its status is null'
-is "$(jq 'length > 5' <<<"$ids") $(wait_until 10 none_left "$ids" && echo none)" 'true none' 'and of the programs that were there none is left'
 
 # --- not root
 
-nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
-install -m 755 "$PCFORCE" "$DIR/pcforce"
-install -m 755 "$PROGS/cached" "$DIR/cached"
-mkdir "$DIR/theirs"
-chmod 755 "$DIR"
-make_file "$DIR/theirs/own" 4m
-make_file "$DIR/theirs/other" 4m
-make_file "$DIR/theirs/secret" 4m
-chown -R 65534:65534 "$DIR/theirs"
-chown 0:0 "$DIR/theirs/other" "$DIR/theirs/secret"
-chmod 600 "$DIR/theirs/secret"
-printf '5+20\n100\n' >"$DIR/theirs/list"
-own=(-f "$DIR/theirs/own" -o "$DIR/theirs/list")
-timeout 30 "${nobody[@]}" "$DIR/pcforce" "${own[@]}" -- true >"$DIR/stdout" 2>"$ERR"
-is "$? $(wc -l <"$ERR")" '3 1' 'not root: a trigger needs BPF: status 3, and one line'
-matches "$(cat "$ERR")" 'root|CAP_' 'that says what to do'
-is "$(wc -c <"$DIR/stdout")" 0 'no data'
-timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -j "${own[@]}" >"$DIR/stdout" 2>"$ERR"
-is "$? $(receipt "$DIR/stdout" "$counts")" '0 [21,0,21,0,0,0]' '--now: a file of their own is forced'
-is "$("$PROGS/cached" -c "$DIR/theirs/own") $(wc -c <"$ERR")" '21 0' 'exactly, and without a word'
-timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -j -f "$DIR/theirs/other" -o "$DIR/theirs/list" >"$DIR/stdout" 2>"$ERR"
-rc=$?
-# The kernel tells only who owns or may write a file what of it is cached.
-is "$rc $(test -s "$ERR" && echo said)" '4 said' "another's file that they may read: not verified, so status 4, and says why"
-is "$(adds_up "$DIR/stdout") $(receipt "$DIR/stdout" '[.read, .resident]')" 'yes 1 [0,0]' 'and nothing that nobody checked is called read or resident'
-timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -f "$DIR/theirs/secret" -o "$DIR/theirs/list" >"$DIR/stdout" 2>"$ERR"
-is "$? $(grep -c 'Permission denied' "$ERR")" '2 1' 'a file that they may not read: status 2'
-timeout 30 "${nobody[@]}" "$DIR/pcforce" --check -j >"$DIR/stdout" 2>"$ERR"
-is "$? $(jq -s 'map(select(.engine == "user")) | .[0].reason | test("root|CAP_")' "$DIR/stdout")" '0 true' '--check says so beforehand'
+while step; do
+	nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
+	install -m 755 "$PCFORCE" "$DIR/pcforce"
+	install -m 755 "$PROGS/cached" "$DIR/cached"
+	mkdir -p "$DIR/theirs"
+	chmod 755 "$DIR"
+	make_file "$DIR/theirs/own" 4m
+	make_file "$DIR/theirs/other" 4m
+	make_file "$DIR/theirs/secret" 4m
+	chown -R 65534:65534 "$DIR/theirs"
+	chown 0:0 "$DIR/theirs/other" "$DIR/theirs/secret"
+	chmod 600 "$DIR/theirs/secret"
+	printf '5+20\n100\n' >"$DIR/theirs/list"
+	own=(-f "$DIR/theirs/own" -o "$DIR/theirs/list")
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" "${own[@]}" -- true >"$DIR/stdout" 2>"$ERR"
+	is "$? $(wc -l <"$ERR")" '3 1' 'not root: a trigger needs BPF: status 3, and one line'
+	matches "$(cat "$ERR")" 'root|CAP_' 'that says what to do'
+	is "$(wc -c <"$DIR/stdout")" 0 'no data'
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -j "${own[@]}" >"$DIR/stdout" 2>"$ERR"
+	is "$? $(receipt "$DIR/stdout" "$counts")" '0 [21,0,21,0,0,0]' '--now: a file of their own is forced'
+	is "$("$PROGS/cached" -c "$DIR/theirs/own") $(wc -c <"$ERR")" '21 0' 'exactly, and without a word'
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -j -f "$DIR/theirs/other" -o "$DIR/theirs/list" >"$DIR/stdout" 2>"$ERR"
+	rc=$?
+	# The kernel tells only who owns or may write a file what of it is cached.
+	is "$rc $(test -s "$ERR" && echo said)" '4 said' "another's file that they may read: not verified, so status 4, and says why"
+	is "$(adds_up "$DIR/stdout") $(receipt "$DIR/stdout" '[.read, .resident]')" 'yes 1 [0,0]' 'and nothing that nobody checked is called read or resident'
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" --now -f "$DIR/theirs/secret" -o "$DIR/theirs/list" >"$DIR/stdout" 2>"$ERR"
+	is "$? $(grep -c 'Permission denied' "$ERR")" '2 1' 'a file that they may not read: status 2'
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" --check -j >"$DIR/stdout" 2>"$ERR"
+	is "$? $(jq -s 'map(select(.engine == "user")) | .[0].reason | test("root|CAP_")' "$DIR/stdout")" '0 true' '--check says so beforehand'
+done
 
 # --- no BTF, no /proc, no descriptors
 
-: >"$DIR/no-btf"
-without_btf()
-{
-	# shellcheck disable=SC2016 # the inner shell expands it
-	timeout 30 unshare -m bash -c 'mount --bind "$0" /sys/kernel/btf/vmlinux && exec "$@"' "$DIR/no-btf" "$@" </dev/null >"$DIR/stdout" 2>"$ERR"
-}
+while step; do
+	: >"$DIR/no-btf"
+	without_btf()
+	{
+		# shellcheck disable=SC2016 # the inner shell expands it
+		timeout 30 unshare -m bash -c 'mount --bind "$0" /sys/kernel/btf/vmlinux && exec "$@"' "$DIR/no-btf" "$@" </dev/null >"$DIR/stdout" 2>"$ERR"
+	}
 
-if without_btf true; then
-	evict "$file"
-	without_btf "$PCFORCE" "${whole[@]}" -- true
-	is "$? $(grep -c BTF "$ERR") $(wc -c <"$DIR/stdout")" '3 1 0' 'no BTF: a trigger is status 3, and the message names BTF'
-	without_btf "$PCFORCE" --now -j "${whole[@]}"
-	is "$? $(receipt "$DIR/stdout" "$counts")" '0 [1500,0,1500,0,0,0]' 'no BTF: --now works'
-	without_btf "$PCFORCE" --check -j
-	is "$? $(jq -s 'map(select(.engine == "user")) | .[0].reason | test("BTF")' "$DIR/stdout")" '0 true' '--check says so'
-	is "$(jq -s 'map(select(.event)) | all(.available == false)' "$DIR/stdout")" true 'and no event is available'
-else
-	skip 4 'BTF cannot be hidden here'
-fi
-for i in {1..40}; do
-	head -c 8k "$file" >"$DIR/small.$i"
-	printf '# file=%s/small.%d\n0\n' "$DIR" "$i"
-done >"$DIR/many"
-sync
-evict "$DIR"/small.*
-timeout 30 prlimit --nofile=32:32 "$PCFORCE" --now -j -o "$DIR/many" >"$DIR/stdout" 2>"$ERR"
-is "$? $(adds_up "$DIR/stdout")" '4 yes 40' 'no descriptors left: what could be opened is forced, status 4'
-matches "$(cat "$ERR")" '[Tt]oo many open files' 'and says why'
-is "$(receipt "$DIR/stdout" 'select(.reason != null) | .read' | tr ' ' '\n' | sort -u)" 0 'what could not be opened is not called read'
+	if without_btf true; then
+		evict "$file"
+		without_btf "$PCFORCE" "${whole[@]}" -- true
+		is "$? $(grep -c BTF "$ERR") $(wc -c <"$DIR/stdout")" '3 1 0' 'no BTF: a trigger is status 3, and the message names BTF'
+		without_btf "$PCFORCE" --now -j "${whole[@]}"
+		is "$? $(receipt "$DIR/stdout" "$counts")" '0 [1500,0,1500,0,0,0]' 'no BTF: --now works'
+		without_btf "$PCFORCE" --check -j
+		is "$? $(jq -s 'map(select(.engine == "user")) | .[0].reason | test("BTF")' "$DIR/stdout")" '0 true' '--check says so'
+		is "$(jq -s 'map(select(.event)) | all(.available == false)' "$DIR/stdout")" true 'and no event is available'
+	else
+		skip 4 'BTF cannot be hidden here'
+	fi
+	for i in {1..40}; do
+		head -c 8k "$file" >"$DIR/small.$i"
+		printf '# file=%s/small.%d\n0\n' "$DIR" "$i"
+	done >"$DIR/many"
+	sync
+	evict "$DIR"/small.*
+	timeout 30 prlimit --nofile=32:32 "$PCFORCE" --now -j -o "$DIR/many" >"$DIR/stdout" 2>"$ERR"
+	is "$? $(adds_up "$DIR/stdout")" '4 yes 40' 'no descriptors left: what could be opened is forced, status 4'
+	matches "$(cat "$ERR")" '[Tt]oo many open files' 'and says why'
+	is "$(receipt "$DIR/stdout" 'select(.reason != null) | .read' | tr ' ' '\n' | sort -u)" 0 'what could not be opened is not called read'
+done
 
 # --- memory
 

@@ -15,6 +15,8 @@
 #   <!-- test
 #   stage NAME        run stage_NAME, below, first: it brings the symptom about
 #   needs COMMAND     without it the block is not run
+#   sed SCRIPT        the commands as sed -E changes them: what takes long is made shorter, and
+#                     samples of what is rare are taken more often
 #   status REGEXP     of the last command, if not 0
 #   expect REGEXP     a line of the output matches (extended regular expression)
 #   -->
@@ -91,11 +93,21 @@ extract()
 		/^```/ {
 			if (inside && commands) {
 				n++
-				stage = needs = ""
+				stage = needs = changes = ""
 				split(head, line, "\n")
 				for (i in line) {
 					if (line[i] ~ /^stage /) stage = substr(line[i], 7)
 					if (line[i] ~ /^needs /) needs = substr(line[i], 7)
+					if (line[i] ~ /^sed /) changes = substr(line[i], 5)
+				}
+				if (changes) {
+					printf "%s", commands >(base "long")
+					close(base "long")
+					command = "sed -E '\''" changes "'\'' " base "long"
+					commands = ""
+					while ((command | getline words) > 0)
+						commands = commands words "\n"
+					close(command)
 				}
 				printf "%s", head >(base n ".head")
 				printf "%s", commands >(base n ".commands")
@@ -155,8 +167,6 @@ for document; do
 done
 plan "$total"
 
-# A guide may mount it.
-[ -d $TRACING/events ] || at_exit "umount $TRACING"
 tree=$PWD
 for document; do
 	extract "$tree/$document" >"$DIR/script"

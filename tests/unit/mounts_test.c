@@ -24,7 +24,7 @@ static int enter(void **state)
 }
 
 /* The name that the kernel's side gives of a file: its components, leaf first, NUL after each. */
-static void name_of(const char *file, const char *in_fs, struct file_name *name)
+static void name_of(const char *file, const char *in_fs, struct p2c_file_name *name)
 {
 	char copy[PATH_MAX], *slash;
 	struct stat st;
@@ -41,7 +41,7 @@ static void name_of(const char *file, const char *in_fs, struct file_name *name)
 	}
 }
 
-static char *path_of(const struct file_name *name)
+static char *path_of(const struct p2c_file_name *name)
 {
 	struct mounts *m = mounts_read();
 	char *path = mounts_path(m, name);
@@ -50,7 +50,7 @@ static char *path_of(const struct file_name *name)
 	return path;
 }
 
-static void expect_path(const struct file_name *name, const char *want)
+static void expect_path(const struct p2c_file_name *name, const char *want)
 {
 	char *path = path_of(name);
 
@@ -73,7 +73,7 @@ static void mount_tmpfs(const char *dir)
 static void a_file_is_found_below_its_mount_point_and_as_long_as_it_is_that_file(void **state)
 {
 	char want[PATH_MAX + 64];
-	struct file_name name;
+	struct p2c_file_name name;
 
 	if (!namespace_made)
 		skip();
@@ -108,7 +108,7 @@ static void a_file_is_found_below_its_mount_point_and_as_long_as_it_is_that_file
 static void a_mount_point_whose_line_is_longer_than_a_path_can_be_is_seen(void **state)
 {
 	char dir[PATH_MAX], want[2 * PATH_MAX + 64];
-	struct file_name name;
+	struct p2c_file_name name;
 	size_t len = 0;
 	int i;
 
@@ -135,7 +135,7 @@ static void a_mount_point_whose_line_is_longer_than_a_path_can_be_is_seen(void *
 
 static void a_name_that_could_not_be_read_whole_has_no_path(void **state)
 {
-	struct file_name name = { 0 };
+	struct p2c_file_name name = { 0 };
 
 	expect_path(&name, NULL);
 	name.bytes = NAME_BYTES;

@@ -27,10 +27,11 @@ built()
 		gcc -g -D_GNU_SOURCE -I"$at" -Itests/vm/selftest "$at/page2cache.c" tests/vm/selftest/main.c -lbpf -o "$at/selftest"
 }
 
-for line in 6.12 6.1; do
+for kernel in patched-6.12 patched-6.1; do
+	line=${kernel#patched-}
 	number=$((number + 1))
 	if built "$line" 2>"$scratch/err" >&2 &&
-		scripts/vm --kernel "patched-$line" --add "$scratch/$line/selftest" -- "$scratch/$line/selftest" >"$scratch/out" 2>"$scratch/err"; then
+		scripts/vm --kernel "$kernel" --add "$scratch/$line/selftest" -- "$scratch/$line/selftest" >"$scratch/out" 2>"$scratch/err"; then
 		echo "ok $number - $line: $(tail -n1 "$scratch/out")"
 	else
 		echo "not ok $number - $line: the selftest of the patches"
