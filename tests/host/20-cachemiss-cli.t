@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 10 + 14 + 6 + 10 + 3 + 11 + 4 + 3))
+plan $((6 + 10 + 14 + 6 + 11 + 3 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
