@@ -247,11 +247,11 @@ int main(int argc, char **argv)
 	int err;
 
 	program_name = "cachemiss";
-	argp_err_exit_status = STATUS_BAD_INPUT;
+	set_usage_status(argc, argv);
 	command_inherit();
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	session_block_signals();
+	session_block_signals(cm.w.run.command);
 	status = trace_run_open(&cm.w);
 	if (!status && opt.list) {
 		err = list_writer_open(&cm.writer, opt.list);

@@ -189,11 +189,11 @@ int main(int argc, char **argv)
 	enum status status;
 
 	program_name = "ratrace";
-	argp_err_exit_status = STATUS_BAD_INPUT;
+	set_usage_status(argc, argv);
 	command_inherit();
 	hooks_quiet_libbpf();
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	session_block_signals();
+	session_block_signals(rt.w.run.command);
 	status = trace_run_open(&rt.w);
 	if (!status)
 		status = trace();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 
 static struct {
 	sigset_t mask;
-	struct sigaction pipe;
+	struct sigaction pipe, chld;
 	struct rlimit files;
 } inherited;
 
@@ -22,6 +23,9 @@ void command_inherit(void)
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);
 	getrlimit(RLIMIT_NOFILE, &inherited.files);
+	/* Where it is ignored, a child that has ended cannot be collected. */
+	sigaction(SIGCHLD, NULL, &inherited.chld);
+	signal(SIGCHLD, SIG_DFL);
 }
 
 void command_init(struct command *c, char **argv)
@@ -44,76 +48,144 @@ char *command_error(const struct command *c, int err)
 	return xasprintf("%s: cannot be executed: the interpreter that it names is missing", name);
 }
 
-static void child(struct command *c, int ready, int go, int failed) __attribute__((noreturn));
+/* Pipes between us and COMMAND's process, before its exec. */
+struct gate {
+	int ready[2], go[2], failed[2];
+};
 
-static void child(struct command *c, int ready, int go, int failed)
+static void close_pipe(int *fds)
+{
+	if (fds[0] >= 0)
+		close(fds[0]);
+	if (fds[1] >= 0)
+		close(fds[1]);
+	fds[0] = fds[1] = -1;
+}
+
+static void close_gate(struct gate *g)
+{
+	close_pipe(g->ready);
+	close_pipe(g->go);
+	close_pipe(g->failed);
+}
+
+static int open_gate(struct gate *g)
+{
+	int err = 0;
+
+	*g = (struct gate){ { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	if (pipe2(g->ready, O_CLOEXEC) || pipe2(g->go, O_CLOEXEC) || pipe2(g->failed, O_CLOEXEC)) {
+		err = -errno;
+		close_gate(g);
+	}
+	return err;
+}
+
+/* COMMAND's process: waits at the gate, and becomes COMMAND. Returns errno of a failed exec. */
+static int become(struct command *c, struct gate *g)
 {
 	char *const none[] = { ".", NULL };
-	int err;
 	char byte = 0;
 
+	/* Ours would keep the gate open when the other side is gone. */
+	close(g->go[1]);
+	g->go[1] = -1;
+	setrlimit(RLIMIT_NOFILE, &inherited.files);
+	sigaction(SIGPIPE, &inherited.pipe, NULL);
+	sigaction(SIGCHLD, &inherited.chld, NULL);
+	sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
 	/*
 	 * A rehearsal: the code of exec, the C library's search of PATH included, is paged
 	 * in before anybody counts. Each folder of PATH has a ".", which no exec takes.
 	 */
 	execvp(none[0], none);
-	if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
-		_exit(127);
+	if (write(g->ready[1], &byte, 1) != 1 || read(g->go[0], &byte, 1) != 1)
+		_exit(EXIT_TOOL);
 	execvp(c->argv[0], c->argv);
-	err = errno;
-	if (write(failed, &err, sizeof(err)) < 0)
-		_exit(126);
-	_exit(127);
+	return errno;
+}
+
+/* The tool's side: until COMMAND's process is at the gate. Returns 0 or -errno. */
+static int meet(struct command *c, struct gate *g)
+{
+	char byte;
+
+	c->pidfd = syscall(SYS_pidfd_open, c->pid, 0);
+	if (c->pidfd < 0)
+		return -errno;
+	close(g->ready[1]);
+	close(g->failed[1]);
+	g->ready[1] = g->failed[1] = -1;
+	if (read(g->ready[0], &byte, 1) != 1)
+		return -ECHILD;
+	c->go = g->go[1];
+	c->failed = g->failed[0];
+	g->go[1] = g->failed[0] = -1;
+	return 0;
 }
 
 int command_fork(struct command *c)
 {
-	int go[2] = { -1, -1 }, ready[2] = { -1, -1 }, failed[2] = { -1, -1 };
-	char byte;
-	int err = 0;
+	struct gate g;
+	int err = open_gate(&g);
 
-	if (pipe2(go, O_CLOEXEC) || pipe2(ready, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
-		err = -errno;
-		goto out;
-	}
+	if (err)
+		return err;
 	c->pid = fork();
 	if (c->pid < 0) {
 		err = -errno;
 		c->pid = 0;
-		goto out;
+	} else if (!c->pid) {
+		err = become(c, &g);
+		if (write(g.failed[1], &err, sizeof(err)) < 0)
+			_exit(EXIT_CANNOT_EXECUTE);
+		_exit(EXIT_NOT_FOUND);
+	} else {
+		err = meet(c, &g);
 	}
-	if (!c->pid) {
-		close(go[1]);
-		setrlimit(RLIMIT_NOFILE, &inherited.files);
-		sigaction(SIGPIPE, &inherited.pipe, NULL);
-		sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
-		child(c, ready[1], go[0], failed[1]);
-	}
-	c->pidfd = syscall(SYS_pidfd_open, c->pid, 0);
-	if (c->pidfd < 0) {
+	close_gate(&g);
+	return err;
+}
+
+/* COMMAND cannot be executed, and nobody else is there to say so. */
+static void end_unstarted(const struct command *c, int err) __attribute__((noreturn));
+
+static void end_unstarted(const struct command *c, int err)
+{
+	char *why = command_error(c, -err);
+
+	say("%s", why);
+	_exit(command_start_status(-err));
+}
+
+int command_detach(struct command *c)
+{
+	pid_t pid = getpid(), middle;
+	struct gate g;
+	int err = open_gate(&g), status;
+
+	if (err)
+		return err;
+	middle = fork();
+	if (middle < 0) {
 		err = -errno;
-		goto out;
+		close_gate(&g);
+		return err;
 	}
-	close(ready[1]);
-	ready[1] = -1;
-	if (read(ready[0], &byte, 1) != 1)
-		err = -ECHILD;
-	c->go = go[1];
-	c->failed = failed[0];
-	go[1] = failed[0] = -1;
-out:
-	if (go[0] >= 0)
-		close(go[0]);
-	if (go[1] >= 0)
-		close(go[1]);
-	if (ready[0] >= 0)
-		close(ready[0]);
-	if (ready[1] >= 0)
-		close(ready[1]);
-	if (failed[0] >= 0)
-		close(failed[0]);
-	if (failed[1] >= 0)
-		close(failed[1]);
+	if (middle) {
+		/* Only for a moment: COMMAND has no child that it did not make. */
+		waitpid(middle, &status, 0);
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			end_unstarted(c, EAGAIN);
+		end_unstarted(c, become(c, &g));
+	}
+	middle = fork();
+	if (middle)
+		_exit(middle < 0);
+	c->pid = pid;
+	c->detached = true;
+	err = meet(c, &g);
+	close_gate(&g);
 	return err;
 }
 
@@ -134,12 +206,11 @@ int command_go(struct command *c)
 
 void command_poll(struct command *c)
 {
-	pid_t got;
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
 	if (!c->pid || c->ended)
 		return;
-	got = waitpid(c->pid, &c->wait_status, WNOHANG);
-	if (got != c->pid)
+	if (c->detached ? poll(&p, 1, 0) != 1 : waitpid(c->pid, &c->wait_status, WNOHANG) != c->pid)
 		return;
 	c->ended = true;
 	c->wall_us = (now_ns() - c->started_ns) / 1000;
@@ -152,7 +223,8 @@ void command_stop(struct command *c, int sig)
 	if (c->go >= 0) {
 		close(c->go);
 		c->go = -1;
-		waitpid(c->pid, &c->wait_status, 0);
+		if (!c->detached)
+			waitpid(c->pid, &c->wait_status, 0);
 		c->ended = true;
 		return;
 	}
@@ -173,7 +245,23 @@ void command_free(struct command *c)
 
 int command_exit_status(const struct command *c)
 {
-	if (WIFSIGNALED(c->wait_status))
-		return 128 + WTERMSIG(c->wait_status);
-	return WEXITSTATUS(c->wait_status);
+	const struct rlimit none = { 0, 0 };
+	int sig = WTERMSIG(c->wait_status);
+	sigset_t set;
+
+	if (!WIFSIGNALED(c->wait_status))
+		return WEXITSTATUS(c->wait_status);
+	setrlimit(RLIMIT_CORE, &none);
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	/* A signal that ends nobody here, as for init: what a shell would say. */
+	return 128 + sig;
+}
+
+int command_start_status(int err)
+{
+	return err == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
 }

@@ -14,14 +14,22 @@ struct command {
 	int go;	    /* a byte here lets it exec */
 	int failed; /* it writes errno here if exec fails */
 	uint64_t started_ns;
+	bool detached; /* it is not our child: how it ended is not known */
 	bool ended;
 	int wait_status;
 	uint64_t wall_us;
 };
 
+/* Exit statuses of a program around COMMAND, as env(1), nohup(1) and timeout(1) have them. */
+enum {
+	EXIT_TOOL = 125, /* the program itself failed before COMMAND could start */
+	EXIT_CANNOT_EXECUTE = 126,
+	EXIT_NOT_FOUND = 127,
+};
+
 /*
  * Remember what COMMAND is to inherit, before the tool changes it for itself:
- * signal mask, SIGPIPE, the limit of open files.
+ * signal mask, SIGPIPE, SIGCHLD, the limit of open files.
  */
 void command_inherit(void);
 
@@ -37,6 +45,12 @@ char *command_error(const struct command *c, int err);
  */
 int command_fork(struct command *c);
 
+/*
+ * The same with the parts changed round, as strace -D has it: COMMAND gets this very
+ * process, with its number and its parent, and what returns is a grandchild of it.
+ */
+int command_detach(struct command *c);
+
 /* Let it exec. Returns 0, or -errno if it could not. */
 int command_go(struct command *c);
 
@@ -49,7 +63,12 @@ void command_stop(struct command *c, int sig);
 /* Also of one that was never initialised, all zero. */
 void command_free(struct command *c);
 
-/* 128 + signal or the exit status, as a shell says it. */
+/*
+ * Of a COMMAND that has ended: returns its exit status, or ends this process by the
+ * signal that ended it, without a core of our own.
+ */
 int command_exit_status(const struct command *c);
+/* The exit status for a COMMAND that command_go() did not start, by the error it gave. */
+int command_start_status(int err);
 
 #endif

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "base/command.h"
 #include "base/options.h"
 
 enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
+	OPT_TOOL_STATUS,
 };
 
 static const struct argp_option run_option_table[] = {
@@ -10,10 +14,24 @@ static const struct argp_option run_option_table[] = {
 	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
 	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
 	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
-	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
+	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
+	  "Exit with this program's own status (default: COMMAND's)", 0 },
+	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no words and no tables, only errors of usage", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
+
+void set_usage_status(int argc, char **argv)
+{
+	int i;
+
+	argp_err_exit_status = STATUS_BAD_INPUT;
+	for (i = 1; i < argc - 1; i++) {
+		if (!strcmp(argv[i], "--"))
+			argp_err_exit_status = EXIT_TOOL;
+	}
+}
 
 bool after_dashes(const struct argp_state *state)
 {
@@ -42,8 +60,14 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'v':
 		verbose = true;
 		break;
+	case 'q':
+		quiet = true;
+		break;
+	case OPT_TOOL_STATUS:
+		opt->tool_status = true;
+		break;
 	case OPT_EXIT_COMMAND:
-		opt->exit_command = true;
+		/* The default by now; scripts of before may still ask for it. */
 		break;
 	case ARGP_KEY_ARG:
 		if (!after_dashes(state))
@@ -55,8 +79,6 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
-		if (opt->exit_command && !opt->command)
-			argp_error(state, "--exit-command goes with COMMAND");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

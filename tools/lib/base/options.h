@@ -8,15 +8,15 @@
 
 #include "base/util.h"
 
-/* Of every program: -f -d -j -O -v --exit-command, and COMMAND after --. */
+/* Of every program: -f -d -j -O -v -q --tool-status, and COMMAND after --. */
 struct run_options {
 	const char **files;
 	size_t nr_files;
 	uint64_t duration_us; /* 0: no limit */
 	bool json;
-	const char *out; /* NULL: stdout */
-	bool exit_command;
-	char **command; /* NULL: none */
+	const char *out;  /* NULL: stdout */
+	bool tool_status; /* exit with ours, not with COMMAND's */
+	char **command;	  /* NULL: none */
 };
 
 /* Of those that watch: -p -c -a. */
@@ -25,6 +25,12 @@ struct filter_options {
 	const char *cgroup_dir; /* NULL: any */
 	bool everybody;
 };
+
+/*
+ * Before the options are parsed: errors of usage end the program with EXIT_TOOL where
+ * there is a COMMAND, so that its own statuses stay apart, else with STATUS_BAD_INPUT.
+ */
+void set_usage_status(int argc, char **argv);
 
 /* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
 extern const struct argp run_argp;

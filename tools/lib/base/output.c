@@ -10,12 +10,12 @@
 
 #include "base/output.h"
 
-int output_open(struct output *out, const char *path, bool json)
+int output_open(struct output *out, const char *path, bool json, bool command)
 {
 	out->path = path;
 	out->json = json;
 	out->failed = false;
-	out->f = path ? fopen(path, "we") : stdout;
+	out->f = path ? fopen(path, "we") : command && !json ? stderr : stdout;
 	return out->f ? 0 : -errno;
 }
 
@@ -28,9 +28,11 @@ int output_close(struct output *out)
 	failed |= fflush(out->f) || ferror(out->f);
 	if (out->path)
 		failed |= fclose(out->f) != 0;
-	out->f = NULL;
 	if (failed)
-		say("%s: not all data could be written", out->path ? out->path : "stdout");
+		say("%s: not all data could be written", out->path	    ? out->path
+							 : out->f == stderr ? "stderr"
+									    : "stdout");
+	out->f = NULL;
 	return failed ? -EIO : 0;
 }
 
@@ -41,7 +43,7 @@ void output_new_line(struct output *out)
 	off_t at;
 	int fd;
 
-	if (out->path)
+	if (out->path || out->f != stdout)
 		return;
 	fflush(stdout);
 	/* In a file its last byte can be looked at. */

@@ -13,13 +13,16 @@
 
 struct output {
 	FILE *f;
-	const char *path; /* of -O, NULL: stdout */
+	const char *path; /* of -O, NULL: a standard stream */
 	bool json;
 	bool failed; /* something could not be written */
 };
 
-/* Returns 0 or -errno. */
-int output_open(struct output *out, const char *path, bool json);
+/*
+ * With COMMAND, tables go to stderr, so that COMMAND's own output stays as it is, and
+ * JSON to stdout, which was asked for. Returns 0 or -errno.
+ */
+int output_open(struct output *out, const char *path, bool json, bool command);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 

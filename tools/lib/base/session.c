@@ -3,41 +3,57 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/session.h"
 
-static sigset_t ending_signals(void)
-{
-	sigset_t set;
+/* What session_block_signals() has blocked: nothing else comes through the signalfd. */
+static sigset_t held;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	return set;
+static bool ignored(int sig)
+{
+	struct sigaction a;
+
+	return !sigaction(sig, NULL, &a) && a.sa_handler == SIG_IGN;
 }
 
-void session_block_signals(void)
+void session_block_signals(bool command)
 {
-	sigset_t set = ending_signals();
+	static const int may_be_ignored[] = { SIGINT, SIGHUP, SIGQUIT };
+	size_t i;
 
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigemptyset(&held);
+	sigaddset(&held, SIGTERM);
+	/* An ignored signal that is blocked would still be read from a signalfd. */
+	for (i = 0; i < ARRAY_SIZE(may_be_ignored); i++) {
+		if (!ignored(may_be_ignored[i]))
+			sigaddset(&held, may_be_ignored[i]);
+	}
+	if (command) {
+		sigaddset(&held, SIGUSR1);
+		sigaddset(&held, SIGUSR2);
+	}
+	sigprocmask(SIG_BLOCK, &held, NULL);
 	/* A reader of our output that goes away is an error of writing, not an end. */
 	signal(SIGPIPE, SIG_IGN);
 }
 
-bool session_interrupted(struct session *s)
+/* A signal has come. Does it end the run? */
+static bool take_signal(struct session *s, int fd)
 {
-	sigset_t set = ending_signals();
-	struct timespec none = { 0 };
-	int sig;
+	struct signalfd_siginfo info;
 
-	if (s->signal)
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	if (!s->command) {
+		s->signal = info.ssi_signo;
 		return true;
-	sig = sigtimedwait(&set, NULL, &none);
-	if (sig > 0)
-		s->signal = sig;
-	return s->signal;
+	}
+	/* The terminal's went to the whole foreground group, COMMAND included. */
+	if (info.ssi_code != SI_KERNEL)
+		command_stop(s->command, info.ssi_signo);
+	return false;
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -47,13 +63,11 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 int session_run(struct session *s)
 {
-	sigset_t set = ending_signals();
 	uint64_t now = now_ns(), start = now, done = 0;
 	uint64_t end = s->duration_us ? start + s->duration_us * 1000 : UINT64_MAX;
 	uint64_t tick = s->interval_us ? start + s->interval_us * 1000 : UINT64_MAX;
-	struct signalfd_siginfo info;
 	struct pollfd p[3] = {
-		{ .fd = signalfd(-1, &set, SFD_CLOEXEC), .events = POLLIN },
+		{ .fd = signalfd(-1, &held, SFD_CLOEXEC), .events = POLLIN },
 		{ .fd = s->command ? s->command->pidfd : -1, .events = POLLIN },
 		{ .fd = s->event_fd, .events = POLLIN },
 	};
@@ -79,10 +93,8 @@ int session_run(struct session *s)
 		}
 		if (s->on_events && !s->on_events(s->ctx))
 			break;
-		if (n > 0 && p[0].revents && read(p[0].fd, &info, sizeof(info)) == sizeof(info)) {
-			s->signal = info.ssi_signo;
+		if (n > 0 && p[0].revents && take_signal(s, p[0].fd))
 			break;
-		}
 		if (s->command) {
 			command_poll(s->command);
 			if (s->command->ended)

@@ -18,11 +18,16 @@ struct session {
 	int signal; /* that ended it, 0: none */
 };
 
-/* Hold SIGINT and SIGTERM back for the session. Before any thread is made. */
-void session_block_signals(void);
-/* Has one come meanwhile? */
-bool session_interrupted(struct session *s);
-/* Returns 0 or -errno. */
+/*
+ * Hold the signals back that end a run, or that are COMMAND's: INT, TERM, HUP and QUIT,
+ * with COMMAND USR1 and USR2 as well. HUP, INT and QUIT that are ignored stay so (nohup).
+ * Before any thread is made.
+ */
+void session_block_signals(bool command);
+/*
+ * Until the end. With COMMAND, signals that a process sends are passed on to it, and the
+ * run goes on; those of the terminal it has got by itself. Returns 0 or -errno.
+ */
 int session_run(struct session *s);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/util.h"
 
 const char *program_name = "page2cache";
-bool verbose;
+bool verbose, quiet;
 
 /*
  * Is the UTF-8 sequence that s begins with one that moves a cursor or starts a line? These
@@ -44,7 +44,7 @@ static void vsay(const char *fmt, va_list ap)
 {
 	char *text, *shown, *line;
 
-	if (vasprintf(&text, fmt, ap) < 0)
+	if (quiet || vasprintf(&text, fmt, ap) < 0)
 		return;
 	/* Names are somebody's bytes: they start no line and move no cursor. */
 	shown = percent_escape(text, false);

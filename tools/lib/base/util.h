@@ -20,9 +20,9 @@ enum status {
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 extern const char *program_name;
-extern bool verbose;
+extern bool verbose, quiet;
 
-/* A line on stderr, after the program's name. */
+/* A line on stderr, unless quiet, after the program's name. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, only with -v. */
 void say_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

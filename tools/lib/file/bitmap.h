@@ -7,6 +7,8 @@
 #define PAGE2CACHE_BITMAP_H
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/util.h"
@@ -16,33 +18,48 @@ struct bitmap {
 	uint64_t bits;
 };
 
+/* Up to here the allocator is quicker than a mapping: most files of a list are small. */
+#define BITMAP_SMALL_BYTES 4096
+
+static inline size_t bitmap_bytes(const struct bitmap *b)
+{
+	return (b->bits / 64 + 1) * sizeof(uint64_t);
+}
+
 /* Returns 0 or -ENOMEM. */
 static inline int bitmap_init(struct bitmap *b, uint64_t bits)
 {
-	uint64_t bytes = (bits / 64 + 1) * sizeof(uint64_t);
-
 	b->bits = bits;
-	b->words = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (b->words != MAP_FAILED)
+	if (bitmap_bytes(b) <= BITMAP_SMALL_BYTES) {
+		b->words = calloc(1, bitmap_bytes(b));
+	} else {
+		b->words = mmap(NULL, bitmap_bytes(b), PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (b->words == MAP_FAILED)
+			b->words = NULL;
+	}
+	if (b->words)
 		return 0;
-	b->words = NULL;
 	b->bits = 0;
 	return -ENOMEM;
 }
 
 static inline void bitmap_free(struct bitmap *b)
 {
-	if (b->words)
-		munmap(b->words, (b->bits / 64 + 1) * sizeof(uint64_t));
+	if (b->words && bitmap_bytes(b) <= BITMAP_SMALL_BYTES)
+		free(b->words);
+	else if (b->words)
+		munmap(b->words, bitmap_bytes(b));
 	b->words = NULL;
 }
 
 /* All of them off, and the memory given back. */
 static inline void bitmap_clear(struct bitmap *b)
 {
-	if (b->words)
-		madvise(b->words, (b->bits / 64 + 1) * sizeof(uint64_t), MADV_DONTNEED);
+	if (b->words && bitmap_bytes(b) <= BITMAP_SMALL_BYTES)
+		memset(b->words, 0, bitmap_bytes(b));
+	else if (b->words)
+		madvise(b->words, bitmap_bytes(b), MADV_DONTNEED);
 }
 
 static inline bool bitmap_test(const struct bitmap *b, uint64_t bit)

@@ -9,8 +9,12 @@
 
 /* Each open of a cold file waits for its directory and its inode: most of the time asleep. */
 #define MAX_THREADS 16
-/* As many files are opened by the caller in the time that a thread takes to start. */
-#define FILES_PER_THREAD 4
+/*
+ * One thread opens files whose inodes are cached as fast as several do (some 8 us each).
+ * Another is started whenever the last tick has seen fewer than that.
+ */
+#define TICK_NS	       500000
+#define QUICK_PER_TICK 16
 /* Nothing is heard of a hung mount. */
 #define PATIENCE_SECONDS 1
 /* Threads that may be left behind; after that, files that were not begun with are given up. */
@@ -76,8 +80,8 @@ static void open_tasks(struct opening *o)
 		}
 		t->result = r;
 		t->progress = DONE;
-		o->done++;
-		pthread_cond_signal(&o->changed);
+		if (++o->done == o->nr)
+			pthread_cond_signal(&o->changed);
 	}
 	pthread_mutex_unlock(&o->lock);
 }
@@ -89,28 +93,25 @@ static void *open_thread(void *ctx)
 	return NULL;
 }
 
-/* Start up to N threads, as far as there is work; returns how many. */
-static size_t start_threads(struct opening *o, size_t n)
+static bool start_thread(struct opening *o)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	size_t i;
+	int err;
 
+	pthread_mutex_lock(&o->lock);
+	o->users++;
+	pthread_mutex_unlock(&o->lock);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	for (i = 0; i < n; i++) {
-		pthread_mutex_lock(&o->lock);
-		o->users++;
-		pthread_mutex_unlock(&o->lock);
-		if (pthread_create(&thread, &attr, open_thread, o)) {
-			pthread_mutex_lock(&o->lock);
-			o->users--;
-			pthread_mutex_unlock(&o->lock);
-			break;
-		}
-	}
+	err = pthread_create(&thread, &attr, open_thread, o);
 	pthread_attr_destroy(&attr);
-	return i;
+	if (!err)
+		return true;
+	pthread_mutex_lock(&o->lock);
+	o->users--;
+	pthread_mutex_unlock(&o->lock);
+	return false;
 }
 
 static void give_up(struct opening *o, enum progress of, const char *what)
@@ -127,27 +128,47 @@ static void give_up(struct opening *o, enum progress of, const char *what)
 	}
 }
 
+/* Wait for a tick, or until all is done. Called with the lock. */
+static void tick(struct opening *o)
+{
+	uint64_t until_ns = now_ns() + TICK_NS;
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	int err = 0;
+
+	while (o->done < o->nr && err != ETIMEDOUT)
+		err = pthread_cond_timedwait(&o->changed, &o->lock, &until);
+}
+
+static bool add_thread(struct opening *o)
+{
+	bool started;
+
+	pthread_mutex_unlock(&o->lock);
+	started = start_thread(o);
+	pthread_mutex_lock(&o->lock);
+	return started;
+}
+
 /* Until all are done or given up. Called with the lock. */
 static void await(struct opening *o, size_t threads)
 {
+	uint64_t heard_ns = now_ns();
 	size_t before, stuck = 0;
-	struct timespec until;
-	int err = 0;
 
 	while (o->done < o->nr) {
 		before = o->done;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += PATIENCE_SECONDS;
-		while (o->done == before && err != ETIMEDOUT)
-			err = pthread_cond_timedwait(&o->changed, &o->lock, &until);
-		err = 0;
-		if (o->done != before)
-			continue;
-		give_up(o, BEGUN, "open(2) does not return (a hung mount?)");
-		stuck += threads;
-		pthread_mutex_unlock(&o->lock);
-		threads = stuck < MAX_STUCK ? start_threads(o, MAX_THREADS) : 0;
-		pthread_mutex_lock(&o->lock);
+		tick(o);
+		if (o->done > before)
+			heard_ns = now_ns();
+		if (now_ns() - heard_ns >= PATIENCE_SECONDS * 1000000000ULL) {
+			give_up(o, BEGUN, "open(2) does not return (a hung mount?)");
+			stuck += threads;
+			threads = 0;
+			heard_ns = now_ns();
+		}
+		if (o->next < o->nr && o->done - before < QUICK_PER_TICK && threads < MAX_THREADS &&
+		    stuck < MAX_STUCK)
+			threads += add_thread(o);
 		if (!threads) {
 			o->next = o->nr;
 			give_up(o, WAITING, "not opened: too many others do not return");
@@ -160,7 +181,7 @@ struct opened *targets_open(const char *const *paths, size_t n)
 	struct opened *results = xcalloc(n ? n : 1, sizeof(*results));
 	struct opening *o = xcalloc(1, sizeof(*o));
 	pthread_condattr_t attr;
-	size_t i, threads;
+	size_t i;
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -172,12 +193,10 @@ struct opened *targets_open(const char *const *paths, size_t n)
 	o->tasks = xcalloc(n ? n : 1, sizeof(*o->tasks));
 	for (i = 0; i < n; i++)
 		o->tasks[i].path = xstrdup(paths[i]);
-	threads = (n + FILES_PER_THREAD - 1) / FILES_PER_THREAD;
-	threads = start_threads(o, threads < MAX_THREADS ? threads : MAX_THREADS);
-	if (!threads)
+	if (n && !start_thread(o))
 		open_tasks(o);
 	pthread_mutex_lock(&o->lock);
-	await(o, threads);
+	await(o, 1);
 	for (i = 0; i < n; i++)
 		results[i] = o->tasks[i].result;
 	pthread_mutex_unlock(&o->lock);

@@ -55,32 +55,63 @@ static const char *kind_of(mode_t mode)
 	}
 }
 
-int identity_of(int fd, struct identity *id)
+static void set_identity(struct identity *id, int fd, const struct stat *st,
+			 const struct statfs *fs)
 {
-	struct statfs fs;
-	struct stat st;
 	long gen = 0;
 
-	if (fstat(fd, &st) || fstatfs(fd, &fs))
-		return -errno;
 	/* The kernel copies an int out, whatever the ioctl's number says. */
 	if (ioctl(fd, FS_IOC_GETVERSION, &gen))
 		gen = 0;
 	memset(id, 0, sizeof(*id));
-	memcpy(&id->fsid, &fs.f_fsid, sizeof(id->fsid));
-	id->dev = st.st_dev;
-	id->ino = st.st_ino;
+	memcpy(&id->fsid, &fs->f_fsid, sizeof(id->fsid));
+	id->dev = st->st_dev;
+	id->ino = st->st_ino;
 	id->gen = gen;
-	id->size = st.st_size;
-	id->mtime_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+	id->size = st->st_size;
+	id->mtime_ns = st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec;
+}
+
+int identity_of(int fd, struct identity *id)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		return -errno;
+	set_identity(id, fd, &st, &fs);
 	return 0;
+}
+
+/*
+ * Open for reading what AT, an O_PATH descriptor of PATH, refers to. Where /proc is not
+ * mounted PATH is opened again, and has to be the same file.
+ */
+static int reopen(int at, const char *path, const struct stat *st)
+{
+	const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+	struct stat again;
+	char proc[64];
+	int fd;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", at);
+	fd = open(proc, flags);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	fd = open(path, flags);
+	if (fd >= 0 &&
+	    (fstat(fd, &again) || again.st_dev != st->st_dev || again.st_ino != st->st_ino)) {
+		close(fd);
+		errno = ESTALE;
+		return -1;
+	}
+	return fd;
 }
 
 enum target_error target_open(struct target *t, const char *path, char **why)
 {
 	struct statfs fs;
 	struct stat st;
-	char proc[64];
 	size_t i;
 	int at;
 
@@ -106,15 +137,13 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 		close(at);
 		return TARGET_UNCACHED;
 	}
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", at);
-	t->fd = open(proc, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (t->fd < 0 || identity_of(t->fd, &t->id)) {
+	t->fd = reopen(at, path, &st);
+	close(at);
+	if (t->fd < 0) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
-		close(at);
-		target_close(t);
 		return TARGET_GONE;
 	}
-	close(at);
+	set_identity(&t->id, t->fd, &st, &fs);
 	t->path = xstrdup(path);
 	return TARGET_OK;
 }

@@ -29,7 +29,7 @@
 /* By then the module's worker has begun, or it has refused the file. */
 #define BEGIN_NS 5000000000ULL
 /* What a stopped list may still take: the device has been asked already. */
-#define STOP_NS 1000000000ULL
+#define STOP_NS 80000000ULL
 
 struct kernel_state {
 	struct pcforce_bpf *skel;	   /* NULL: not loaded */

@@ -26,13 +26,12 @@
 /* Pages that are waited for by one read. */
 #define WAIT_PAGES 64
 /* After a stop, spend at most this long on verifying what has arrived. */
-#define STOP_NS 1000000000ULL
+#define STOP_NS 80000000ULL
 
 struct user_file {
-	struct bitmap absent;  /* pages to be read: not resident when they were checked */
-	uint64_t chunk_pages;  /* what one readahead(2) may ask for */
-	uint64_t window_pages; /* the kernel's own readahead window */
-	bool blind;	       /* mincore and cachestat are refused: nothing can be verified */
+	struct bitmap absent; /* pages to be read: not resident when they were checked */
+	struct submit_limits limits;
+	bool blind; /* mincore and cachestat are refused: nothing can be verified */
 };
 
 struct user_state {
@@ -59,6 +58,7 @@ static int user_prepare(struct force *f)
 {
 	struct user_state *u = xcalloc(1, sizeof(*u));
 	const struct list *l = f->list;
+	struct submit_limits limits = { 0 };
 	size_t i;
 	int err = 0;
 
@@ -69,8 +69,10 @@ static int user_prepare(struct force *f)
 		if (l->files[i].state != LIST_READY)
 			continue;
 		err = bitmap_init(&u->files[i].absent, l->files[i].nr_pages);
-		submit_limits(l->files[i].target.fd, &u->files[i].window_pages,
-			      &u->files[i].chunk_pages);
+		/* Mostly that of the file before: sysfs is slow. */
+		if (limits.dev != l->files[i].target.id.dev)
+			submit_limits(l->files[i].target.id.dev, &limits);
+		u->files[i].limits = limits;
 		/* Exactly what is asked for, nothing around it. */
 		posix_fadvise(l->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}
@@ -202,8 +204,7 @@ static void submit_absent(struct force *f, const struct extent *run, uint64_t in
 	uint64_t run_end = run->index + run->nr_pages;
 	uint32_t file = run->file;
 	const struct list_file *lf = &f->list->files[file];
-	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].chunk_pages,
-				  u->files[file].window_pages };
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].limits };
 	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(u, nr);
 	int64_t left = __atomic_load_n(&u->budget, __ATOMIC_RELAXED);
 

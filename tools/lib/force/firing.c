@@ -307,22 +307,36 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-void firing_stop(struct firing *f)
+static bool join(pthread_t thread, bool *running, const struct timespec *until)
 {
+	int err = 0;
+
+	if (*running)
+		err = until ? pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, until)
+			    : pthread_join(thread, NULL);
+	*running = err;
+	return !err;
+}
+
+bool firing_stop(struct firing *f, unsigned int ms)
+{
+	uint64_t until_ns = now_ns() + ms * 1000000ULL;
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+
 	f->force->stop = true;
 	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);
 	if (f->wake_fd > 0)
 		wake(f->wake_fd);
-	if (f->running)
-		pthread_join(f->thread, NULL);
+	if (!join(f->thread, &f->running, ms ? &until : NULL))
+		return false;
 	/* Only now: our own opens of the files have to be let go as well. */
 	__atomic_store_n(&f->stop_holding, true, __ATOMIC_SEQ_CST);
-	if (f->holding)
-		pthread_join(f->hold_thread, NULL);
-	f->running = f->holding = false;
+	if (!join(f->hold_thread, &f->holding, NULL))
+		return false;
 	force_bpf_take_events(f->bpf);
 	close_fd(&f->hold_fd);
 	close_fd(&f->opens_fd);
 	close_fd(&f->wake_fd);
 	close_fd(&f->done_fd);
+	return true;
 }

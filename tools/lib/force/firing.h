@@ -54,7 +54,10 @@ int firing_event(void *ctx, void *data, size_t size);
 int firing_start(struct firing *f, char **why);
 /* Has the one firing of --once happened? To be asked when done_fd is readable. */
 bool firing_over(struct firing *f);
-/* No more forcing: what is not read by now is skipped. */
-void firing_stop(struct firing *f);
+/*
+ * No more forcing: what is not read by now is skipped. Waits for the threads, at most MS
+ * milliseconds unless 0; false: they run on, and nothing of the forcing may be touched.
+ */
+bool firing_stop(struct firing *f, unsigned int ms);
 
 #endif

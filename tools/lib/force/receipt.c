@@ -42,6 +42,14 @@ struct line {
 	double accuracy, coverage, lateness, pollution;
 };
 
+static void fill_ratios(struct line *l, bool recorded_known, uint64_t recorded)
+{
+	l->accuracy = receipt_accuracy(&l->t, l->c.read);
+	l->coverage = receipt_coverage(&l->t, recorded_known, recorded);
+	l->lateness = receipt_lateness(&l->t);
+	l->pollution = receipt_pollution(&l->t);
+}
+
 static struct line line_of(const struct receipt *r, size_t i)
 {
 	const struct force *f = r->firing->force;
@@ -54,10 +62,7 @@ static struct line line_of(const struct receipt *r, size_t i)
 	if (!r->firing->bpf->follows)
 		return l;
 	force_bpf_read(r->firing->bpf, i, &l.t);
-	l.accuracy = receipt_accuracy(&l.t, l.c.read);
-	l.coverage = receipt_coverage(&l.t, l.file->misses_known, l.file->misses);
-	l.lateness = receipt_lateness(&l.t);
-	l.pollution = receipt_pollution(&l.t);
+	fill_ratios(&l, l.file->misses_known, l.file->misses);
 	return l;
 }
 
@@ -90,7 +95,8 @@ static void print_json(const struct receipt *r, const struct line *l)
 	output_record(r->out, o);
 }
 
-static void print_row(struct libscols_table *t, const struct receipt *r, const struct line *l)
+static void print_row(struct libscols_table *t, const struct receipt *r, const struct line *l,
+		      const char *file)
 {
 	const struct firing *f = r->firing;
 	char *cells[] = {
@@ -107,10 +113,98 @@ static void print_row(struct libscols_table *t, const struct receipt *r, const s
 		cell_percent(l->coverage),
 		cell_percent(l->lateness),
 		cell_percent(l->pollution),
-		cell_text(l->file ? l->file->target.path : "-"),
+		cell_text(file),
 	};
 
 	table_row(t, cells, ARRAY_SIZE(cells));
+}
+
+/* Did each requested page become resident? */
+static bool is_fine(const struct line *l)
+{
+	return l->c.requested == l->c.resident + l->c.read && !(l->file && l->file->why);
+}
+
+static void add_usage(struct force_usage *to, const struct force_usage *u)
+{
+	to->known &= u->known;
+	to->late_known &= u->late_known;
+	to->used += u->used;
+	to->lookups += u->lookups;
+	to->late += u->late;
+	to->unused_removed += u->unused_removed;
+	to->polluted += u->polluted;
+	to->accesses += u->accesses;
+	to->misses += u->misses;
+}
+
+/* All files' lines in one; what is not known of one of them is not known of all. */
+static struct line total_of(const struct receipt *r)
+{
+	const struct list *list = r->firing->force->list;
+	struct line sum = { .t = { .known = true, .late_known = true } }, l;
+	bool recorded_known = true;
+	uint64_t recorded = 0;
+	size_t i;
+
+	for (i = 0; i < list->nr_files; i++) {
+		l = line_of(r, i);
+		sum.c.requested += l.c.requested;
+		sum.c.resident += l.c.resident;
+		sum.c.read += l.c.read;
+		sum.c.failed += l.c.failed;
+		sum.c.past_eof += l.c.past_eof;
+		sum.c.skipped += l.c.skipped;
+		sum.c.submitted += l.c.submitted;
+		if (l.file->state != LIST_READY)
+			continue;
+		add_usage(&sum.t, &l.t);
+		recorded_known &= l.file->misses_known;
+		recorded += l.file->misses;
+	}
+	fill_ratios(&sum, recorded_known, recorded);
+	return sum;
+}
+
+static enum status print_table(const struct receipt *r, struct libscols_table *t)
+{
+	const struct list *list = r->firing->force->list;
+	size_t i, n = list->nr_files ? list->nr_files : 1;
+	bool brief = r->brief && n > 1;
+	enum status status = STATUS_DONE;
+	struct line l;
+
+	for (i = 0; i < n; i++) {
+		l = line_of(r, i);
+		if (!is_fine(&l))
+			status = STATUS_PARTIAL;
+		if (!brief || !is_fine(&l))
+			print_row(t, r, &l, l.file ? l.file->target.path : "-");
+	}
+	if (brief) {
+		char *name = xasprintf("(all %zu files)", n);
+
+		l = total_of(r);
+		print_row(t, r, &l, name);
+		free(name);
+	}
+	return status;
+}
+
+static enum status print_records(const struct receipt *r)
+{
+	const struct list *list = r->firing->force->list;
+	size_t i, n = list->nr_files ? list->nr_files : 1;
+	enum status status = STATUS_DONE;
+	struct line l;
+
+	for (i = 0; i < n; i++) {
+		l = line_of(r, i);
+		if (!is_fine(&l))
+			status = STATUS_PARTIAL;
+		print_json(r, &l);
+	}
+	return status;
 }
 
 enum status receipt_print(const struct receipt *r)
@@ -119,26 +213,17 @@ enum status receipt_print(const struct receipt *r)
 					       "PAST_EOF",  "SKIPPED",	"MS",	"FIRST_MS",
 					       "USED",	    "ACC%",	"COV%", "LATE%",
 					       "POLL%",	    "FILE" };
-	const struct list *list = r->firing->force->list;
-	struct libscols_table *t = NULL;
-	enum status status = STATUS_DONE;
-	size_t i, n = list->nr_files ? list->nr_files : 1;
-	struct line l;
+	struct libscols_table *t;
+	enum status status;
 
-	if (!r->out->json)
-		t = table_new(columns, ARRAY_SIZE(columns), r->out->f);
-	for (i = 0; i < n; i++) {
-		l = line_of(r, i);
-		if (l.c.requested != l.c.resident + l.c.read || (l.file && l.file->why))
-			status = STATUS_PARTIAL;
-		if (t)
-			print_row(t, r, &l);
-		else
-			print_json(r, &l);
-	}
-	if (t) {
+	if (r->out->json)
+		return print_records(r);
+	t = table_new(columns, ARRAY_SIZE(columns), r->out->f);
+	status = print_table(r, t);
+	if (quiet && !r->out->path)
+		table_drop(t);
+	else
 		table_print(t);
-		output_flush(r->out);
-	}
+	output_flush(r->out);
 	return status;
 }

@@ -9,6 +9,7 @@
 struct receipt {
 	const struct firing *firing;
 	struct output *out;
+	bool brief; /* a row for all files, and those that are not fine */
 };
 
 /* Print the receipts of the latest firing. Returns STATUS_DONE or STATUS_PARTIAL. */

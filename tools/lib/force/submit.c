@@ -42,28 +42,33 @@
 #define MAX_CHUNK_BYTES (2UL << 20)
 #define MIN_CHUNK_BYTES (128UL << 10)
 
-void submit_limits(int fd, uint64_t *window_pages, uint64_t *chunk_pages)
+/* The readahead setting of a device, in KiB. */
+static unsigned long read_ahead_kb(dev_t dev)
 {
-	unsigned long kb = 128;
-	struct stat st;
+	unsigned long kb;
 	char path[96];
-	FILE *f = NULL;
+	FILE *f;
 
-	if (!fstat(fd, &st)) {
-		snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
-			 minor(st.st_dev));
-		f = fopen(path, "re");
-	}
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
+	f = fopen(path, "re");
 	if (!f || fscanf(f, "%lu", &kb) != 1)
 		kb = 8192; /* not known: the guard behind a stream has to be wide */
 	if (f)
 		fclose(f);
-	*window_pages = kb * 1024 / page_size();
+	return kb;
+}
+
+void submit_limits(dev_t dev, struct submit_limits *limits)
+{
+	unsigned long kb = read_ahead_kb(dev);
+
+	limits->dev = dev;
+	limits->window_pages = kb * 1024 / page_size();
 	if (kb * 1024 > MAX_CHUNK_BYTES)
 		kb = MAX_CHUNK_BYTES / 1024;
 	if (kb * 1024 < MIN_CHUNK_BYTES)
 		kb = MIN_CHUNK_BYTES / 1024;
-	*chunk_pages = kb * 1024 / page_size();
+	limits->chunk_pages = kb * 1024 / page_size();
 }
 
 static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t nr,
@@ -72,7 +77,7 @@ static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t 
 	uint64_t n;
 
 	for (; nr && !*stop; nr -= n, index += n) {
-		n = nr < f->chunk_pages ? nr : f->chunk_pages;
+		n = nr < f->limits.chunk_pages ? nr : f->limits.chunk_pages;
 		/* Unsupported or failing: the pages are read one by one when verified. */
 		if (readahead(f->fd, index * page_size(), n * page_size()))
 			return;
@@ -157,10 +162,11 @@ void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint
 {
 	uint64_t end = index + nr, stream_end = run_end, at = index;
 
-	if (nr >= SUBMIT_LONG_PAGES && f->window_pages * page_size() >= WIDE_WINDOW_BYTES) {
+	if (nr >= SUBMIT_LONG_PAGES && f->limits.window_pages * page_size() >= WIDE_WINDOW_BYTES) {
 		if (run_end < f->nr_pages)
-			stream_end = run_end > 2 * f->window_pages ? run_end - 2 * f->window_pages
-								   : 0;
+			stream_end = run_end > 2 * f->limits.window_pages
+					     ? run_end - 2 * f->limits.window_pages
+					     : 0;
 		if (stream_end > end)
 			stream_end = end;
 		if (stream_end > index)

@@ -3,13 +3,21 @@
 #ifndef PAGE2CACHE_SUBMIT_H
 #define PAGE2CACHE_SUBMIT_H
 
+#include <sys/types.h>
+
 #include "base/util.h"
 
-struct submit_file {
-	int fd;		       /* FADV_RANDOM: reads nothing that was not asked for */
-	uint64_t nr_pages;     /* of the file */
-	uint64_t chunk_pages;  /* one readahead(2) is clamped to more than that */
+/* Of a device. */
+struct submit_limits {
+	dev_t dev;
+	uint64_t chunk_pages;  /* largest request that readahead(2) does not truncate */
 	uint64_t window_pages; /* the kernel's own readahead reads at most that far ahead */
+};
+
+struct submit_file {
+	int fd;		   /* FADV_RANDOM: reads nothing that was not asked for */
+	uint64_t nr_pages; /* of the file */
+	struct submit_limits limits;
 };
 
 /* Pages from which a run is long: one PMD-sized folio of 4 KiB pages. */
@@ -23,7 +31,6 @@ struct submit_file {
 void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint64_t run_end,
 		  const volatile bool *stop);
 
-/* The device's readahead window, and what one request may ask for; in pages. */
-void submit_limits(int fd, uint64_t *window_pages, uint64_t *chunk_pages);
+void submit_limits(dev_t dev, struct submit_limits *limits);
 
 #endif

@@ -135,6 +135,16 @@ int counters_add_file(struct counters *w, struct target *t)
 	return 0;
 }
 
+int counters_add_task(struct counters *w, pid_t pid)
+{
+	uint32_t tid = pid, one = 1;
+
+	if (w->config->pidns_ino)
+		return -EOPNOTSUPP;
+	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"), &tid,
+				   &one, BPF_ANY);
+}
+
 int counters_add_command(struct counters *w)
 {
 	uint32_t one = 1;

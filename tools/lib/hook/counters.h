@@ -90,6 +90,10 @@ void counters_bind(struct counters *w, struct p2c_watch *watch);
 int counters_cgroup(struct counters *w, const char *dir, char **why);
 /* Watch a resolved target; its slot is set. Returns 0 or -errno. */
 int counters_add_file(struct counters *w, struct target *t);
+/* Count a task that runs already, by its number in the first PID namespace; and from it on
+ * its descendants. Returns 0, -EOPNOTSUPP in a PID namespace of our own, or -errno.
+ */
+int counters_add_task(struct counters *w, pid_t pid);
 /* Count COMMAND's first task, which waits, from now on. Returns 0 or -errno. */
 int counters_add_command(struct counters *w);
 

@@ -18,14 +18,10 @@
 #define RESERVED_FDS 128
 
 /* Descriptors are handed out from the lowest: this one shows how many are left. */
-static bool room_for(int fd)
+static bool room_for(int fd, rlim_t limit)
 {
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur == RLIM_INFINITY)
-		return true;
-	return (rlim_t)fd + (r.rlim_cur > 4 * RESERVED_FDS ? RESERVED_FDS : r.rlim_cur / 2) <
-	       r.rlim_cur;
+	return limit == RLIM_INFINITY ||
+	       (rlim_t)fd + (limit > 4 * RESERVED_FDS ? RESERVED_FDS : limit / 2) < limit;
 }
 
 static void set_state(struct list_file *f, enum list_state state, char *why)
@@ -35,11 +31,11 @@ static void set_state(struct list_file *f, enum list_state state, char *why)
 }
 
 /* The file is there: can it be forced? */
-static void check_file(struct list_file *f)
+static void check_file(struct list_file *f, rlim_t limit)
 {
 	int err;
 
-	if (!room_for(f->target.fd)) {
+	if (!room_for(f->target.fd, limit)) {
 		target_close_fd(&f->target);
 		set_state(f, LIST_GONE,
 			  xasprintf("%s: %s (ulimit -n)", f->target.path, strerror(EMFILE)));
@@ -129,11 +125,13 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 	uint32_t *file_of = xcalloc(text->nr_files + 1, sizeof(*file_of));
 	const char **paths = xcalloc(text->nr_files + 1, sizeof(*paths));
 	struct opened *opened;
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	void *inodes = NULL;
 	size_t i;
 
 	for (i = 0; i < text->nr_files; i++)
 		paths[i] = text->files[i].path;
+	getrlimit(RLIMIT_NOFILE, &limit);
 	opened = targets_open(paths, text->nr_files);
 	free(paths);
 	l->files = xcalloc(text->nr_files + 1, sizeof(*l->files));
@@ -148,7 +146,7 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 			f->target.fd = -1;
 		} else {
 			f->target = opened[i].target;
-			check_file(f);
+			check_file(f, limit.rlim_cur);
 		}
 		if (f->state == LIST_READY)
 			check_stale(f, &text->files[i].header, opt);

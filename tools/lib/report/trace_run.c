@@ -27,7 +27,7 @@ enum status trace_run_open(struct trace_run *w)
 
 	if (status)
 		return status;
-	err = output_open(&w->out, w->run.out, w->run.json);
+	err = output_open(&w->out, w->run.out, w->run.json, w->run.command);
 	if (err)
 		return fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT);
 	w->options.auto_files = !w->run.nr_files;
@@ -141,8 +141,6 @@ enum status trace_run_wait(struct trace_run *w, struct session *s)
 	err = session_run(s);
 	if (err)
 		return fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
-	if (s->signal == SIGTERM)
-		command_stop(&w->command, SIGTERM);
 	return STATUS_DONE;
 }
 
@@ -152,7 +150,7 @@ int trace_run_close(struct trace_run *w, enum status status)
 		status = STATUS_FAILED;
 	command_free(&w->command);
 	counters_free(&w->counters);
-	if (!status && w->run.exit_command && w->command.ended)
+	if (!status && !w->run.tool_status && w->command.ended)
 		return command_exit_status(&w->command);
 	return status;
 }
