@@ -50,11 +50,17 @@ def of_command(arm, runs, profile):
             "status": runs[-1].status, "signal": runs[-1].signal}
 
 
+def part(us, total):
+    """As a share. A machine that was idle (-a) can have samples and no CPU time: it counts in
+    ticks."""
+    return us / total if total else 0.0
+
+
 def of_stages(arm, profile):
     total = sum(profile.stage.values())
     for stage, us in profile.stage.most_common():
         yield {"record": "stage", "arm": arm, "stage": stage, "samples": profile.number[stage],
-               "cpu_us": us / profile.runs, "share": us / total}
+               "cpu_us": us / profile.runs, "share": part(us, total)}
 
 
 def of_functions(arm, profile):
@@ -62,7 +68,7 @@ def of_functions(arm, profile):
     for key, us in profile.function.most_common():
         function, stage = key
         yield {"record": "function", "arm": arm, "function": function, "stage": stage,
-               "samples": profile.number[key], "cpu_us": us / profile.runs, "share": us / total}
+               "samples": profile.number[key], "cpu_us": us / profile.runs, "share": part(us, total)}
 
 
 def of_programs(programs, profile, counts):

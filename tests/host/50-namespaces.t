@@ -32,20 +32,22 @@ overlay()
 if overlay merged; then
 	for below in lower/data upper/new; do
 		name=${below#*/}
-		# cachestat(2) sees nothing through the overlay: the file below tells what is true.
-		for mode in pread mmap; do
-			known=$("$PROGS/access" --evict -m $mode --madvise random -p random -n 300 "$DIR/$below")
+		while step; do
+			# cachestat(2) sees nothing through the overlay: the file below tells what is true.
+			for mode in pread mmap; do
+				known=$("$PROGS/access" --evict -m $mode --madvise random -p random -n 300 "$DIR/$below")
+				evict "$DIR/$below"
+				watched -f "$DIR/merged/$name" -- "$PROGS/access" --blind -m $mode --madvise random -p random -n 300 "$DIR/merged/$name"
+				is "$(record "$OUT" "$counts")" "$(jq -c "$counts" <<<"$known")" "overlayfs, $name: $mode"
+			done
+			# Recorded and forced by the overlay's name.
+			rm -f "$DIR/list"
+			watched -w "$DIR/list" -f "$DIR/merged/$name" -- \
+				bash -c "'$PROGS/access' --evict -n 0 '$DIR/$below'; '$PROGS/access' --fadvise random -p random -n 300 '$DIR/merged/$name'"
 			evict "$DIR/$below"
-			watched -f "$DIR/merged/$name" -- "$PROGS/access" --blind -m $mode --madvise random -p random -n 300 "$DIR/merged/$name"
-			is "$(record "$OUT" "$counts")" "$(jq -c "$counts" <<<"$known")" "overlayfs, $name: $mode"
+			forced --now -o "$DIR/list"
+			is "$STATUS $(receipt "$OUT" '[.requested, .read, .failed]')" '0 [300,300,0]' "overlayfs, $name: forced by its list"
 		done
-		# Recorded and forced by the overlay's name.
-		rm -f "$DIR/list"
-		watched -w "$DIR/list" -f "$DIR/merged/$name" -- \
-			bash -c "'$PROGS/access' --evict -n 0 '$DIR/$below'; '$PROGS/access' --fadvise random -p random -n 300 '$DIR/merged/$name'"
-		evict "$DIR/$below"
-		forced --now -o "$DIR/list"
-		is "$STATUS $(receipt "$OUT" '[.requested, .read, .failed]')" '0 [300,300,0]' "overlayfs, $name: forced by its list"
 	done
 else
 	skip 6 'overlayfs cannot be mounted here'
@@ -74,13 +76,15 @@ watched -f "$file" -f "$DIR/link" -- "$PROGS/access" --evict -p random -n 300 "$
 is "$(json "$OUT" 'select(.record == "file") | .read_accesses' | sort -u)" 300 'a hard link is the same file'
 
 # Forced by one name, read by another in a namespace of its own.
-seq 0 1023 >"$DIR/list"
-evict "$file"
-forced -f "$file" -o "$DIR/list" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" bash -c \
-	"'$PROGS/access' -n 1 --fadvise random '$DIR/inside/data' && '$PROGS/cached' -w 1024 '$DIR/inside/data'"
-is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1024,1024]' 'forced when it is opened in a container'
-watched -f "$file" -- "$PROGS/access" -p random -n 1024 "$file"
-is "$(record "$OUT" '[.read_accesses, .read_misses]')" '[1024,0]' 'and no page of it is missed then'
+while step; do
+	seq 0 1023 >"$DIR/list"
+	evict "$file"
+	forced -f "$file" -o "$DIR/list" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" bash -c \
+		"'$PROGS/access' -n 1 --fadvise random '$DIR/inside/data' && '$PROGS/cached' -w 1024 '$DIR/inside/data'"
+	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1024,1024]' 'forced when it is opened in a container'
+	watched -f "$file" -- "$PROGS/access" -p random -n 1024 "$file"
+	is "$(record "$OUT" '[.read_accesses, .read_misses]')" '[1024,0]' 'and no page of it is missed then'
+done
 
 # -c: a reader within counts, one outside does not.
 group=$(findmnt -nlo TARGET -t cgroup2 | head -1)/page2cache-ns.$$

@@ -54,7 +54,17 @@ skip_all()
 
 diag()
 {
-	printf '%s\n' "$*" | sed 's/^/# /'
+	tap "# ${*//$'\n'/$'\n'# }"
+}
+
+# tap LINES: at once, or when the step that is being done has been done for the last time
+tap()
+{
+	if [ "$STEP" -gt 0 ] && [ "$BASHPID" = $$ ]; then
+		STEP_TEXT+=$1$'\n'
+	else
+		printf '%s\n' "$1"
+	fi
 }
 
 bail()
@@ -68,11 +78,11 @@ result()
 {
 	TAP_TESTS=$((TAP_TESTS + 1))
 	if [ "$1" -eq 0 ]; then
-		echo "ok $TAP_TESTS - $2"
+		tap "ok $TAP_TESTS - $2"
 		return 0
 	fi
 	TAP_FAILED=$((TAP_FAILED + 1))
-	echo "not ok $TAP_TESTS - $2"
+	tap "not ok $TAP_TESTS - $2"
 	return 1
 }
 
@@ -116,7 +126,7 @@ skip()
 	for ((i = 0; i < $1; i++)); do
 		TAP_TESTS=$((TAP_TESTS + 1))
 		TAP_SKIPPED=$((TAP_SKIPPED + 1))
-		echo "ok $TAP_TESTS # SKIP $2"
+		tap "ok $TAP_TESTS # SKIP $2"
 	done
 }
 
@@ -309,10 +319,8 @@ step()
 		TAP_TESTS=$STEP_TESTS TAP_FAILED=$STEP_FAILED TAP_SKIPPED=$STEP_SKIPPED
 	else
 		STEP_TESTS=$TAP_TESTS STEP_FAILED=$TAP_FAILED STEP_SKIPPED=$TAP_SKIPPED
-		STEP_TEXT=$(mktemp) || bail 'no temporary file'
-		exec {STDOUT}>&1
 	fi
-	exec >"$STEP_TEXT"
+	STEP_TEXT=
 	STEP=$((STEP + 1))
 	others_mark
 }
@@ -320,11 +328,11 @@ step()
 # step_told: the checks of the step count
 step_told()
 {
-	exec >&"$STDOUT" {STDOUT}>&-
-	cat "$STEP_TEXT"
-	rm -f "$STEP_TEXT"
-	[ "$STEP" -eq 1 ] || diag "others removed pages meanwhile: done $STEP times"
+	local times=$STEP
+
 	STEP=0
+	printf '%s' "$STEP_TEXT"
+	[ "$times" -eq 1 ] || diag "others removed pages meanwhile: done $times times"
 }
 
 # --- JSON
