@@ -280,7 +280,7 @@ done
 while step; do
 	evict "$file"
 	head -1000 "$DIR/sparse" >"$DIR/used"
-	forced -f "$file" -o "$DIR/sparse" -- bash -c "'$PROGS/access' --fadvise random -p '@$DIR/used' '$file'; '$PROGS/cached' -w 2000 '$file'"
+	forced -t access -f "$file" -o "$DIR/sparse" -- bash -c "'$PROGS/access' --fadvise random -p '@$DIR/used' '$file'; '$PROGS/cached' -w 2000 '$file'"
 	is "$(adds_up "$OUT") $(receipt "$OUT" '[.requested, .resident + .read]')" 'yes 1 [2000,2000]' 'on a trigger: complete'
 	is "$STATUS $(receipt "$OUT" '.elapsed_us > 0 and .first_us > 0 and .first_us <= .elapsed_us + 100000')" '0 true' 'with its times'
 	# The reader's own misses are not forced pages.
@@ -290,7 +290,7 @@ while step; do
 	is "$(receipt "$OUT" '[.coverage, .unused_removed]')" '[null,0]' 'no coverage without recorded misses'
 	evict "$file"
 	printf '# file=%s misses=1000\n' "$file" | cat - "$DIR/used" >"$list"
-	forced -f "$file" -o "$list" -- bash -c "'$PROGS/access' --fadvise random -p '@$DIR/used' '$file'; '$PROGS/cached' -w 1000 '$file'"
+	forced -t access -f "$file" -o "$list" -- bash -c "'$PROGS/access' --fadvise random -p '@$DIR/used' '$file'; '$PROGS/cached' -w 1000 '$file'"
 	misses=$(json "$TRUTH" .misses)
 	is "$(receipt "$OUT" '.coverage * 1000 | round')" $((1000 - misses)) "coverage: all but the reader's own $misses misses"
 done

@@ -50,7 +50,7 @@ while step; do
 	# and its load (make bench). That it does overtake is what is proved.
 	for mode in pread mmap; do
 		evict "$file"
-		forced "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; exec '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'"
+		forced -t access "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; exec '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'"
 		is "$(head -1 "$TRUTH") $(sed 1d "$TRUTH" | jq .resident_before)" '0 0' "$mode: open and mapped, nothing is cached before COMMAND's first access"
 		within "$(sed 1d "$TRUTH" | jq .misses)" 1 250 "$mode: then it is forced, and overtakes its 300 accesses"
 		is "$(adds_up "$OUT") $(receipt "$OUT" '[.trigger, .requested]')" 'yes 1 ["access",1500]' "$mode: the receipt adds up"
@@ -127,12 +127,12 @@ while step; do
 	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 3' 'a receipt for each of the three, each adds up'
 	is "$(receipt "$BG_OUT" '[.requested, .resident + .read]')" '[1500,1500] [1500,1500] [1500,1500]' 'and is complete'
 	evict "$file"
-	forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")
+	forced -t access --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")
 	'$PROGS/access' --evict ${some[*]} '$file' && '$PROGS/access' ${some[*]} '$file'"
 	is "$STATUS $(adds_up "$OUT")" '0 yes 1' '--once: one receipt'
 	is "$(sed -n 2p "$TRUTH" | jq -c '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and no more forcing'
 	evict "$file"
-	forced --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file"); sleep 1
+	forced -t access --once "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file"); sleep 1
 	cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.1'; sleep 1; cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.2'"
 	# Ticks of 10 ms; a loop that never sleeps takes 100 of them.
 	within "$(paste -d' ' "$DIR/cpu.1" "$DIR/cpu.2" | awk '{ print $3 + $4 - $1 - $2 }')" 0 30 '--once: pcforce sleeps until COMMAND ends'
@@ -149,14 +149,14 @@ while step; do
 	done >"$DIR/many"
 	echo "# file=$DIR/one
 500-509" >>"$DIR/many"
-	forced -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 --fadvise random '$DIR/two'; $(then_all 61 "$DIR/one"); $(then_all 51 "$DIR/three")"
+	forced -t access -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 --fadvise random '$DIR/two'; $(then_all 61 "$DIR/one"); $(then_all 51 "$DIR/three")"
 	is "$STATUS $(json "$TRUTH" .resident_before)" '0 0' 'a list of three files: nothing is forced before'
 	is "$(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .read]')" '["one",61,61] ["two",51,51] ["three",51,51]' \
 		'the first access to any of them fires all; a receipt each'
 	is "$("$PROGS/cached" -c "$DIR/one") $("$PROGS/cached" -c "$DIR/two") $("$PROGS/cached" -c "$DIR/three")" '61 52 51' \
 		'just the listed pages, and the one that was read'
 	evict "$DIR/one" "$DIR/two" "$DIR/three"
-	forced -f "$DIR/two" -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 '$DIR/one'; '$PROGS/access' -n 1 -o 400k --fadvise random '$DIR/two'; $(then_all 51 "$DIR/two")"
+	forced -t access -f "$DIR/two" -o "$DIR/many" -- bash -c "'$PROGS/access' -n 1 '$DIR/one'; '$PROGS/access' -n 1 -o 400k --fadvise random '$DIR/two'; $(then_all 51 "$DIR/two")"
 	is "$(sed -n 2p "$TRUTH" | jq .resident_before)" 0 "-f picks one section: another file's access does not fire"
 	is "$STATUS $(receipt "$OUT" '[(.file | split("/") | .[-1]), .requested, .resident + .read]')" '0 ["two",51,51]' 'one receipt'
 	is "$("$PROGS/cached" -c "$DIR/three")" 0 'no other file is forced'
@@ -166,15 +166,15 @@ done
 
 while step; do
 	evict "$file"
-	forced "${whole[@]}" -- bash -c "(bash -c \"'$PROGS/access' ${some[*]} '$file'\" &) ; $(then_all 1500 "$file")"
+	forced -t access "${whole[@]}" -- bash -c "(bash -c \"'$PROGS/access' ${some[*]} '$file'\" &) ; $(then_all 1500 "$file")"
 	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's descendants fire"
 	evict "$file"
 	# Its threads alone read.
-	forced "${whole[@]}" -- bash -c "'$PROGS/access' -T 2 -n 2 --fadvise random '$file' && '$PROGS/cached' -w 1500 '$file'"
+	forced -t access "${whole[@]}" -- bash -c "'$PROGS/access' -T 2 -n 2 --fadvise random '$file' && '$PROGS/cached' -w 1500 '$file'"
 	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "COMMAND's threads fire"
 	evict "$file"
 	reader "${some[@]}" "$file"
-	forced "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
+	forced -t access "${whole[@]}" -- bash -c "kill -USR1 $READER; while kill -0 $READER 2>/dev/null; do sleep 0.02; done"
 	is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "others' accesses do not fire"
 	wait "$READER"
 	is "$(json "$DIR/reader" '[.accesses, .misses]') $("$PROGS/cached" -c "$file")" '[300,300] 300' 'and get nothing'
@@ -184,7 +184,7 @@ while step; do
 	wait "$READER"
 	is "$STATUS $(receipt "$OUT" '[.read, .skipped]')" '4 [0,1500]' "-t open: nor do others' opens"
 	evict "$file"
-	forced "${whole[@]}" -- "$PROGS/cached" "$file"
+	forced -t access "${whole[@]}" -- "$PROGS/cached" "$file"
 	is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' 'asking what is cached is no access'
 done
 
@@ -193,25 +193,25 @@ done
 while step; do
 	ln "$file" "$DIR/link"
 	evict "$file"
-	forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/link'; $(then_all 1500 "$file")"
+	forced -t access "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/link'; $(then_all 1500 "$file")"
 	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a hard link'
 	rm "$DIR/link"
 	ln -sf data "$DIR/symlink"
 	evict "$file"
-	forced -f "$DIR/symlink" -o "$list" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
+	forced -t access -f "$DIR/symlink" -o "$list" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
 	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a symbolic link'
 	mkdir -p "$DIR/bind"
 	if mount --bind "$DIR" "$DIR/bind" 2>/dev/null; then
 		at_exit "umount '$DIR/bind'"
 		evict "$file"
-		forced "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/bind/data'; $(then_all 1500 "$file")"
+		forced -t access "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$DIR/bind/data'; $(then_all 1500 "$file")"
 		is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 1500' 'by a bind mount'
 		umount "$DIR/bind"
 	else
 		skip 1 'no bind mounts here'
 	fi
 	evict "$file" "$DIR/one"
-	forced "${whole[@]}" -- "$PROGS/access" -n 100 "$DIR/one"
+	forced -t access "${whole[@]}" -- "$PROGS/access" -n 100 "$DIR/one"
 	is "$STATUS $("$PROGS/cached" -c "$file")" '4 0' "another file's accesses do not fire"
 done
 

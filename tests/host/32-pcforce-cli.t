@@ -104,7 +104,7 @@ ok '--check: an unknown kind of hooks is bad input, not a crash' \
 while step; do
 	evict "$file"
 	printf '# file=%s misses=%d\n' "$file" "$listed" | cat - "$list" >"$DIR/headed"
-	forced -o "$DIR/headed" -- bash -c "'$PROGS/access' -p '@$list' --fadvise random '$file'; '$PROGS/cached' -w $listed '$file'"
+	forced -t access -o "$DIR/headed" -- bash -c "'$PROGS/access' -p '@$list' --fadvise random '$file'; '$PROGS/cached' -w $listed '$file'"
 	is "$(jq -rs 'map(.record) | join(" ")' "$OUT")" 'meta receipt command' 'records: meta first, receipt, command'
 	is "$(jq -r 'select(.record == "meta") | [.tool, .kernel, .page_size, (.version | type), (.schema | type), (.hooks | type)] | join(" ")' "$OUT")" \
 		"pcforce $(uname -r) $(getconf PAGESIZE) string number object" 'meta: what ran where'
@@ -156,7 +156,7 @@ while step; do
 	forced --now -o "$DIR/empty"
 	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'also without a file'
 	printf '# page2cache offsets 1\n\n# a comment\n' >"$DIR/comments"
-	forced -f "$file" -o "$DIR/comments" -- cat "$file"
+	forced -t access -f "$file" -o "$DIR/comments" -- cat "$file"
 	is "$STATUS $(receipt "$OUT" .requested) $(json "$OUT" 'select(.record == "command") | .status')" '0 0 0' 'a list of comments around COMMAND'
 	timeout 20 "$PCFORCE" -j -f "$file" -o "$DIR/empty" >"$OUT" 2>"$ERR"
 	is "$? $(receipt "$OUT" '[.requested, .read]')" '0 [0,0]' 'an empty list and no COMMAND: nothing is waited for'
@@ -169,7 +169,7 @@ while step; do
 	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
 	forced --now -f "$DIR/empty" -o "$list"
 	is "$STATUS $(receipt "$OUT" '[.requested, .past_eof]')" "4 [$listed,$listed]" 'a list for an empty file: all past its end'
-	forced -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
+	forced -t access -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
 	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND'
 done
 
@@ -177,16 +177,16 @@ done
 
 while step; do
 	evict "$file"
-	forced "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+	forced -t access "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of pcforce"
 	evict "$file"
-	forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
+	forced -t access --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
 	is "$STATUS" 7 '--exit-command passes it on'
 	evict "$file"
-	forced --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
+	forced -t access --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' "and COMMAND's signal, as a shell would"
 	for signal in INT TERM; do
-		forcing "${whole[@]}" -- sleep 60
+		forcing -t access "${whole[@]}" -- sleep 60
 		stop $signal
 		is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt command' "SIG$signal: the receipt, and status 0"
 	done
@@ -227,15 +227,15 @@ for trigger in access now; do
 done
 timeout 30 "$PCFORCE" -O "$DIR/out" "${whole[@]}" -- bash -c 'yes | head -1' >"$DIR/stdout" 2>"$DIR/stderr"
 is "$(cat "$DIR/stdout") $(grep -c pipe "$DIR/stderr")" 'y 0' 'a broken pipe ends a program of COMMAND quietly, as everywhere'
-forced "${whole[@]}" -- python3 -c "$inherited"
+forced -t access "${whole[@]}" -- python3 -c "$inherited"
 python3 -c "$inherited" >"$DIR/plain"
 is "$(head -1 "$TRUTH")" "$(head -1 "$DIR/plain")" 'no descriptor that pcforce did not have from its parent'
 is "$(tail -1 "$TRUTH")" "$(tail -1 "$DIR/plain")" 'its priority, memory limit and process group are as they were'
 # shellcheck disable=SC2016 # COMMAND's shell expands it
-forced "${whole[@]}" -- bash -c 'echo "$0 $1 $# $PWD $HOME"' 'an arg' 'two  words' ''
+forced -t access "${whole[@]}" -- bash -c 'echo "$0 $1 $# $PWD $HOME"' 'an arg' 'two  words' ''
 is "$(cat "$TRUTH")" "an arg two  words 2 $PWD $HOME" 'its arguments, folder and environment'
 # shellcheck disable=SC2016 # and the script's
 echo 'echo "script $1"' >"$DIR/script"
 chmod +x "$DIR/script"
-forced "${whole[@]}" -- "$DIR/script" x
+forced -t access "${whole[@]}" -- "$DIR/script" x
 is "$(cat "$TRUTH")" 'script x' 'a script without #! is run by sh'

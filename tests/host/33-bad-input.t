@@ -220,7 +220,7 @@ while step; do
 	is "$(wc -l <"$ERR")" 4 'and so does a line on stderr for each'
 	is "$(adds_up "$OUT") $("$PROGS/cached" -c "$file")" 'yes 6 0' 'all of it adds up, nothing stale was forced'
 	evict "$DIR/one" "$DIR/two"
-	forced -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
+	forced -t access -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
 	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | [.requested, .resident + .read]')" '4 [3,3] [20,20]' 'the same on a trigger'
 	forced --now --stale-ok -o "$DIR/many"
 	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | .requested')" '4 3 100 20' '--stale-ok forces what is stale, not what is gone'
@@ -272,7 +272,7 @@ while step; do
 	forced --now -f "$DIR/sparse" -o "$list"
 	is "$STATUS $(receipt "$OUT" "$counts")" '4 [13,0,12,0,1,0]' 'a sparse file of 5 TiB: its first and its last page'
 	evict "$DIR/sparse"
-	forced -f "$DIR/sparse" -o "$list" -- bash -c "head -c 1 '$DIR/sparse' >/dev/null; for i in {1..500}; do
+	forced -t access -f "$DIR/sparse" -o "$list" -- bash -c "head -c 1 '$DIR/sparse' >/dev/null; for i in {1..500}; do
 	[ \$('$PROGS/access' --blind -l 4k -n 0 '$DIR/sparse' | jq .resident_after) -lt 12 ] || break; sleep 0.02; done"
 	is "$(adds_up "$OUT") $(receipt "$OUT" '[.requested, .resident + .read, .past_eof]')" 'yes 1 [13,12,1]' 'and on a trigger'
 	evict "$DIR/sparse"

@@ -109,7 +109,7 @@ for signal in KILL TERM; do
 	ok "SIG$signal: none of the programs after" wait_until 30 none_left "$ids"
 	is "$(watchers)" 0 "SIG$signal: no mark either"
 done
-forcing "${whole[@]}" -- sleep 60
+forcing -t access "${whole[@]}" -- sleep 60
 child=$(pgrep -P "$BG")
 ids=$(programs_of "$BG")
 stop KILL
@@ -160,7 +160,7 @@ while step; do
 	stop TERM
 	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 1' 'SIGTERM while it forces: status 0, a receipt that adds up'
 	evict "$file"
-	forcing "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1500 '$file'; exec sleep 60"
+	forcing -t access "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1500 '$file'; exec sleep 60"
 	child=$(pgrep -P "$BG")
 	wait_until 30 eval "[ \$(ps -o comm= -p '$child') = sleep ]"
 	stop TERM
@@ -215,13 +215,13 @@ while step; do
 	complete=0
 	for _ in {1..10}; do
 		evict "$file"
-		forced "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
+		forced -t access "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
 		[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
 	done
 	is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
 	[ "$complete" -eq 10 ] || diag "last: $STATUS $(receipt "$OUT" "$counts")"
 	evict "$file"
-	forced -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
+	forced -t access -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
 	is "$(adds_up "$OUT")" 'yes 1' 'COMMAND ends while its list is forced: the receipt adds up'
 	is "$(receipt "$OUT" '.requested == .resident + .read + .skipped') $([ "$STATUS" -eq 4 ] || [ "$(receipt "$OUT" .skipped)" = 0 ] && echo right)" \
 		'true right' 'what was not forced by then is skipped'
@@ -231,9 +231,9 @@ while step; do
 	done
 	is "$i $(adds_up "$OUT" | cut -d' ' -f1)" '10 yes' '--hold, COMMAND ends at once, ten times: never stuck'
 	# shellcheck disable=SC2016 # COMMAND's shell expands it
-	forced "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
+	forced -t access "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '4 3' 'stopped as COMMAND ends: its status is not lost'
-	forcing -d 1 "${whole[@]}" -- sleep 3
+	forcing -t access -d 1 "${whole[@]}" -- sleep 3
 	ids=$(programs_of "$BG")
 	wait "$BG"
 	is "$(json "$BG_OUT" 'select(.record == "command") | [.status, .signal]') $(adds_up "$BG_OUT")" '[null,null] yes 1' '-d before the end of COMMAND: its status is null'

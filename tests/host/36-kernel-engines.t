@@ -94,7 +94,7 @@ race()
 triggers()
 {
 	evict "$file"
-	forced -e "$engine" -f "$file" -o "$DIR/sparse" -- "$PROGS/access" -p "@$DIR/sparse" --fadvise random "$file"
+	forced -t access -e "$engine" -f "$file" -o "$DIR/sparse" -- "$PROGS/access" -p "@$DIR/sparse" --fadvise random "$file"
 	is "$STATUS $(receipt "$OUT" '[.engine, .used == .read, .accuracy]')" "0 [\"$engine\",true,1]" \
 		"$engine: all that was forced was used"
 	is "$(receipt "$OUT" '.first_us != null and .elapsed_us > 0')" true "$engine: and when the reader had its data is told"
@@ -120,7 +120,7 @@ places()
 	forced -e "$engine" -t miss -o "$DIR/two" -- head -c 4096 "$file"
 	is "$(receipt "$OUT" .requested)" '100 50' "$engine: a list of two files has a receipt for each"
 	evict "$file" "$DIR/second"
-	forced -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null; sleep 2"
+	forced -t access -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null; sleep 2"
 	is "$STATUS $(receipt "$OUT" .read)" '0 100 50' "$engine: an access to one of its files has both forced"
 }
 

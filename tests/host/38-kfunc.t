@@ -160,17 +160,17 @@ if mount -t overlay overlay -o "lowerdir=$DIR/lower,upperdir=$DIR/upper,workdir=
 	seq 0 2 2047 >"$DIR/half"
 	evict "$DIR/lower/data"
 	if "$PCFORCE" --check | grep -q 'mmap_backing_file *yes'; then
-		forced -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; sleep 2"
+		forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; sleep 2"
 		is "$STATUS $(receipt "$OUT" '[.engine, .requested == .read + .resident]')" '0 ["kfunc",true]' \
 			'an overlay: the file with the pages is forced'
 		is "$("$PROGS/cached" "$DIR/lower/data" | comm -3 <(sort) <(sort "$DIR/half") | wc -l)" 0 'exactly what is listed'
 	else
-		forced -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- head -c 4096 "$DIR/merged/data"
+		forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- head -c 4096 "$DIR/merged/data"
 		is "$STATUS" 3 'an overlay is refused'
 		matches "$(cat "$ERR")" 'overlay' 'with the reason'
 	fi
 	evict "$DIR/lower/data"
-	forced -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "head -c 4096 '$DIR/merged/data'; sleep 2"
+	forced -t access -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "head -c 4096 '$DIR/merged/data'; sleep 2"
 	is "$STATUS $(receipt "$OUT" '.requested == .read + .resident')" '0 true' 'auto: some engine does it'
 else
 	skip 3 'no overlayfs here'

@@ -79,7 +79,7 @@ is "$(json "$OUT" 'select(.record == "file") | .read_accesses' | sort -u)" 300 '
 while step; do
 	seq 0 1023 >"$DIR/list"
 	evict "$file"
-	forced -f "$file" -o "$DIR/list" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" bash -c \
+	forced -t access -f "$file" -o "$DIR/list" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" bash -c \
 		"'$PROGS/access' -n 1 --fadvise random '$DIR/inside/data' && '$PROGS/cached' -w 1024 '$DIR/inside/data'"
 	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1024,1024]' 'forced when it is opened in a container'
 	watched -f "$file" -- "$PROGS/access" -p random -n 1024 "$file"

@@ -356,7 +356,7 @@ watched()
 {
 	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
 	rm -f "$OUT" "$TRUTH" "$ERR"
-	timeout -k 5 300 "$CACHEMISS" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR"
+	timeout -k 5 300 "$CACHEMISS" --tool-status -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR"
 	STATUS=$?
 	[ "$STATUS" -eq 0 ] || diag "cachemiss: status $STATUS: $(head -3 "$ERR")"
 }
@@ -592,7 +592,7 @@ forced()
 {
 	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
 	rm -f "$OUT" "$TRUTH" "$ERR"
-	timeout -k 5 60 "$PCFORCE" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
+	timeout -k 5 60 "$PCFORCE" --tool-status -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
 	STATUS=$?
 }
 
