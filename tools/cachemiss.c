@@ -40,7 +40,6 @@ enum {
 	OPT_RESIDENT = 256,
 };
 
-const char *argp_program_version = "cachemiss (page2cache) " VERSION;
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
 	"Without -f, -p, -c or COMMAND: the whole system, a line a second, the busiest\n"
@@ -248,11 +247,8 @@ int main(int argc, char **argv)
 	enum status status;
 	int err;
 
-	program_name = "cachemiss";
-	argp_err_exit_status = STATUS_BAD_INPUT;
-	command_inherit();
+	program_begin("cachemiss", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
 	status = trace_run_open(&cm.w);
 	if (!status && opt.list) {

@@ -47,7 +47,6 @@ enum {
 	OPT_STRICT,
 };
 
-const char *argp_program_version = "pcforce (page2cache) " VERSION;
 static const char doc[] =
 	"Put exactly the pages of a list into the page cache, when their first reader comes.\v"
 	"TRIGGER is access (the default: the first access to any file of the list),\n"
@@ -414,11 +413,8 @@ int main(int argc, char **argv)
 	enum status status;
 	int err;
 
-	program_name = "pcforce";
-	argp_err_exit_status = STATUS_BAD_INPUT;
-	command_inherit();
+	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	/* The list first: it may be what -O names, too. */
 	status = opt.check ? STATUS_DONE : load_list();
 	if (!status) {

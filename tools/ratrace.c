@@ -37,7 +37,6 @@ static struct ratrace {
 	bool summary_only;
 } rt;
 
-const char *argp_program_version = "ratrace (page2cache) " VERSION;
 static const char doc[] =
 	"Show what readahead decided for files, how much it read, and what was used of it.\v"
 	"Without -f, -p, -c or COMMAND: every file of the whole system, until Ctrl-C.\n"
@@ -190,11 +189,8 @@ int main(int argc, char **argv)
 {
 	enum status status;
 
-	program_name = "ratrace";
-	argp_err_exit_status = STATUS_BAD_INPUT;
-	command_inherit();
+	program_begin("ratrace", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	session_block_signals();
 	status = trace_run_open(&rt.w);
 	if (!status)

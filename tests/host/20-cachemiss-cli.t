@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 10 + 14 + 6 + 11 + 4 + 11 + 4 + 3))
+plan $((6 + 3 + 4 + 10 + 14 + 6 + 11 + 4 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -33,6 +33,9 @@ fails()
 # --- usage and bad input
 
 matches "$("$CACHEMISS" -V) $?" '[0-9]+\.[0-9]+.* 0$' '-V prints the version'
+for tool in "$CACHEMISS" "$BUILD/ratrace" "$PCFORCE"; do
+	is "$("$tool" -h) $?" "$("$tool" --help) 0" "${tool##*/}: -h is --help, status 0"
+done
 fails 2 'unknown option' "$CACHEMISS" --no-such-option
 fails 2 'bad duration' "$CACHEMISS" -d 1x -f "$file"
 fails 2 'bad interval' "$CACHEMISS" -f "$file" -1
@@ -90,6 +93,17 @@ watched -d 1 -f "$file"
 is "$STATUS $(record "$OUT" .accesses)" '0 0' '-d ends it'
 watched -f "$file" 1 2
 is "$STATUS $(json "$OUT" .record | paste -sd' ')" '0 "meta" "interval" "interval" "file"' 'INTERVAL COUNT: so many and no more'
+
+# A descriptor that was closed at the start is no place for data, and COMMAND finds it closed.
+"$CACHEMISS" -w "$DIR/closed" -f "$file" -- "${known[@]}" >&- 2>/dev/null
+is "$? $(head -1 "$DIR/closed")" '0 # page2cache offsets 1' 'standard output closed: the list is a list'
+"$CACHEMISS" -O "$DIR/closed.out" -w "$DIR/closed" -f "$file" -- "$DIR/missing" 0<&- 1>&- 2>&-
+is $? 2 'all three closed: the status still tells'
+# shellcheck disable=SC2016 # COMMAND's shell expands it
+for n in 0 1; do
+	eval "'$CACHEMISS' -O '$DIR/closed.out' --exit-command -f '$file' -- bash -c '! [ -e /proc/\$\$/fd/$n ]' $n<&- 2>/dev/null"
+	is $? 0 "descriptor $n closed: it is for COMMAND"
+done
 
 # --- intervals and signals
 

@@ -15,10 +15,21 @@ static struct {
 	sigset_t mask;
 	struct sigaction pipe;
 	struct rlimit files;
+	bool closed[STDERR_FILENO + 1];
 } inherited;
 
 void command_inherit(void)
 {
+	int fd;
+
+	/*
+	 * Were one of them closed, the next file that is opened would be taken for it: the
+	 * table would go into the list.
+	 */
+	for (fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			inherited.closed[fd] = open("/dev/null", O_RDWR) == fd;
+	}
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);
 	getrlimit(RLIMIT_NOFILE, &inherited.files);
@@ -70,7 +81,7 @@ int command_fork(struct command *c)
 {
 	int go[2] = { -1, -1 }, ready[2] = { -1, -1 }, failed[2] = { -1, -1 };
 	char byte;
-	int err = 0;
+	int fd, err = 0;
 
 	if (pipe2(go, O_CLOEXEC) || pipe2(ready, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
 		err = -errno;
@@ -84,6 +95,10 @@ int command_fork(struct command *c)
 	}
 	if (!c->pid) {
 		close(go[1]);
+		for (fd = 0; fd <= STDERR_FILENO; fd++) {
+			if (inherited.closed[fd])
+				close(fd);
+		}
 		setrlimit(RLIMIT_NOFILE, &inherited.files);
 		sigaction(SIGPIPE, &inherited.pipe, NULL);
 		sigprocmask(SIG_SETMASK, &inherited.mask, NULL);

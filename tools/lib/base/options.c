@@ -1,9 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/command.h"
 #include "base/options.h"
 
 enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
+	OPT_USAGE,
 };
+
+void program_begin(const char *name, const struct argp *argp, int argc, char **argv)
+{
+	program_name = name;
+	argp_err_exit_status = STATUS_BAD_INPUT;
+	command_inherit();
+	/* Tables show names in the user's encoding. Numbers stay those of the C locale. */
+	setlocale(LC_CTYPE, "");
+	/* argp's own --help has no -h, and is there with its --version or not at all. */
+	argp_parse(argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, NULL);
+}
 
 static const struct argp_option run_option_table[] = {
 	{ "file", 'f', "FILE", 0, "This file (repeatable)", 0 },
@@ -12,6 +29,10 @@ static const struct argp_option run_option_table[] = {
 	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
 	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
 	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ "help", 'h', NULL, 0, "Give this help list", -1 },
+	{ NULL, '?', NULL, OPTION_ALIAS, NULL, 0 },
+	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
+	{ "version", 'V', NULL, 0, "Print program version", -1 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -42,6 +63,16 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'v':
 		verbose = true;
 		break;
+	case 'h':
+	case '?':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		break;
+	case OPT_USAGE:
+		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+		break;
+	case 'V':
+		printf("%s (page2cache) %s\n", program_name, VERSION);
+		exit(STATUS_DONE);
 	case OPT_EXIT_COMMAND:
 		opt->exit_command = true;
 		break;

@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 
-/* Of every program: -f -d -j -O -v --exit-command, and COMMAND after --. */
+/* Of every program: -f -d -j -O -v -h --exit-command, and COMMAND after --. */
 struct run_options {
 	const char **files;
 	size_t nr_files;
@@ -29,6 +29,12 @@ struct filter_options {
 /* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
 extern const struct argp run_argp;
 extern const struct argp filter_argp;
+
+/*
+ * The first thing that a program does: say what it is called, settle the descriptors and
+ * the locale, and parse. Ends the program on --help, --version and wrong usage.
+ */
+void program_begin(const char *name, const struct argp *argp, int argc, char **argv);
 
 /* Together: a usage error ends the program. */
 void check_filters(const struct argp_state *state, const struct run_options *run,
