@@ -383,7 +383,7 @@ static enum status run(void)
 	if (s.signal == SIGTERM)
 		command_stop(&pf.command, SIGTERM);
 	if (opt.run.command)
-		output_new_line(&pf.out);
+		output_after_command(&pf.out);
 	receipts = receipt_print(&pf.receipt);
 	if (opt.run.json && opt.run.command)
 		output_record(&pf.out, json_command(&pf.command));

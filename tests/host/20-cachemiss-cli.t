@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 14 + 6 + 11 + 4 + 11 + 4 + 3))
+plan $((6 + 3 + 4 + 10 + 13 + 3 * 3 + 6 + 11 + 4 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -84,9 +84,15 @@ is "$STATUS" 7 '--exit-command passes it on'
 watched -f "$file" -- bash -c 'kill -9 $$'
 is "$STATUS $(json "$OUT" 'select(.record == "command") | .signal')" '0 9' "COMMAND's signal"
 "${evict[@]}" >/dev/null
-"$CACHEMISS" -j -f "$file" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
-is "$(grep -cx 'no newline' "$DIR/stdout") $(grep -vx 'no newline' "$DIR/stdout" | jq -r .record | paste -sd' ')" \
-	'1 meta file command' "after COMMAND's output, data starts on a new line"
+for tool in "$CACHEMISS" "$BUILD/ratrace" "$PCFORCE"; do
+	options=(-f "$file")
+	[ "$tool" != "$PCFORCE" ] || { echo 0 >"$DIR/first"; options+=(-o "$DIR/first"); }
+	"$tool" "${options[@]}" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$(head -1 "$DIR/stdout")" 'no newline' "${tool##*/}: tables begin on a line of their own, in a file"
+	is "$("$tool" "${options[@]}" -- printf 'no newline' 2>"$DIR/stderr" | head -1)" 'no newline' 'and in a pipe'
+	is "$("$tool" -j "${options[@]}" -- true 2>"$DIR/stderr" | jq -cR 'fromjson? | has("record")' | sort | uniq -c | xargs)" \
+		"$("$tool" -j "${options[@]}" -- true 2>"$DIR/stderr" | wc -l) true" '-j, in a pipe: each line is an object'
+done
 "$CACHEMISS" -f "$file" -- true >"$DIR/stdout" 2>"$DIR/stderr"
 is "$? $(grep -c '{' "$DIR/stdout") $(test -s "$DIR/stdout" && echo table)" '0 0 table' 'without -j, a table'
 watched -d 1 -f "$file"

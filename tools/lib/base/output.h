@@ -23,8 +23,11 @@ int output_open(struct output *out, const char *path, bool json);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 
-/* COMMAND wrote to the same place and may have left a line open. */
-void output_new_line(struct output *out);
+/*
+ * COMMAND wrote to standard output, and may have left a line open there: the tables that
+ * follow on the same output begin on a line of their own, after an empty one.
+ */
+void output_after_command(struct output *out);
 
 /* One object a line, flushed; takes the object. */
 void output_record(struct output *out, struct json_object *record);

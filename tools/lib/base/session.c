@@ -26,20 +26,6 @@ void session_block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-bool session_interrupted(struct session *s)
-{
-	sigset_t set = ending_signals();
-	struct timespec none = { 0 };
-	int sig;
-
-	if (s->signal)
-		return true;
-	sig = sigtimedwait(&set, NULL, &none);
-	if (sig > 0)
-		s->signal = sig;
-	return s->signal;
-}
-
 static uint64_t earliest(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

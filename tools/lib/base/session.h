@@ -20,8 +20,6 @@ struct session {
 
 /* Hold SIGINT and SIGTERM back for the session. Before any thread is made. */
 void session_block_signals(void);
-/* Has one come meanwhile? */
-bool session_interrupted(struct session *s);
 /* Returns 0 or -errno. */
 int session_run(struct session *s);
 
