@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cachemiss: which accesses to a file miss the page cache, and what they cost. */
-#include <errno.h>
-#include <stdlib.h>
+#include <argp.h>
 #include <string.h>
 
 #include "shared.h"
 #include "cachemiss.skel.h"
 #include "list/list_writer.h"
 #include "report/report.h"
-#include "file/residency.h"
 #include "report/trace_run.h"
 
 #define DEFAULT_INTERVAL_US 1000000
@@ -19,17 +17,11 @@ static struct hook hooks[] = {
 	HOOK_INSERT,
 };
 
-static struct options {
-	const char *list;
-	bool resident;
-	uint64_t interval_us;
-	uint64_t count;
-} opt;
-
 static struct cachemiss {
-	struct trace_run w;
+	struct trace_run run;
+	const char *list; /* of -w, NULL: none */
+	bool resident;
 	struct cachemiss_bpf *skel;
-	struct ring_buffer *ring;
 	struct list_writer writer;
 	struct report report;
 } cm;
@@ -40,7 +32,6 @@ enum {
 	OPT_RESIDENT = 256,
 };
 
-const char *argp_program_version = "cachemiss (page2cache) " VERSION;
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
 	"Without -f, -p, -c or COMMAND: the whole system, a line a second, the busiest\n"
@@ -69,12 +60,12 @@ static const struct argp_child argp_children[] = {
 
 static void check_usage(const struct argp_state *state)
 {
-	const struct run_options *run = &cm.w.run;
-	const struct filter_options *filter = &cm.w.filter;
+	const struct run_options *run = &cm.run.run;
+	const struct filter_options *filter = &cm.run.filter;
 
 	check_filters(state, run, filter);
-	if (opt.resident && (!run->nr_files || run->command || filter->pid || filter->cgroup_dir ||
-			     opt.interval_us || run->duration_us))
+	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->cgroup_dir ||
+			    cm.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
 }
 
@@ -82,24 +73,24 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
 	case 'w':
-		opt.list = arg;
+		cm.list = arg;
 		break;
 	case OPT_RESIDENT:
-		opt.resident = true;
+		cm.resident = true;
 		break;
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &cm.w.run;
-		state->child_inputs[1] = &cm.w.filter;
+		state->child_inputs[0] = &cm.run.run;
+		state->child_inputs[1] = &cm.run.filter;
 		break;
 	case ARGP_KEY_ARG:
 		if (after_dashes(state) || state->arg_num > 1)
 			return ARGP_ERR_UNKNOWN;
-		if (state->arg_num == 0 && parse_seconds(arg, &opt.interval_us))
+		if (state->arg_num == 0 && parse_seconds(arg, &cm.run.interval_us))
 			argp_error(state,
 				   "INTERVAL is in seconds, not '%s' "
 				   "(COMMAND follows --)",
 				   arg);
-		if (state->arg_num == 1 && (parse_u64(arg, &opt.count) || !opt.count))
+		if (state->arg_num == 1 && (parse_u64(arg, &cm.run.count) || !cm.run.count))
 			argp_error(state, "COUNT is a number above 0, not '%s'", arg);
 		break;
 	case ARGP_KEY_SUCCESS:
@@ -119,152 +110,120 @@ static const struct argp argp = {
 	.doc = doc,
 };
 
-/* BPF. */
+/* The run. */
 
-static enum status load(void)
+static enum status prepare(struct trace_run *run)
 {
-	enum status status;
+	const struct counters_options *watched = &run->options;
+	int err = cm.list ? list_writer_open(&cm.writer, cm.list) : 0;
 
+	if (err)
+		return fail_with(xasprintf("%s: %s", cm.list, strerror(-err)), STATUS_BAD_INPUT);
+	if (cm.resident) {
+		run->done = true;
+		return report_resident(run->targets, run->run.nr_files, &run->out,
+				       cm.list ? &cm.writer : NULL);
+	}
+	if (cm.list)
+		run->poll_us = RECORD_POLL_US;
+	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->cgroup_dir &&
+	    !run->run.command)
+		run->interval_us = DEFAULT_INTERVAL_US;
+	return STATUS_DONE;
+}
+
+static bool open_programs(struct trace_run *run)
+{
 	cm.skel = cachemiss_bpf__open();
 	if (!cm.skel)
-		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = trace_run_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks),
-				&cm.skel->rodata->cfg);
-	if (status)
-		return status;
-	cm.skel->rodata->record_pages = opt.list != NULL;
-	if (!opt.list) {
+		return false;
+	run->skeleton = cm.skel->skeleton;
+	run->obj = cm.skel->obj;
+	run->config = &cm.skel->rodata->cfg;
+	return true;
+}
+
+static void configure(struct trace_run *run)
+{
+	cm.skel->rodata->record_pages = cm.list != NULL;
+	if (!cm.list) {
 		bpf_map__set_max_entries(cm.skel->maps.ring, 4096);
 		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
 	}
-	status = trace_run_load(&cm.w, cm.skel->skeleton, cm.skel->obj, hooks, ARRAY_SIZE(hooks));
-	if (!status)
-		counters_bind(&cm.w.counters, &cm.skel->bss->watch);
-	return status;
 }
 
-static int take_run(void *ctx, void *data, size_t size)
+static void bind_counters(struct trace_run *run)
+{
+	counters_bind(&run->counters, &cm.skel->bss->watch);
+}
+
+static void begin(struct trace_run *run)
+{
+	report_init(&cm.report, &run->counters, run->targets, run->run.nr_files,
+		    run->options.auto_files);
+}
+
+static int take_pages(void *ctx, void *data, size_t size)
 {
 	list_writer_add(&cm.writer, data);
 	return 0;
 }
 
-static enum status attach(void)
+static void end_interval(struct trace_run *run)
 {
-	if (opt.list) {
-		cm.ring = ring_buffer__new(bpf_map__fd(cm.skel->maps.ring), take_run, NULL, NULL);
-		if (!cm.ring)
-			return fail_with(xasprintf("ring buffer: %s", strerror(errno)),
-					 STATUS_FAILED);
-	}
-	return trace_run_attach(&cm.w, hooks, ARRAY_SIZE(hooks));
-}
-
-/* The run. */
-
-static bool on_events(void *ctx)
-{
-	if (cm.ring)
-		ring_buffer__consume(cm.ring);
-	return true;
-}
-
-static void on_interval(void *ctx)
-{
-	report_interval(&cm.report, &cm.w.out, (now_ns() - cm.w.start_ns) / 1000);
-}
-
-static enum status run(void)
-{
-	const struct counters_options *w = &cm.w.options;
-	struct session s = {
-		.interval_us = opt.interval_us,
-		.count = opt.count,
-		.event_fd = cm.ring ? ring_buffer__epoll_fd(cm.ring) : -1,
-		.poll_us = cm.ring ? RECORD_POLL_US : 0,
-		.on_events = on_events,
-		.on_interval = on_interval,
-	};
-
-	if (!s.interval_us && w->auto_files && !w->pid && !w->cgroup_dir && !cm.w.run.command)
-		s.interval_us = DEFAULT_INTERVAL_US;
-	return trace_run_wait(&cm.w, &s);
+	report_interval(&cm.report, &run->out, (now_ns() - run->start_ns) / 1000);
 }
 
 static enum status write_list(void)
 {
 	struct offsets_section *sections;
 	uint32_t nr_slots;
-	size_t unnamed;
-	int err;
+	size_t unnamed = report_sections(&cm.report, &sections, &nr_slots);
+	int err = list_writer_write(&cm.writer, sections, nr_slots);
 
-	on_events(NULL);
-	unnamed = report_sections(&cm.report, &sections, &nr_slots);
-	err = list_writer_write(&cm.writer, sections, nr_slots);
 	report_sections_free(sections, nr_slots);
 	if (unnamed)
 		say("%zu file%s that missed the page cache could not be named and %s not in the list",
 		    unnamed, unnamed == 1 ? "" : "s", unnamed == 1 ? "is" : "are");
 	if (err)
-		return fail_with(xasprintf("%s: %s: nothing was written", opt.list, strerror(-err)),
+		return fail_with(xasprintf("%s: %s: nothing was written", cm.list, strerror(-err)),
 				 STATUS_FAILED);
 	return STATUS_DONE;
 }
 
-static enum status watch_main(void)
+static enum status report(struct trace_run *run)
 {
-	const struct command *command = cm.w.run.command ? &cm.w.command : NULL;
-	enum status status, ended;
+	enum status status;
 
-	status = trace_run_check(&cm.w);
-	status = status ? status : load();
-	status = status ? status : attach();
-	if (status)
-		return status;
-	report_init(&cm.report, &cm.w.counters, cm.w.targets, cm.w.run.nr_files,
-		    cm.w.options.auto_files);
-	if (cm.w.out.json)
-		output_record(&cm.w.out,
-			      json_meta("cachemiss", hooks_json(hooks, ARRAY_SIZE(hooks))));
-	status = run();
-	/* Frozen here: what happens while the summary is made is not of the run. */
-	hooks_detach(hooks, ARRAY_SIZE(hooks));
-	if (status)
-		return status;
 	report_read(&cm.report);
-	if (opt.list)
-		status = write_list();
-	if (command)
-		output_new_line(&cm.w.out);
-	ended = report_files(&cm.report, &cm.w.out, command);
-	counters_complain(&cm.w.counters);
-	return status ? status : ended;
+	status = cm.list ? write_list() : STATUS_DONE;
+	report_files(&cm.report, &run->out);
+	return status;
 }
+
+static void close_all(struct trace_run *run)
+{
+	list_writer_free(&cm.writer);
+	cachemiss_bpf__destroy(cm.skel);
+}
+
+static const struct tool tool = {
+	.name = "cachemiss",
+	.argp = &argp,
+	.hooks = hooks,
+	.nr_hooks = ARRAY_SIZE(hooks),
+	.prepare = prepare,
+	.open = open_programs,
+	.configure = configure,
+	.bind = bind_counters,
+	.begin = begin,
+	.event = take_pages,
+	.interval = end_interval,
+	.report = report,
+	.close = close_all,
+};
 
 int main(int argc, char **argv)
 {
-	enum status status;
-	int err;
-
-	program_name = "cachemiss";
-	set_usage_status(argc, argv);
-	command_inherit();
-	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	session_block_signals(cm.w.run.command);
-	status = trace_run_open(&cm.w);
-	if (!status && opt.list) {
-		err = list_writer_open(&cm.writer, opt.list);
-		if (err)
-			status = fail_with(xasprintf("%s: %s", opt.list, strerror(-err)),
-					   STATUS_BAD_INPUT);
-	}
-	if (!status)
-		status = opt.resident ? report_resident(cm.w.targets, cm.w.run.nr_files, &cm.w.out,
-							opt.list ? &cm.writer : NULL)
-				      : watch_main();
-	list_writer_free(&cm.writer);
-	ring_buffer__free(cm.ring);
-	cachemiss_bpf__destroy(cm.skel);
-	return trace_run_close(&cm.w, status);
+	return tool_main(&tool, &cm.run, argc, argv);
 }

@@ -52,7 +52,6 @@ enum {
 	OPT_STRICT,
 };
 
-const char *argp_program_version = "pcforce (page2cache) " VERSION;
 static const char doc[] =
 	"Prefetch exactly the listed pages when a program first accesses them.\v"
 	"TRIGGER is now (the default with COMMAND), access (the default without: the first\n"
@@ -447,7 +446,11 @@ static void leave_terminal(void)
 /* Forcing is stopped and the receipts are printed. */
 static enum status conclude(void)
 {
-	enum status receipts = receipt_print(&pf.receipt);
+	enum status receipts;
+
+	if (opt.run.command)
+		output_after_command(&pf.out);
+	receipts = receipt_print(&pf.receipt);
 
 	if (!pf.firing.fired_ns && pf.force.plan.nr_runs)
 		say("the trigger did not fire: none of the list's files %s",
@@ -651,11 +654,8 @@ int main(int argc, char **argv)
 	enum status status;
 	int err;
 
-	program_name = "pcforce";
-	set_usage_status(argc, argv);
-	command_inherit();
+	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	err = opt.list && opt.run.out && same_file(opt.list, opt.run.out)
 		      ? -EEXIST
 		      : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ratrace: what readahead decided for files, and whether it was right. */
 #include <argp.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shared.h"
@@ -30,14 +28,12 @@ static struct hook hooks[] = {
 /* clang-format on */
 
 static struct ratrace {
-	struct trace_run w;
+	struct trace_run run;
 	struct ratrace_bpf *skel;
-	struct ring_buffer *ring;
 	struct decisions decisions;
 	bool summary_only;
 } rt;
 
-const char *argp_program_version = "ratrace (page2cache) " VERSION;
 static const char doc[] =
 	"Show what readahead decided for files, how much it read, and what was used of it.\v"
 	"Without -f, -p, -c or COMMAND: every file of the whole system, until Ctrl-C.\n"
@@ -67,11 +63,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		rt.summary_only = true;
 		break;
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &rt.w.run;
-		state->child_inputs[1] = &rt.w.filter;
+		state->child_inputs[0] = &rt.run.run;
+		state->child_inputs[1] = &rt.run.filter;
 		break;
 	case ARGP_KEY_SUCCESS:
-		check_filters(state, &rt.w.run, &rt.w.filter);
+		check_filters(state, &rt.run.run, &rt.run.filter);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -87,44 +83,45 @@ static const struct argp argp = {
 	.doc = doc,
 };
 
-static enum status load(void)
+static enum status prepare(struct trace_run *run)
 {
-	enum status status;
-
-	rt.skel = ratrace_bpf__open();
-	if (!rt.skel)
-		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = trace_run_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks),
-				&rt.skel->rodata->cfg);
-	if (status)
-		return status;
-	rt.skel->rodata->tell_events = !rt.summary_only;
-	bpf_map__set_max_entries(rt.skel->maps.ra_counts, rt.w.counters.max_slots);
-	status = trace_run_load(&rt.w, rt.skel->skeleton, rt.skel->obj, hooks, ARRAY_SIZE(hooks));
-	if (!status)
-		counters_bind(&rt.w.counters, &rt.skel->bss->watch);
-	return status;
+	run->poll_us = EVENT_POLL_US;
+	return STATUS_DONE;
 }
 
-static int take_event(void *ctx, void *data, size_t size)
+static bool open_programs(struct trace_run *run)
+{
+	rt.skel = ratrace_bpf__open();
+	if (!rt.skel)
+		return false;
+	run->skeleton = rt.skel->skeleton;
+	run->obj = rt.skel->obj;
+	run->config = &rt.skel->rodata->cfg;
+	return true;
+}
+
+static void configure(struct trace_run *run)
+{
+	rt.skel->rodata->tell_events = !rt.summary_only;
+	bpf_map__set_max_entries(rt.skel->maps.ra_counts, run->counters.max_slots);
+}
+
+static void bind_counters(struct trace_run *run)
+{
+	counters_bind(&run->counters, &rt.skel->bss->watch);
+}
+
+static void begin(struct trace_run *run)
+{
+	decisions_init(&rt.decisions, &run->counters, &run->out, run->targets, run->run.nr_files,
+		       run->options.auto_files);
+	rt.decisions.start_ns = run->start_ns;
+}
+
+static int take_decision(void *ctx, void *data, size_t size)
 {
 	decisions_print(&rt.decisions, data);
 	return 0;
-}
-
-static enum status attach(void)
-{
-	rt.ring = ring_buffer__new(bpf_map__fd(rt.skel->maps.ring), take_event, NULL, NULL);
-	if (!rt.ring)
-		return fail_with(xasprintf("ring buffer: %s", strerror(errno)), STATUS_FAILED);
-	return trace_run_attach(&rt.w, hooks, ARRAY_SIZE(hooks));
-}
-
-static bool on_events(void *ctx)
-{
-	ring_buffer__consume(rt.ring);
-	output_flush(&rt.w.out);
-	return true;
 }
 
 /* Decisions that no later event of their task has ended. */
@@ -141,64 +138,36 @@ static void take_open(void)
 	}
 }
 
-static enum status run(void)
+static enum status report(struct trace_run *run)
 {
-	struct session s = {
-		.event_fd = ring_buffer__epoll_fd(rt.ring),
-		.poll_us = EVENT_POLL_US,
-		.on_events = on_events,
-	};
-
-	rt.decisions.start_ns = now_ns();
-	return trace_run_wait(&rt.w, &s);
-}
-
-static enum status trace(void)
-{
-	const struct command *command = rt.w.run.command ? &rt.w.command : NULL;
-	enum status status;
-
-	status = trace_run_check(&rt.w);
-	status = status ? status : load();
-	status = status ? status : attach();
-	if (status)
-		return status;
-	decisions_init(&rt.decisions, &rt.w.counters, &rt.w.out, rt.w.targets, rt.w.run.nr_files,
-		       rt.w.options.auto_files);
-	if (rt.w.out.json)
-		output_record(&rt.w.out,
-			      json_meta("ratrace", hooks_json(hooks, ARRAY_SIZE(hooks))));
-	status = run();
-	hooks_detach(hooks, ARRAY_SIZE(hooks));
-	if (status)
-		return status;
-	on_events(NULL);
-	if (command)
-		output_new_line(&rt.w.out);
 	if (!rt.summary_only)
 		take_open();
 	decisions_summary(&rt.decisions);
-	if (rt.w.out.json && command)
-		output_record(&rt.w.out, json_command(command));
-	counters_complain(&rt.w.counters);
 	return STATUS_DONE;
 }
 
+static void close_all(struct trace_run *run)
+{
+	decisions_free(&rt.decisions);
+	ratrace_bpf__destroy(rt.skel);
+}
+
+static const struct tool tool = {
+	.name = "ratrace",
+	.argp = &argp,
+	.hooks = hooks,
+	.nr_hooks = ARRAY_SIZE(hooks),
+	.prepare = prepare,
+	.open = open_programs,
+	.configure = configure,
+	.bind = bind_counters,
+	.begin = begin,
+	.event = take_decision,
+	.report = report,
+	.close = close_all,
+};
+
 int main(int argc, char **argv)
 {
-	enum status status;
-
-	program_name = "ratrace";
-	set_usage_status(argc, argv);
-	command_inherit();
-	hooks_quiet_libbpf();
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	session_block_signals(rt.w.run.command);
-	status = trace_run_open(&rt.w);
-	if (!status)
-		status = trace();
-	decisions_free(&rt.decisions);
-	ring_buffer__free(rt.ring);
-	ratrace_bpf__destroy(rt.skel);
-	return trace_run_close(&rt.w, status);
+	return tool_main(&tool, &rt.run, argc, argv);
 }

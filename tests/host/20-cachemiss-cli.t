@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 10 + 14 + 6 + 11 + 3 + 11 + 4 + 3))
+plan $((6 + 3 + 4 + 10 + 15 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -33,6 +33,9 @@ fails()
 # --- usage and bad input
 
 matches "$("$CACHEMISS" -V) $?" '[0-9]+\.[0-9]+.* 0$' '-V prints the version'
+for tool in "$CACHEMISS" "$BUILD/ratrace" "$PCFORCE"; do
+	is "$("$tool" -h) $?" "$("$tool" --help) 0" "${tool##*/}: -h is --help, status 0"
+done
 fails 2 'unknown option' "$CACHEMISS" --no-such-option
 fails 2 'bad duration' "$CACHEMISS" -d 1x -f "$file"
 fails 2 'bad interval' "$CACHEMISS" -f "$file" -1
@@ -77,20 +80,41 @@ while step; do
 	is "$(record "$OUT" '[.accesses, .hit_ratio, .miss_us_p50]')" '[0,null,null]' 'no access: no ratio, no latency, and not 0'
 	watched -f "$file" -- bash -c 'exit 7'
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of the tool"
-	watched --exit-command -f "$file" -- bash -c 'exit 7' 2>/dev/null >/dev/null
-	is "$STATUS" 7 '--exit-command passes it on'
+	"$CACHEMISS" -O "$OUT" -f "$file" -- bash -c 'exit 7' 2>/dev/null
+	is $? 7 "COMMAND's status is what the run ends with"
+	"$CACHEMISS" --exit-command -O "$OUT" -f "$file" -- bash -c 'exit 7' 2>/dev/null
+	is $? 7 '--exit-command, of before, changes nothing'
+	is "$(bash -c '"$@" & wait $!; echo $?' - "$CACHEMISS" -O "$OUT" -f "$file" -- bash -c 'kill -9 $$' 2>/dev/null)" 137 \
+		'what ended COMMAND ends the tool'
 	watched -f "$file" -- bash -c 'kill -9 $$'
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .signal')" '0 9' "COMMAND's signal"
 	"${evict[@]}" >/dev/null
-	"$CACHEMISS" -j -f "$file" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
-	is "$(grep -cx 'no newline' "$DIR/stdout") $(grep -vx 'no newline' "$DIR/stdout" | jq -r .record | paste -sd' ')" \
-		'1 meta file command' "after COMMAND's output, data starts on a new line"
-	"$CACHEMISS" -f "$file" -- true >"$DIR/stdout" 2>"$DIR/stderr"
-	is "$? $(grep -c '{' "$DIR/stdout") $(test -s "$DIR/stdout" && echo table)" '0 0 table' 'without -j, a table'
+	for tool in "$CACHEMISS" "$BUILD/ratrace" "$PCFORCE"; do
+		options=(-f "$file")
+		[ "$tool" != "$PCFORCE" ] || { echo 0 >"$DIR/first"; options+=(-o "$DIR/first"); }
+		"$tool" "${options[@]}" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
+		is "$(cat "$DIR/stdout"; test -s "$DIR/stderr" && echo ' table')" 'no newline table' \
+			"${tool##*/}: COMMAND's output is its own, the table goes to standard error"
+		"$tool" -q "${options[@]}" -- printf 'no newline' >"$DIR/stdout" 2>"$DIR/stderr"
+		is "$(cat "$DIR/stdout" "$DIR/stderr")" 'no newline' "${tool##*/} -q prints nothing"
+		is "$("$tool" -j "${options[@]}" -- true 2>"$DIR/stderr" | jq -cR 'fromjson? | has("record")' | sort | uniq -c | xargs)" \
+			"$("$tool" -j "${options[@]}" -- true 2>"$DIR/stderr" | wc -l) true" '-j, in a pipe: each line is an object'
+	done
 	watched -d 1 -f "$file"
 	is "$STATUS $(record "$OUT" .accesses)" '0 0' '-d ends it'
 	watched -f "$file" 1 2
 	is "$STATUS $(json "$OUT" .record | paste -sd' ')" '0 "meta" "interval" "interval" "file"' 'INTERVAL COUNT: so many and no more'
+done
+
+# A descriptor that was closed at the start is no place for data, and COMMAND finds it closed.
+"$CACHEMISS" -w "$DIR/closed" -f "$file" -- "${known[@]}" >&- 2>/dev/null
+is "$? $(head -1 "$DIR/closed")" '0 # page2cache offsets 1' 'standard output closed: the list is a list'
+"$CACHEMISS" -O "$DIR/closed.out" -w "$DIR/closed" -f "$file" -- "$DIR/missing" 0<&- 1>&- 2>&-
+is $? 127 'all three closed: the status still tells'
+# shellcheck disable=SC2016 # COMMAND's shell expands it
+for n in 0 1; do
+	eval "'$CACHEMISS' -O '$DIR/closed.out' -f '$file' -- bash -c '! [ -e /proc/\$\$/fd/$n ]' $n<&- 2>/dev/null"
+	is $? 0 "descriptor $n closed: it is for COMMAND"
 done
 
 # --- intervals and signals

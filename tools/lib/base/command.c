@@ -16,10 +16,21 @@ static struct {
 	sigset_t mask;
 	struct sigaction pipe, chld;
 	struct rlimit files;
+	bool closed[STDERR_FILENO + 1];
 } inherited;
 
 void command_inherit(void)
 {
+	int fd;
+
+	/*
+	 * Were one of them closed, the next file that is opened would be taken for it: the
+	 * table would go into the list.
+	 */
+	for (fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			inherited.closed[fd] = open("/dev/null", O_RDWR) == fd;
+	}
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);
 	getrlimit(RLIMIT_NOFILE, &inherited.files);
@@ -86,10 +97,15 @@ static int become(struct command *c, struct gate *g)
 {
 	char *const none[] = { ".", NULL };
 	char byte = 0;
+	int fd;
 
 	/* Ours would keep the gate open when the other side is gone. */
 	close(g->go[1]);
 	g->go[1] = -1;
+	for (fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (inherited.closed[fd])
+			close(fd);
+	}
 	setrlimit(RLIMIT_NOFILE, &inherited.files);
 	sigaction(SIGPIPE, &inherited.pipe, NULL);
 	sigaction(SIGCHLD, &inherited.chld, NULL);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/command.h"
@@ -7,7 +10,34 @@
 enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
 	OPT_TOOL_STATUS,
+	OPT_USAGE,
 };
+
+/*
+ * Errors of usage end the program with EXIT_TOOL where there is a COMMAND, so that its own
+ * statuses stay apart.
+ */
+static int usage_status(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc - 1; i++) {
+		if (!strcmp(argv[i], "--"))
+			return EXIT_TOOL;
+	}
+	return STATUS_BAD_INPUT;
+}
+
+void program_begin(const char *name, const struct argp *argp, int argc, char **argv)
+{
+	program_name = name;
+	argp_err_exit_status = usage_status(argc, argv);
+	command_inherit();
+	/* Tables show names in the user's encoding. Numbers stay those of the C locale. */
+	setlocale(LC_CTYPE, "");
+	/* argp's own --help has no -h, and is there with its --version or not at all. */
+	argp_parse(argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, NULL);
+}
 
 static const struct argp_option run_option_table[] = {
 	{ "file", 'f', "FILE", 0, "This file (repeatable)", 0 },
@@ -19,19 +49,12 @@ static const struct argp_option run_option_table[] = {
 	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ "quiet", 'q', NULL, 0, "Print no words and no tables, only errors of usage", 0 },
+	{ "help", 'h', NULL, 0, "Give this help list", -1 },
+	{ NULL, '?', NULL, OPTION_ALIAS, NULL, 0 },
+	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
+	{ "version", 'V', NULL, 0, "Print program version", -1 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
-
-void set_usage_status(int argc, char **argv)
-{
-	int i;
-
-	argp_err_exit_status = STATUS_BAD_INPUT;
-	for (i = 1; i < argc - 1; i++) {
-		if (!strcmp(argv[i], "--"))
-			argp_err_exit_status = EXIT_TOOL;
-	}
-}
 
 bool after_dashes(const struct argp_state *state)
 {
@@ -63,6 +86,16 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'q':
 		quiet = true;
 		break;
+	case 'h':
+	case '?':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		break;
+	case OPT_USAGE:
+		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+		break;
+	case 'V':
+		printf("%s (page2cache) %s\n", program_name, VERSION);
+		exit(STATUS_DONE);
 	case OPT_TOOL_STATUS:
 		opt->tool_status = true;
 		break;

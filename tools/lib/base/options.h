@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 
-/* Of every program: -f -d -j -O -v -q --tool-status, and COMMAND after --. */
+/* Of every program: -f -d -j -O -v -q -h --tool-status, and COMMAND after --. */
 struct run_options {
 	const char **files;
 	size_t nr_files;
@@ -26,15 +26,16 @@ struct filter_options {
 	bool everybody;
 };
 
-/*
- * Before the options are parsed: errors of usage end the program with EXIT_TOOL where
- * there is a COMMAND, so that its own statuses stay apart, else with STATUS_BAD_INPUT.
- */
-void set_usage_status(int argc, char **argv);
-
 /* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
 extern const struct argp run_argp;
 extern const struct argp filter_argp;
+
+/*
+ * The first thing that a program does: say what it is called, settle the descriptors and
+ * the locale, and parse. Ends the program on --help, --version and wrong usage: with
+ * STATUS_BAD_INPUT, or where there is a COMMAND with EXIT_TOOL.
+ */
+void program_begin(const char *name, const struct argp *argp, int argc, char **argv);
 
 /* Together: a usage error ends the program. */
 void check_filters(const struct argp_state *state, const struct run_options *run,

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,30 +34,10 @@ int output_close(struct output *out)
 	return failed ? -EIO : 0;
 }
 
-void output_new_line(struct output *out)
+void output_after_command(struct output *out)
 {
-	struct stat st;
-	char last, self[] = "/proc/self/fd/1";
-	off_t at;
-	int fd;
-
-	if (out->path || out->f != stdout)
-		return;
-	fflush(stdout);
-	/* In a file its last byte can be looked at. */
-	if (!fstat(1, &st) && S_ISREG(st.st_mode)) {
-		at = lseek(1, 0, SEEK_CUR);
-		if (fcntl(1, F_GETFL) & O_APPEND)
-			at = st.st_size;
-		fd = open(self, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && at > 0 && pread(fd, &last, 1, at - 1) == 1 && last == '\n')
-			at = 0;
-		if (fd >= 0)
-			close(fd);
-		if (at <= 0)
-			return;
-	}
-	fputc('\n', stdout);
+	if (!out->path && !out->json && isatty(fileno(out->f)))
+		fputc('\n', out->f);
 }
 
 void output_flush(struct output *out)

@@ -26,8 +26,11 @@ int output_open(struct output *out, const char *path, bool json, bool command);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 
-/* COMMAND wrote to the same place and may have left a line open. */
-void output_new_line(struct output *out);
+/*
+ * COMMAND may have left a line open on the terminal that the tables go to, too: they begin
+ * on one of their own.
+ */
+void output_after_command(struct output *out);
 
 /* One object a line, flushed; takes the object. */
 void output_record(struct output *out, struct json_object *record);

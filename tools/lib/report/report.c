@@ -189,7 +189,7 @@ static void print_table(const struct report *r, struct output *out)
 	output_flush(out);
 }
 
-enum status report_files(struct report *r, struct output *out, const struct command *c)
+void report_files(struct report *r, struct output *out)
 {
 	uint64_t lost = 0;
 	size_t i;
@@ -199,8 +199,6 @@ enum status report_files(struct report *r, struct output *out, const struct comm
 		if (out->json)
 			record_file(out, &r->files[i]);
 	}
-	if (out->json && c)
-		output_record(out, json_command(c));
 	if (!out->json)
 		print_table(r, out);
 	if (lost)
@@ -211,7 +209,6 @@ enum status report_files(struct report *r, struct output *out, const struct comm
 	free(r->files);
 	r->files = NULL;
 	r->nr_files = 0;
-	return STATUS_DONE;
 }
 
 /* A list is read in another directory than it was written in. */

@@ -33,7 +33,7 @@ void report_init(struct report *r, struct counters *w, const struct target *targ
 void report_interval(struct report *r, struct output *out, uint64_t ts_us);
 /* Take all counters, once, at the end. */
 void report_read(struct report *r);
-enum status report_files(struct report *r, struct output *out, const struct command *c);
+void report_files(struct report *r, struct output *out);
 
 /*
  * The sections of a list, by slot: named files, else those with misses.

@@ -20,7 +20,7 @@ static enum status open_targets(struct trace_run *w)
 	return status;
 }
 
-enum status trace_run_open(struct trace_run *w)
+static enum status open_run(struct trace_run *w)
 {
 	enum status status = open_targets(w);
 	int err;
@@ -38,7 +38,8 @@ enum status trace_run_open(struct trace_run *w)
 	return STATUS_DONE;
 }
 
-enum status trace_run_check(struct trace_run *w)
+/* Process and cgroup: are they there? Nothing is attached yet. */
+static enum status check_filter(const struct trace_run *w)
 {
 	char *why = NULL;
 	int fd;
@@ -56,31 +57,35 @@ enum status trace_run_check(struct trace_run *w)
 	return STATUS_DONE;
 }
 
-enum status trace_run_plan(struct trace_run *w, const struct bpf_object *obj, struct hook *hooks,
-			   size_t n, struct p2c_config *config)
+/* Choose the hooks, tell the BPF side what to do, load what was chosen. */
+static enum status load(const struct tool *tool, struct trace_run *w)
 {
 	enum status status;
 	char *why = NULL;
 	int err;
 
-	status = hooks_plan(hooks, n, obj, &why);
+	if (!tool->open(w))
+		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
+	status = hooks_plan(tool->hooks, tool->nr_hooks, w->obj, &why);
 	if (status)
 		return fail_with(why, status);
-	err = counters_configure(&w->counters, config, &w->options, hooks, n);
+	err = counters_configure(&w->counters, w->config, &w->options, tool->hooks, tool->nr_hooks);
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_FAILED);
+	tool->configure(w);
+	hooks_select(tool->hooks, tool->nr_hooks, w->obj);
+	err = counters_size(&w->counters, w->obj);
+	err = err ? err : bpf_object__load_skeleton(w->skeleton);
+	if (err)
+		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
+	tool->bind(w);
+	if (!w->poll_us)
+		return STATUS_DONE;
+	w->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(w->obj, "ring"), tool->event, w,
+				   NULL);
+	if (!w->ring)
+		return fail_with(xasprintf("ring buffer: %s", strerror(errno)), STATUS_FAILED);
 	return STATUS_DONE;
-}
-
-enum status trace_run_load(struct trace_run *w, struct bpf_object_skeleton *skeleton,
-			   struct bpf_object *obj, const struct hook *hooks, size_t n)
-{
-	int err;
-
-	hooks_select(hooks, n, obj);
-	err = counters_size(&w->counters, obj);
-	err = err ? err : bpf_object__load_skeleton(skeleton);
-	return err ? fail_with(hooks_load_error(err), STATUS_UNSUPPORTED) : STATUS_DONE;
 }
 
 static enum status resolve_targets(struct trace_run *w)
@@ -99,7 +104,8 @@ static enum status resolve_targets(struct trace_run *w)
 	return fail_with(why, err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED);
 }
 
-enum status trace_run_attach(struct trace_run *w, struct hook *hooks, size_t n)
+/* Resolve and watch the files, then attach. */
+static enum status attach(const struct tool *tool, struct trace_run *w)
 {
 	enum status status = resolve_targets(w);
 	char *why = NULL;
@@ -116,41 +122,150 @@ enum status trace_run_attach(struct trace_run *w, struct hook *hooks, size_t n)
 			return fail_with(xasprintf("%s: %s", w->run.files[i], strerror(-err)),
 					 STATUS_FAILED);
 	}
-	if (hooks_attach(hooks, n, w->counters.obj, &why))
+	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
 	return STATUS_DONE;
 }
 
-enum status trace_run_wait(struct trace_run *w, struct session *s)
+struct callbacks {
+	const struct tool *tool;
+	struct trace_run *w;
+};
+
+static bool take_events(void *ctx)
+{
+	struct trace_run *w = ((struct callbacks *)ctx)->w;
+
+	if (w->ring) {
+		ring_buffer__consume(w->ring);
+		output_flush(&w->out);
+	}
+	return true;
+}
+
+static void end_interval(void *ctx)
+{
+	const struct callbacks *c = ctx;
+
+	c->tool->interval(c->w);
+}
+
+/* Let COMMAND go, counted from its exec on; if it cannot be, w->start_status says what to end with. */
+static int start_command(struct trace_run *w)
 {
 	int err;
 
-	s->duration_us = w->run.duration_us;
-	s->command = w->run.command ? &w->command : NULL;
-	w->start_ns = now_ns();
-	if (w->run.command) {
-		command_init(&w->command, w->run.command);
-		err = command_fork(&w->command);
-		if (!err && w->options.tree)
-			err = counters_add_command(&w->counters);
-		if (!err)
-			err = command_go(&w->command);
-		if (err)
-			return fail_with(command_error(&w->command, err), STATUS_BAD_INPUT);
+	command_init(&w->command, w->run.command);
+	err = command_fork(&w->command);
+	if (!err && w->options.tree)
+		err = counters_add_command(&w->counters);
+	if (err) {
+		say("%s: cannot be started: %s", w->run.command[0], strerror(-err));
+		return err;
 	}
-	err = session_run(s);
+	err = command_go(&w->command);
+	if (!err)
+		return 0;
+	w->start_status = command_start_status(err);
+	/* It is the user's mistake to see, whatever else is to be quiet. */
+	quiet = false;
+	fail_with(command_error(&w->command, err), STATUS_FAILED);
+	return err;
+}
+
+/* Start COMMAND, and wait for the end of the run. */
+static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
+{
+	struct callbacks callbacks = { tool, w };
+	struct session s = {
+		.duration_us = w->run.duration_us,
+		.interval_us = w->interval_us,
+		.count = w->count,
+		.command = w->run.command ? &w->command : NULL,
+		.event_fd = w->ring ? ring_buffer__epoll_fd(w->ring) : -1,
+		.poll_us = w->poll_us,
+		.on_events = take_events,
+		.on_interval = end_interval,
+		.ctx = &callbacks,
+	};
+	int err;
+
+	if (w->run.command) {
+		err = start_command(w);
+		if (err)
+			return STATUS_FAILED;
+	}
+	err = session_run(&s);
 	if (err)
 		return fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	return STATUS_DONE;
 }
 
-int trace_run_close(struct trace_run *w, enum status status)
+static enum status trace(const struct tool *tool, struct trace_run *w)
 {
+	enum status status;
+
+	status = check_filter(w);
+	status = status ? status : load(tool, w);
+	status = status ? status : attach(tool, w);
+	if (status)
+		return status;
+	w->start_ns = now_ns();
+	tool->begin(w);
+	if (w->out.json)
+		output_record(&w->out,
+			      json_meta(tool->name, hooks_json(tool->hooks, tool->nr_hooks)));
+	status = wait_for_end(tool, w);
+	/* Frozen here: what happens while the summary is made is not of the run. */
+	hooks_detach(tool->hooks, tool->nr_hooks);
+	if (status)
+		return status;
+	if (w->ring)
+		ring_buffer__consume(w->ring);
+	if (w->run.command)
+		output_after_command(&w->out);
+	status = tool->report(w);
+	if (w->out.json && w->run.command)
+		output_record(&w->out, json_command(&w->command));
+	counters_complain(&w->counters);
+	return status;
+}
+
+/*
+ * With COMMAND its status, so that this program can stand before any other; what failed of
+ * ours shows only where COMMAND itself did well.
+ */
+static int exit_status(const struct trace_run *w, enum status status)
+{
+	int of_command;
+
+	if (!w->run.command || w->run.tool_status)
+		return w->start_status ? STATUS_BAD_INPUT : (int)status;
+	if (w->start_status)
+		return w->start_status;
+	if (!w->command.ended)
+		return status ? EXIT_TOOL : STATUS_DONE;
+	of_command = command_exit_status(&w->command);
+	return status && !of_command ? EXIT_TOOL : of_command;
+}
+
+int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **argv)
+{
+	enum status status;
+
+	program_begin(tool->name, tool->argp, argc, argv);
+	hooks_quiet_libbpf();
+	session_block_signals(w->run.command);
+	status = open_run(w);
+	if (!status && tool->prepare)
+		status = tool->prepare(w);
+	if (!status && !w->done)
+		status = trace(tool, w);
 	if (w->out.f && output_close(&w->out) && !status)
 		status = STATUS_FAILED;
+	ring_buffer__free(w->ring);
+	tool->close(w);
 	command_free(&w->command);
 	counters_free(&w->counters);
-	if (!status && !w->run.tool_status && w->command.ended)
-		return command_exit_status(&w->command);
-	return status;
+	return exit_status(w, status);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The run of a program that watches: files, filters, hooks, COMMAND, output. */
-#ifndef PAGE2CACHE_WATCHER_H
-#define PAGE2CACHE_WATCHER_H
+/* A program that watches, from its options to its report: files, filters, hooks, COMMAND. */
+#ifndef PAGE2CACHE_TRACE_RUN_H
+#define PAGE2CACHE_TRACE_RUN_H
 
 #include "base/options.h"
 #include "base/output.h"
@@ -15,27 +15,53 @@ struct trace_run {
 	struct counters counters;
 	struct target *targets; /* the files of -f */
 	struct command command;
+	int start_status; /* exit status where COMMAND could not be executed, 0: it could */
 	struct output out;
 	uint64_t start_ns;
+
+	/* Of the program: set by prepare(), */
+	bool done;	      /* there is nothing to trace */
+	uint64_t interval_us; /* 0: none */
+	uint64_t count;	      /* of intervals, 0: no limit */
+	uint64_t poll_us;     /* take events at least this often, 0: there are none */
+	/* and by open(). */
+	struct bpf_object_skeleton *skeleton;
+	struct bpf_object *obj;
+	struct p2c_config *config; /* its read-only data */
+
+	struct ring_buffer *ring; /* NULL: there are no events */
 };
 
-/* After the options are parsed: open the files and the output. */
-enum status trace_run_open(struct trace_run *w);
-/* COMMAND, process and cgroup: are they there? Nothing is attached yet. */
-enum status trace_run_check(struct trace_run *w);
 /*
- * With the programs opened: choose their hooks and write their read-only data;
- * then, when the tool has written its own, load what was chosen (counters_bind() follows).
+ * A program that watches, and what it adds to a run, in the order of the calls. What may be
+ * missing is NULL; each status but STATUS_DONE ends the run, after it was said why.
  */
-enum status trace_run_plan(struct trace_run *w, const struct bpf_object *obj, struct hook *hooks,
-			   size_t n, struct p2c_config *config);
-enum status trace_run_load(struct trace_run *w, struct bpf_object_skeleton *skeleton,
-			   struct bpf_object *obj, const struct hook *hooks, size_t n);
-/* With the programs loaded: resolve and watch the files, then attach. */
-enum status trace_run_attach(struct trace_run *w, struct hook *hooks, size_t n);
-/* Start COMMAND and wait for the end of the session, whose end and command are set here. */
-enum status trace_run_wait(struct trace_run *w, struct session *s);
-/* Close the output. Returns the program's exit status. */
-int trace_run_close(struct trace_run *w, enum status status);
+struct tool {
+	const char *name;
+	const struct argp *argp;
+	struct hook *hooks;
+	size_t nr_hooks;
+	/* The options are parsed, the files and the output are open. May be missing. */
+	enum status (*prepare)(struct trace_run *w);
+	/* Open the skeleton; false with errno set if it cannot be. */
+	bool (*open)(struct trace_run *w);
+	/* Write its own read-only data and size its own maps, before it is loaded. */
+	void (*configure)(struct trace_run *w);
+	/* It is loaded: counters_bind(). */
+	void (*bind)(struct trace_run *w);
+	/* All is attached, nothing was counted yet. */
+	void (*begin)(struct trace_run *w);
+	/* An event of the ring buffer; ctx is the run. */
+	int (*event)(void *ctx, void *data, size_t size);
+	/* After each interval. May be missing. */
+	void (*interval)(struct trace_run *w);
+	/* All is detached, all events were taken. */
+	enum status (*report)(struct trace_run *w);
+	/* Free what is the program's own, however far the run came. */
+	void (*close)(struct trace_run *w);
+};
+
+/* The whole program: returns its exit status. W is all zero but for what its options say. */
+int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **argv);
 
 #endif
