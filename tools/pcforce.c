@@ -460,6 +460,21 @@ static enum status conclude(void)
 	return receipts;
 }
 
+static enum status open_output(void)
+{
+	int err = output_open(&pf.out, opt.run.out, opt.run.json, false);
+
+	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
+		   : STATUS_DONE;
+}
+
+static enum status run_check(void)
+{
+	enum status status = open_output();
+
+	return status ? status : check_print(&pf.out);
+}
+
 /* Without COMMAND: until a signal, the end of the time, or the only firing. */
 static enum status run_alone(void)
 {
@@ -470,6 +485,8 @@ static enum status run_alone(void)
 	/* Only now: a list that comes from a pipe may never end. */
 	prepare_descriptors();
 	status = prepare_hint();
+	/* The list may be what -O names, too: it has been read by now. */
+	status = status ? status : open_output();
 	session_block_signals(false);
 	status = status ? status : arm();
 	if (!status) {
@@ -606,6 +623,20 @@ static int start_command(uint64_t start_ns)
 	return command_start_status(err);
 }
 
+/* COMMAND runs all the same where OUT is of no use: nobody reads what is lost. */
+static void open_beside_command(void)
+{
+	bool is_list = opt.run.out && opt.list && same_file(opt.list, opt.run.out);
+	int err = is_list ? -EEXIST
+			  : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command);
+
+	if (!err)
+		return;
+	say("%s: %s: no receipt", opt.run.out,
+	    is_list ? "is the list, which COMMAND needs first" : strerror(-err));
+	output_open(&pf.out, "/dev/null", opt.run.json, true);
+}
+
 /* COMMAND and its end come first: the list serves it. Returns the exit status. */
 static int run_command(uint64_t start_ns)
 {
@@ -617,6 +648,7 @@ static int run_command(uint64_t start_ns)
 	bool ours;
 	int status, err;
 
+	open_beside_command();
 	session_block_signals(true);
 	status = start_command(start_ns);
 	if (!status && opt.detach)
@@ -652,24 +684,12 @@ int main(int argc, char **argv)
 {
 	uint64_t start_ns = now_ns();
 	enum status status;
-	int err;
 
 	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	err = opt.list && opt.run.out && same_file(opt.list, opt.run.out)
-		      ? -EEXIST
-		      : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command);
-	if (err)
-		say("%s: %s", opt.run.out,
-		    err == -EEXIST ? "-O would overwrite the list" : strerror(-err));
-	if (err && !opt.run.command)
-		return STATUS_BAD_INPUT;
-	/* COMMAND runs all the same: nobody reads what is lost. */
-	if (err)
-		output_open(&pf.out, "/dev/null", opt.run.json, true);
 	if (opt.run.command)
 		return run_command(start_ns);
-	status = opt.check ? check_print(&pf.out) : run_alone();
+	status = opt.check ? run_check() : run_alone();
 	if (output_close(&pf.out) && !status)
 		status = STATUS_FAILED;
 	clean_up();

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 15 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3))
+plan $((6 + 3 + 4 + 10 + 14 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -44,19 +44,19 @@ fails 2 'no such process' "$CACHEMISS" -p 4194305
 
 mkdir "$DIR/folder"
 mkfifo "$DIR/fifo"
-fails 2 'missing file' "$CACHEMISS" -f "$DIR/missing" -- true
-fails 2 'directory' "$CACHEMISS" -f "$DIR/folder" -- true
-fails 2 'FIFO' "$CACHEMISS" -f "$DIR/fifo" -- true
-fails 2 'device node' "$CACHEMISS" -f /dev/null -- true
-fails '2|3' 'file on procfs' "$CACHEMISS" -f /proc/version -- true
-fails 2 'cgroup that is none' "$CACHEMISS" -c "$DIR/folder" -- true
-fails 2 'COMMAND that is not there' "$CACHEMISS" -w "$DIR/list" -f "$file" -- "$DIR/missing"
+fails 125 'missing file' "$CACHEMISS" -f "$DIR/missing" -- true
+fails 125 'directory' "$CACHEMISS" -f "$DIR/folder" -- true
+fails 125 'FIFO' "$CACHEMISS" -f "$DIR/fifo" -- true
+fails 125 'device node' "$CACHEMISS" -f /dev/null -- true
+fails 125 'file on procfs' "$CACHEMISS" -f /proc/version -- true
+fails 125 'cgroup that is none' "$CACHEMISS" -c "$DIR/folder" -- true
+fails 127 'COMMAND that is not there' "$CACHEMISS" -w "$DIR/list" -f "$file" -- "$DIR/missing"
 ok 'and no list is begun for it' test ! -e "$DIR/list"
-fails 2 'COMMAND that cannot be executed' "$CACHEMISS" -f "$file" -- "$file"
+fails 126 'COMMAND that cannot be executed' "$CACHEMISS" -f "$file" -- "$file"
 # Nobody else can read this folder's binary where the source tree is private.
 install -m 755 "$CACHEMISS" "$DIR/cachemiss"
 chmod 755 "$DIR"
-fails '[1-3]' 'not root' setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/cachemiss" -f "$file" -- true
+fails 125 'not root' setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/cachemiss" -f "$file" -- true
 
 # --- records
 
@@ -107,7 +107,7 @@ while step; do
 done
 
 # A descriptor that was closed at the start is no place for data, and COMMAND finds it closed.
-"$CACHEMISS" -w "$DIR/closed" -f "$file" -- "${known[@]}" >&- 2>/dev/null
+"$CACHEMISS" --tool-status -w "$DIR/closed" -f "$file" -- "${known[@]}" >&- 2>/dev/null
 is "$? $(head -1 "$DIR/closed")" '0 # page2cache offsets 1' 'standard output closed: the list is a list'
 "$CACHEMISS" -O "$DIR/closed.out" -w "$DIR/closed" -f "$file" -- "$DIR/missing" 0<&- 1>&- 2>&-
 is $? 127 'all three closed: the status still tells'
@@ -267,7 +267,7 @@ if mount -t tmpfs -o size=64k page2cache-test "$DIR/full" 2>/dev/null; then
 	head -c 1m /dev/zero >"$DIR/full/filler" 2>/dev/null
 	timeout 60 "$CACHEMISS" -j -O "$DIR/out" -w "$DIR/full/list" -f "$file" -- "$PROGS/access" --evict -p random --fadvise random "$file" \
 		>/dev/null 2>"$DIR/stderr"
-	is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' '-w to a full disk: status 1 and a message'
+	is "$? $(test -s "$DIR/stderr" && echo said)" '125 said' '-w to a full disk, around a COMMAND that did well: status 125 and a message'
 	is "$(cat "$DIR/full/list") $(find "$DIR/full" -type f | wc -l)" 'old 2' 'the older list is untouched, no piece of a new one is left'
 	is "$(record "$DIR/out" .misses)" 4096 'and the counts are still printed'
 	umount "$DIR/full"
@@ -275,7 +275,7 @@ else
 	skip 3 'no file system can be mounted here'
 fi
 "$CACHEMISS" -j -f "$file" -- true >/dev/full 2>"$DIR/stderr"
-is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
+is "$? $(test -s "$DIR/stderr" && echo said)" '125 said' 'standard output on a full disk: status 125 and a message'
 
 # --- nothing stays attached
 

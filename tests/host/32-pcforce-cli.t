@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 19 + 6 + 6 + 6 + 14 + 7 + 9 + 1 + 6 + 9))
+plan $((2 + 21 + 6 + 6 + 6 + 14 + 7 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger once duration jobs max-bytes hold dry-run now check json output stale-ok strict exit-command verbose version'
+known='file offsets engine trigger follow once detach duration jobs max-bytes hold dry-run now check json output stale-ok strict tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -50,20 +50,22 @@ fails 2 'too many jobs' "$PCFORCE" --jobs 1000000 "${whole[@]}"
 fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
 fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
-fails 2 '--now with COMMAND' "$PCFORCE" --now "${whole[@]}" -- true
+fails 125 '--now with COMMAND' "$PCFORCE" --now "${whole[@]}" -- true
 fails 2 '--now with a trigger' "$PCFORCE" --now -t miss "${whole[@]}"
 fails 2 '--check with a list' "$PCFORCE" --check "${whole[@]}"
 fails 2 'COMMAND without --' "$PCFORCE" "${whole[@]}" true
 fails 2 'nothing behind --' "$PCFORCE" "${whole[@]}" --
-fails 2 '--exit-command without COMMAND' "$PCFORCE" --exit-command "${whole[@]}"
+fails 2 '-D without COMMAND' "$PCFORCE" -D "${whole[@]}"
+fails 2 'two lists' "$PCFORCE" --now "${whole[@]}" -o "$list"
+fails 125 'a bad option with COMMAND' "$PCFORCE" --jobs 0 "${whole[@]}" -- true
 
 # --- COMMAND that cannot be run
 
-fails 2 'COMMAND not found' "$PCFORCE" "${whole[@]}" -- no-such-program-anywhere
+fails 127 'COMMAND not found' "$PCFORCE" -t access "${whole[@]}" -- no-such-program-anywhere
 matches "$(cat "$DIR/stderr")" 'no-such-program-anywhere' 'and is named'
-fails 2 'COMMAND that is no file' "$PCFORCE" "${whole[@]}" -- "$DIR/missing"
-fails 2 'COMMAND that is a directory' "$PCFORCE" "${whole[@]}" -- "$DIR"
-fails 2 'COMMAND that is not executable' "$PCFORCE" "${whole[@]}" -- "$file"
+fails 127 'COMMAND that is no file' "$PCFORCE" -t access "${whole[@]}" -- "$DIR/missing"
+fails 126 'COMMAND that is a directory' "$PCFORCE" -t access "${whole[@]}" -- "$DIR"
+fails 126 'COMMAND that is not executable' "$PCFORCE" -t access "${whole[@]}" -- "$file"
 is "$("$PROGS/cached" -c "$file")" 0 'nothing was forced for any of them'
 
 # --- engines
@@ -131,9 +133,9 @@ while step; do
 	is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
 	is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
 	evict "$file"
-	"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
-	is "$(grep -cx 'no newline' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" '1 meta receipt command' \
-		"after COMMAND's output, data starts on a new line"
+	"$PCFORCE" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$(cat "$DIR/stdout") $(awk 'END { print $1, $NF }' "$DIR/stderr")" "no newline $listed $file" \
+		"COMMAND's output is its own, the receipt goes to standard error"
 	"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
 	is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
 	fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"
@@ -163,8 +165,8 @@ while step; do
 	cp "$list" "$DIR/both"
 	timeout 20 "$PCFORCE" --now -j -f "$file" -o "$DIR/both" -O "$DIR/both" 2>"$ERR"
 	is "$(receipt "$DIR/both" .requested)" "$listed" '-O on the list itself: it was read first'
-	timeout 20 "$PCFORCE" -f "$file" -o "$list" --exit-command -- bash -c 'exit 7' >/dev/null 2>"$ERR"
-	is "$?" 7 '--exit-command: COMMAND'"'"'s status, also when nothing fired'
+	timeout 20 "$PCFORCE" -t access -f "$file" -o "$list" -- bash -c 'exit 7' >/dev/null 2>"$ERR"
+	is "$?" 7 "COMMAND's status, also when nothing fired"
 	forced --now -f "$DIR/empty"
 	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty file, whole'
 	forced --now -f "$DIR/empty" -o "$list"
@@ -178,17 +180,18 @@ done
 while step; do
 	evict "$file"
 	forced -t access "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
-	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "COMMAND's status is no status of pcforce"
+	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '0 7' "--tool-status: COMMAND's status is no status of pcforce"
 	evict "$file"
-	forced -t access --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; exit 7"
-	is "$STATUS" 7 '--exit-command passes it on'
+	timeout 20 "$PCFORCE" -j -O "$OUT" "${whole[@]}" -- bash -c "'$PROGS/cached' -w $listed '$file'; exit 7" >/dev/null 2>&1
+	is "$? $(receipt "$OUT" '[.trigger, .read + .resident]')" "7 [\"now\",$listed]" "else it is what pcforce ends with; the list is forced at once"
 	evict "$file"
-	forced -t access --exit-command "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; kill -9 \$\$"
-	is "$STATUS $(json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' "and COMMAND's signal, as a shell would"
+	is "$(bash -c '"$@" & wait $!; echo $?' - "$PCFORCE" -j -O "$OUT" "${whole[@]}" -- bash -c "'$PROGS/cached' -w $listed '$file'; kill -9 \$\$" 2>/dev/null) $(
+		json "$OUT" 'select(.record == "command") | [.status, .signal]')" '137 [null,9]' 'what ends COMMAND ends pcforce'
 	for signal in INT TERM; do
-		forcing -t access "${whole[@]}" -- sleep 60
+		forcing -t access "${whole[@]}" -- env --default-signal=INT sleep 60
 		stop $signal
-		is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt command' "SIG$signal: the receipt, and status 0"
+		is "$STATUS $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" "$((128 + $(kill -l $signal))) meta receipt command" \
+			"SIG$signal: COMMAND gets it, and the receipt is there all the same"
 	done
 	# While the list is still being read, there is nothing to sum up; but it must end.
 	[ -p "$DIR/fifo" ] || mkfifo "$DIR/fifo"

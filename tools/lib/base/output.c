@@ -13,7 +13,12 @@ int output_open(struct output *out, const char *path, bool json, bool command)
 	out->path = path;
 	out->json = json;
 	out->failed = false;
-	out->f = path ? fopen(path, "we") : command && !json ? stderr : stdout;
+	if (path)
+		out->f = fopen(path, "we");
+	else if (quiet && !json)
+		out->f = fopen("/dev/null", "we");
+	else
+		out->f = command && !json ? stderr : stdout;
 	return out->f ? 0 : -errno;
 }
 
@@ -24,7 +29,7 @@ int output_close(struct output *out)
 	if (!out->f)
 		return 0;
 	failed |= fflush(out->f) || ferror(out->f);
-	if (out->path)
+	if (out->f != stdout && out->f != stderr)
 		failed |= fclose(out->f) != 0;
 	if (failed)
 		say("%s: not all data could be written", out->path	    ? out->path

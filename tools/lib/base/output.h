@@ -20,7 +20,7 @@ struct output {
 
 /*
  * With COMMAND, tables go to stderr, so that COMMAND's own output stays as it is, and
- * JSON to stdout, which was asked for. Returns 0 or -errno.
+ * JSON to stdout, which was asked for; when quiet, tables go nowhere. Returns 0 or -errno.
  */
 int output_open(struct output *out, const char *path, bool json, bool command);
 /* Returns 0, or -EIO when data was lost. */

@@ -48,11 +48,6 @@ void table_row(struct libscols_table *t, char *const *cells, size_t n)
 		scols_line_refer_data(line, i, cells[i]);
 }
 
-void table_drop(struct libscols_table *t)
-{
-	scols_unref_table(t);
-}
-
 void table_print(struct libscols_table *t)
 {
 	scols_print_table(t);

@@ -13,8 +13,6 @@ struct libscols_table;
 struct libscols_table *table_new(const char *const *columns, size_t n, FILE *f);
 /* One cell a column; takes them. */
 void table_row(struct libscols_table *t, char *const *cells, size_t n);
-/* Free without printing. */
-void table_drop(struct libscols_table *t);
 /* Print and free. */
 void table_print(struct libscols_table *t);
 

@@ -220,10 +220,7 @@ enum status receipt_print(const struct receipt *r)
 		return print_records(r);
 	t = table_new(columns, ARRAY_SIZE(columns), r->out->f);
 	status = print_table(r, t);
-	if (quiet && !r->out->path)
-		table_drop(t);
-	else
-		table_print(t);
+	table_print(t);
 	output_flush(r->out);
 	return status;
 }
