@@ -189,12 +189,12 @@ fails 2 'a name that is too long' --now -f "/$(printf 'x%.0s' {1..5000})" -o "$l
 fails 2 'a file behind a file' --now -f "$file/x" -o "$list"
 fails 2 'procfs' --now -f /proc/version -o "$list"
 fails 2 'sysfs' --now -f /sys/kernel/notes -o "$list"
-fails 2 'FIFO, waiting for a trigger' -f "$DIR/fifo" -o "$list" -- true
+fails 2 'FIFO, waiting for a trigger' -f "$DIR/fifo" -o "$list"
 if mkdir "$DIR/tmpfs" && mount -t tmpfs page2cache-test "$DIR/tmpfs" 2>/dev/null; then
 	at_exit "umount '$DIR/tmpfs'"
 	head -c 1m /dev/zero >"$DIR/tmpfs/file"
 	fails 2 'tmpfs' --now -f "$DIR/tmpfs/file" -o "$list"
-	fails 2 'tmpfs, waiting for a trigger' -f "$DIR/tmpfs/file" -o "$list" -- true
+	fails 2 'tmpfs, waiting for a trigger' -f "$DIR/tmpfs/file" -o "$list"
 else
 	skip 2 'no tmpfs can be mounted here'
 fi

@@ -256,7 +256,7 @@ while step; do
 	chmod 600 "$DIR/theirs/secret"
 	printf '5+20\n100\n' >"$DIR/theirs/list"
 	own=(-f "$DIR/theirs/own" -o "$DIR/theirs/list")
-	timeout 30 "${nobody[@]}" "$DIR/pcforce" "${own[@]}" -- true >"$DIR/stdout" 2>"$ERR"
+	timeout 30 "${nobody[@]}" "$DIR/pcforce" "${own[@]}" >"$DIR/stdout" 2>"$ERR"
 	is "$? $(wc -l <"$ERR")" '3 1' 'not root: a trigger needs BPF: status 3, and one line'
 	matches "$(cat "$ERR")" 'root|CAP_' 'that says what to do'
 	is "$(wc -c <"$DIR/stdout")" 0 'no data'
@@ -286,7 +286,7 @@ while step; do
 
 	if without_btf true; then
 		evict "$file"
-		without_btf "$PCFORCE" "${whole[@]}" -- true
+		without_btf "$PCFORCE" "${whole[@]}"
 		is "$? $(grep -c BTF "$ERR") $(wc -c <"$DIR/stdout")" '3 1 0' 'no BTF: a trigger is status 3, and the message names BTF'
 		without_btf "$PCFORCE" --now -j "${whole[@]}"
 		is "$? $(receipt "$DIR/stdout" "$counts")" '0 [1500,0,1500,0,0,0]' 'no BTF: --now works'
