@@ -128,9 +128,11 @@ struct json_object *json_meta(const char *tool, struct json_object *hooks)
 struct json_object *json_command(const struct command *c)
 {
 	struct json_object *r = json_new("command");
-	bool signaled = c->ended && WIFSIGNALED(c->wait_status);
+	/* Of a process that is not our child only that it ended is known. */
+	bool known = c->ended && !c->detached;
+	bool signaled = known && WIFSIGNALED(c->wait_status);
 
-	json_u64_if(r, "status", c->ended && !signaled, WEXITSTATUS(c->wait_status));
+	json_u64_if(r, "status", known && !signaled, WEXITSTATUS(c->wait_status));
 	json_u64_if(r, "signal", signaled, signaled ? WTERMSIG(c->wait_status) : 0);
 	json_u64_if(r, "wall_us", c->ended, c->wall_us);
 	return r;
