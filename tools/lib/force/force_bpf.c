@@ -109,7 +109,7 @@ static int resolve(struct force_bpf *t, char **why)
 		if (t->list->files[i].state == LIST_READY)
 			ready[n++] = &t->list->files[i].target;
 	}
-	err = targets_resolve(ready, n, why);
+	err = targets_resolve(t->skel->obj, ready, n, why);
 	free(ready);
 	return err;
 }
