@@ -17,8 +17,12 @@
 
 /*
  * A field of a kernel object. Programs on BTF tracepoints and fentry are given
- * objects with their types (TYPED) and read them as C does; a kprobe has only
- * addresses. TYPED is a constant wherever this is expanded.
+ * objects with their types (TYPED) and can read them as C does, which is
+ * quickest; a kprobe has only addresses. But where a program follows a pointer
+ * in an object that it was given, the verifier (since Linux 6.4) looks four
+ * names up among all types of the kernel, 1 ms each time. Only the program that
+ * runs for every read is worth that; others read by address as well. TYPED is a
+ * constant wherever this is expanded.
  */
 #define FIELD(typed, ptr, field) ((typed) ? (ptr)->field : BPF_CORE_READ(ptr, field))
 

@@ -121,7 +121,7 @@ static __always_inline void sync_readahead(struct address_space *mapping, struct
 SEC("tp_btf/page_cache_sync_ra")
 int BPF_PROG(miss_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra)
 {
-	sync_readahead(inode->i_mapping, inode, true, index, ra);
+	sync_readahead(BPF_CORE_READ(inode, i_mapping), inode, false, index, ra);
 	return 0;
 }
 
@@ -161,8 +161,8 @@ int BPF_PROG(begin_kernel, unsigned long address, struct pt_regs *regs, unsigned
 SEC("tp_btf/mm_filemap_fault")
 int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
 {
-	struct inode *inode = mapping->host;
-	int slot = access_slot(inode, true);
+	struct inode *inode = BPF_CORE_READ(mapping, host);
+	int slot = access_slot(inode, false);
 
 	if (slot < 0)
 		return 0;
@@ -203,8 +203,8 @@ int BPF_KPROBE(fault_kprobe, struct vm_fault *vmf)
 SEC("tp_btf/mm_filemap_map_pages")
 int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsigned long last)
 {
-	struct inode *inode = mapping->host;
-	int slot = access_slot(inode, true);
+	struct inode *inode = BPF_CORE_READ(mapping, host);
+	int slot = access_slot(inode, false);
 
 	if (slot >= 0)
 		fault_around(slot, (__u64)inode, first, last, true);
@@ -220,20 +220,22 @@ int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsi
 static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, void *data)
 {
 	struct p2c_task_state *st = state_if_any();
-	struct file *file = vma->vm_file;
+	struct file *file = BPF_CORE_READ(vma, vm_file);
 	struct address_space *mapping;
 	__u64 index, first, last;
+	struct inode *inode;
 	int slot;
 
 	if (!st || !file)
 		return 0;
-	mapping = file->f_mapping;
-	slot = file_slot(mapping->host, true, true);
+	mapping = BPF_CORE_READ(file, f_mapping);
+	inode = BPF_CORE_READ(mapping, host);
+	slot = file_slot(inode, false, true);
 	if (slot < 0)
 		return 0;
 	if (*(bool *)data) {
 		take_fault(st);
-		take_around(st, (__u64)mapping->host, slot);
+		take_around(st, (__u64)inode, slot);
 	}
 	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
 	if (folio_is_mapped(mapping, index, vma, &first, &last))
@@ -345,8 +347,8 @@ int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
 SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {
-	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, true, cfg.auto_files && task_counted());
+	struct inode *inode = BPF_CORE_READ(folio, mapping, host);
+	int slot = file_slot(inode, false, cfg.auto_files && task_counted());
 	__u32 nr;
 
 	if (slot < 0)
@@ -360,8 +362,8 @@ int BPF_PROG(page_insert, struct folio *folio)
 SEC("tp_btf/mm_filemap_delete_from_page_cache")
 int BPF_PROG(page_remove, struct folio *folio)
 {
-	struct inode *inode = folio->mapping->host;
-	int slot = file_slot(inode, true, false);
+	struct inode *inode = BPF_CORE_READ(folio, mapping, host);
+	int slot = file_slot(inode, false, false);
 	__u32 nr;
 
 	if (slot < 0)

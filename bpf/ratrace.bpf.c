@@ -220,7 +220,7 @@ SEC("tp_btf/page_cache_sync_ra")
 int BPF_PROG(sync_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra,
 	     unsigned long req_pages)
 {
-	read_ahead(inode, true, RA_SYNC, index, ra, req_pages);
+	read_ahead(inode, false, RA_SYNC, index, ra, req_pages);
 	return 0;
 }
 
@@ -243,7 +243,7 @@ SEC("tp_btf/page_cache_async_ra")
 int BPF_PROG(async_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra,
 	     unsigned long req_pages)
 {
-	read_ahead(inode, true, RA_ASYNC, index, ra, req_pages);
+	read_ahead(inode, false, RA_ASYNC, index, ra, req_pages);
 	return 0;
 }
 
@@ -279,7 +279,7 @@ static __always_inline __u32 order_of(struct file_ra_state *ra, __u64 argument)
 SEC("tp_btf/page_cache_ra_order")
 int BPF_PROG(order_tp, struct inode *inode, unsigned long index, struct file_ra_state *ra)
 {
-	read_order(inode, true, index, ra, order_of(ra, 0));
+	read_order(inode, false, index, ra, order_of(ra, 0));
 	return 0;
 }
 
@@ -306,7 +306,7 @@ SEC("tp_btf/page_cache_ra_unbounded")
 int BPF_PROG(unbounded_tp, struct inode *inode, unsigned long index, unsigned long nr,
 	     unsigned long lookahead)
 {
-	read_unbounded(inode, true, index, nr, lookahead, NULL);
+	read_unbounded(inode, false, index, nr, lookahead, NULL);
 	return 0;
 }
 

@@ -181,6 +181,46 @@ static __always_inline int access_slot(struct inode *inode, bool typed)
 	return file_slot(inode, typed, true);
 }
 
+#define S_DAX (1 << 13)
+
+/*
+ * Which inode's pages back each file mapping of the tool, which maps the files
+ * that it is to watch? For btrfs and overlayfs stat(2) answers with another
+ * device or inode number than the page cache's inode has; the mapping knows,
+ * and making it costs no I/O.
+ */
+SEC("iter/task_vma")
+int identify(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task, *reader = bpf_get_current_task_btf();
+	struct vm_area_struct *vma = ctx->vma;
+	struct p2c_vma_record r = {};
+	const struct address_space_operations *ops;
+	struct address_space *mapping;
+	struct inode *inode;
+	struct file *file;
+
+	/* Before Linux 6.1 an iterator shows all tasks; one of a process is enough. */
+	if (!task || !vma || task->tgid != reader->tgid || task->pid != task->tgid)
+		return 0;
+	file = BPF_CORE_READ(vma, vm_file);
+	if (!file)
+		return 0;
+	mapping = BPF_CORE_READ(file, f_mapping);
+	inode = BPF_CORE_READ(mapping, host);
+	ops = BPF_CORE_READ(mapping, a_ops);
+	r.start = vma->vm_start;
+	r.key.ino = BPF_CORE_READ(inode, i_ino);
+	r.key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	r.key.gen = BPF_CORE_READ(inode, i_generation);
+	if (!BPF_CORE_READ(ops, readahead) && !BPF_CORE_READ(ops, read_folio))
+		r.uncached = 1;
+	if (BPF_CORE_READ(inode, i_flags) & S_DAX)
+		r.uncached = 2;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
 /* COMMAND's descendants, threads and io_uring workers included. */
 SEC("tp_btf/task_newtask")
 int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)

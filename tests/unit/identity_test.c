@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "file/target.h"
+#include "cachemiss.skel.h"
 
 static struct target target;
 static char *why;
@@ -236,9 +237,26 @@ static void need_root(void)
 	skip();
 }
 
+/* A tool's programs, of which these tests need one. */
+static struct bpf_object *object(void)
+{
+	static struct cachemiss_bpf *skel;
+	struct bpf_program *prog;
+
+	if (skel)
+		return skel->obj;
+	skel = cachemiss_bpf__open();
+	assert_non_null(skel);
+	bpf_object__for_each_program(prog, skel->obj) {
+		bpf_program__set_autoload(prog, prog == skel->progs.identify);
+	}
+	assert_int_equal(cachemiss_bpf__load(skel), 0);
+	return skel->obj;
+}
+
 static void resolve_of_nothing_needs_nothing(void **state)
 {
-	assert_int_equal(targets_resolve(NULL, 0, &why), 0);
+	assert_int_equal(targets_resolve(NULL, NULL, 0, &why), 0);
 	assert_null(why);
 }
 
@@ -257,7 +275,7 @@ static void keys_name_the_inode_whatever_the_path(void **state)
 	assert_int_equal(rename("data", "renamed"), 0);
 	assert_int_equal(target_open(&t[3], "renamed", &why), TARGET_OK);
 	assert_int_equal(rename("renamed", "data"), 0);
-	assert_int_equal(targets_resolve(all, ARRAY_SIZE(all), &why), 0);
+	assert_int_equal(targets_resolve(object(), all, ARRAY_SIZE(all), &why), 0);
 	assert_memory_equal(&t[0].key, &t[2].key, sizeof(t[0].key));
 	assert_memory_equal(&t[0].key, &t[3].key, sizeof(t[0].key));
 	assert_memory_not_equal(&t[0].key, &t[1].key, sizeof(t[0].key));
@@ -292,7 +310,7 @@ static void more_files_than_one_batch_are_resolved(void **state)
 		t[i].path = target.path;
 		all[i] = &t[i];
 	}
-	assert_int_equal(targets_resolve(all, MANY, &why), 0);
+	assert_int_equal(targets_resolve(object(), all, MANY, &why), 0);
 	assert_true(t[0].key.ino != 0);
 	for (i = 1; i < MANY; i++)
 		assert_memory_equal(&t[i].key, &t[0].key, sizeof(t[0].key));
@@ -316,7 +334,7 @@ static void resolve_refuses_a_file_without_page_cache_and_says_which(void **stat
 	unlink(path);
 	assert_int_equal(ftruncate(memory.fd, page_size()), 0);
 	assert_int_equal(target_open(&target, "data", &why), TARGET_OK);
-	assert_int_equal(targets_resolve(all, ARRAY_SIZE(all), &why), -EOPNOTSUPP);
+	assert_int_equal(targets_resolve(object(), all, ARRAY_SIZE(all), &why), -EOPNOTSUPP);
 	assert_non_null(strstr(why, path));
 	close(memory.fd);
 }

@@ -15,7 +15,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "identify.skel.h"
 #include "file/target.h"
 
 /* Mappings made at once: below the default of vm.max_map_count. */
@@ -233,68 +232,31 @@ static int resolve_batch(struct bpf_link *link, struct target **targets, size_t 
 	return err;
 }
 
-/* The process's number in the first PID namespace, where BPF looks for it. */
-static int init_ns_pid(uint32_t *pid)
-{
-	char line[256], *last = NULL, *word;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	*pid = getpid();
-	if (!f)
-		return -errno;
-	/* NSpid lists the namespaces from /proc's own inwards: the first counts. */
-	while (fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "NSpid:", 6))
-			continue;
-		word = strtok_r(line + 6, " \t\n", &last);
-		if (word)
-			*pid = strtoul(word, NULL, 10);
-		break;
-	}
-	fclose(f);
-	return 0;
-}
-
-int targets_resolve(struct target **targets, size_t n, char **why)
+int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, char **why)
 {
 	union bpf_iter_link_info info = { .task.tid = getpid() };
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-	struct identify_bpf *skel;
-	struct bpf_link *link = NULL;
-	uint32_t pid;
+	struct bpf_program *identify;
+	struct bpf_link *link;
 	size_t i;
 	int err;
 
 	*why = NULL;
 	if (!n)
 		return 0;
-	skel = identify_bpf__open();
-	if (!skel)
-		return -errno;
-	err = init_ns_pid(&pid);
-	if (err)
-		goto out;
-	skel->rodata->self_tgid = pid;
-	err = identify_bpf__load(skel);
-	if (err)
-		goto out;
+	identify = bpf_object__find_program_by_name(obj, "identify");
 	/* Since 6.1 the kernel can be told whose mappings; before, it shows all. */
-	link = bpf_program__attach_iter(skel->progs.identify, &opts);
+	link = bpf_program__attach_iter(identify, &opts);
 	if (!link)
-		link = bpf_program__attach_iter(skel->progs.identify, NULL);
-	if (!link) {
-		err = -errno;
-		goto out;
-	}
+		link = bpf_program__attach_iter(identify, NULL);
+	err = link ? 0 : -errno;
 	for (i = 0; i < n && !err; i += RESOLVE_BATCH)
 		err = resolve_batch(link, targets + i,
 				    n - i < RESOLVE_BATCH ? n - i : RESOLVE_BATCH, why);
-out:
 	if (err && !*why)
 		*why = xasprintf(
 			"which inode the page cache has for a file: BPF does not answer: %s",
 			strerror(-err));
 	bpf_link__destroy(link);
-	identify_bpf__destroy(skel);
 	return err;
 }

@@ -45,11 +45,14 @@ void target_close_fd(struct target *t);
 /* What fd is now; returns 0 or -errno. */
 int identity_of(int fd, struct identity *id);
 
+struct bpf_object;
+
 /*
- * Find the key of each target. Returns 0, or -errno with *why set:
+ * Find the key of each target through the program `identify` of a loaded object
+ * (bpf/target.bpf.h). Returns 0, or -errno with *why set:
  * -EOPNOTSUPP when one of them does not go through the page cache,
  * else why BPF did not answer.
  */
-int targets_resolve(struct target **targets, size_t n, char **why);
+int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, char **why);
 
 #endif

@@ -70,6 +70,9 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	int err;
 
 	w->obj = obj;
+	/* Named files are resolved; those found at their first access need not be. */
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "identify"),
+				  !w->config->auto_files);
 	err = size_map(obj, "files", w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->max_slots);
 	err = err ? err : size_map(obj, "latency", w->max_slots);

@@ -81,7 +81,7 @@ struct counters {
  */
 int counters_configure(struct counters *w, struct p2c_config *config,
 		       const struct counters_options *opt, struct hook *hooks, size_t n);
-/* Sizes the maps, then, still before load. Returns 0 or -errno. */
+/* Then, still before load: sizes the maps, and loads `identify` if files are named. Returns 0 or -errno. */
 int counters_size(struct counters *w, struct bpf_object *obj);
 /* After load: the memory that the programs share with us. */
 void counters_bind(struct counters *w, struct p2c_watch *watch);

@@ -199,6 +199,9 @@ void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj)
 	size_t i;
 
 	bpf_object__for_each_program(prog, obj) {
+		/* An iterator hooks nothing: counters_size() decides about it. */
+		if (hook_kind(bpf_program__section_name(prog)) < 0)
+			continue;
 		chosen = false;
 		for (i = 0; i < n && !chosen; i++)
 			chosen = is_chosen(&hooks[i], bpf_program__name(prog));

@@ -97,7 +97,7 @@ static enum status resolve_targets(struct trace_run *w)
 
 	for (i = 0; i < w->run.nr_files; i++)
 		all[i] = &w->targets[i];
-	err = targets_resolve(all, w->run.nr_files, &why);
+	err = targets_resolve(w->counters.obj, all, w->run.nr_files, &why);
 	free(all);
 	if (!err)
 		return STATUS_DONE;
