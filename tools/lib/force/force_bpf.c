@@ -107,7 +107,7 @@ static int resolve(struct force_bpf *b, char **why)
 		if (b->force->list->files[i].state == LIST_READY)
 			ready[n++] = &b->force->list->files[i].target;
 	}
-	err = targets_resolve(t->skel->obj, ready, n, why);
+	err = targets_resolve(b->skel->obj, ready, n, why);
 	free(ready);
 	return err;
 }
