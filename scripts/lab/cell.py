@@ -152,8 +152,8 @@ class Cell:
         and the path of the records."""
         name = self._raw(step, os.path.basename(tool) + ".jsonl")
         said = self.results.path("raw", name)
-        fields = self._read(step, [tool, "-f", self.file.path, "-j", "-O", said, *options, "--"]
-                            + command)
+        fields = self._read(step, [tool, "--tool-status", "-f", self.file.path, "-j", "-O", said,
+                                   *options, "--"] + command)
         ended = tools.records(said, "command")
         if not ended or ended[0]["status"] not in done(command[0]):
             raise Failed(f"{command[0]} did not end well under {tool}: {ended}")
@@ -168,8 +168,8 @@ class Cell:
 
     def _forcing(self, engine):
         """The reader under pcforce, which says nothing: for counting around both."""
-        return [PCFORCE, "-e", engine, "-f", self.file.path, "-o", self.list, "-O", "/dev/null",
-                "--"] + self.reader.command
+        return [PCFORCE, "--tool-status", "-e", engine, "-f", self.file.path, "-o", self.list,
+                "-O", "/dev/null", "--"] + self.reader.command
 
     def _record(self, step):
         self._cool(new=True)

@@ -146,5 +146,5 @@ rm -f "$list".*
 watched -w "$list" -f "$file" -- "$PROGS/access" -n 1 "$file"
 is "$(find "$DIR" -name 'list?*' | wc -l)" 0 'no temporary file is left'
 "$CACHEMISS" -w "$DIR/nowhere/list" -f "$file" -- touch "$DIR/ran" >/dev/null 2>"$DIR/err"
-is "$? $(test -e "$DIR/ran" && echo ran) $(test -s "$DIR/err" && echo said)" '2  said' \
-	'a list that cannot be written is bad input, known before COMMAND starts'
+is "$? $(test -e "$DIR/ran" && echo ran) $(test -s "$DIR/err" && echo said)" '125  said' \
+	'a list that cannot be written is known before COMMAND starts, which it then does not'

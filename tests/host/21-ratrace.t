@@ -176,5 +176,5 @@ while step; do
 	is "$(grep -c " async " "$DIR/text")" "$(($(record "$OUT" .async) ))" 'a line for each decision'
 	matches "$(cat "$DIR/text")" 'meaning +windows grow to 128 pages and stay' 'and what it means'
 	is "$("$RATRACE" -f /no/such/file >/dev/null 2>&1; echo $?) $("$RATRACE" -x >/dev/null 2>&1; echo $?) $("$RATRACE" -f "$file" -- /no/such >/dev/null 2>&1; echo $?)" \
-		'2 2 2' 'bad files, options and commands: status 2'
+		'2 2 127' 'bad files and options: status 2; a command that is not there: 127'
 done

@@ -53,13 +53,13 @@ for kind in tp fentry kprobe; do
 		matches "$(cat "$ERR")" "serves no event with $kind hooks.*(built without kprobes|refuses BPF programs|no such tracepoint)" \
 			"$kind: which hook, and what is missing"
 		is "$(wc -l <"$ERR")" 1 "$kind: one sentence, nothing of the libraries"
-		is "$("$RATRACE" -s -f "$file" -- true >/dev/null 2>&1; echo $?)" 3 "$kind: ratrace as well"
+		is "$("$RATRACE" --tool-status -s -f "$file" -- true >/dev/null 2>&1; echo $?)" 3 "$kind: ratrace as well"
 	fi
 done
 
 export PAGE2CACHE_HOOKS=perf
 for tool in "$CACHEMISS" "$RATRACE"; do
-	is "$("$tool" -f "$file" -- true 2>&1 >/dev/null; echo $?)" \
+	is "$("$tool" --tool-status -f "$file" -- true 2>&1 >/dev/null; echo $?)" \
 		"${tool##*/}: PAGE2CACHE_HOOKS=perf: not one of tp, fentry, kprobe
 2" "${tool##*/}: another word is bad input"
 done
@@ -68,7 +68,7 @@ unset PAGE2CACHE_HOOKS
 # An event without any hook: BTF is hidden, as on a kernel that has none.
 : >"$DIR/nothing"
 if unshare -m true 2>/dev/null; then
-	unshare -m bash -c "mount --bind '$DIR/nothing' /sys/kernel/btf/vmlinux && exec '$CACHEMISS' -f '$file' -- true" \
+	unshare -m bash -c "mount --bind '$DIR/nothing' /sys/kernel/btf/vmlinux && exec '$CACHEMISS' --tool-status -f '$file' -- true" \
 		>"$DIR/data.out" 2>"$DIR/err"
 	is "$? $(cat "$DIR/data.out")" '3 ' 'no BTF: status 3, no data'
 	matches "$(cat "$DIR/err")" 'BTF.*CONFIG_DEBUG_INFO_BTF' 'and what would bring it'
