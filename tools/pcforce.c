@@ -107,6 +107,9 @@ static void parse_engine(const char *arg, struct argp_state *state)
 
 static void check_usage(struct argp_state *state)
 {
+	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
+
+	check_columns(state, &opt.run, &table, 1);
 	if (opt.check) {
 		if (opt.list || opt.run.nr_files || opt.run.command || opt.now || opt.dry_run)
 			argp_error(state, "--check takes -j and -O only");
@@ -418,7 +421,7 @@ int main(int argc, char **argv)
 	/* The list first: it may be what -O names, too. */
 	status = opt.check ? STATUS_DONE : load_list();
 	if (!status) {
-		err = output_open(&pf.out, opt.run.out, opt.run.json);
+		err = output_open(&pf.out, opt.run.out, opt.run.json, &opt.run.tables);
 		if (err)
 			status = fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)),
 					   STATUS_BAD_INPUT);

@@ -9,6 +9,8 @@
 enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
 	OPT_USAGE,
+	OPT_COLUMNS,
+	OPT_RAW,
 };
 
 void program_begin(const char *name, const struct argp *argp, int argc, char **argv)
@@ -27,6 +29,10 @@ static const struct argp_option run_option_table[] = {
 	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
 	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
 	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
+	{ "columns", OPT_COLUMNS, "LIST", 0,
+	  "Only these columns of tables, in this order (default: all)", 0 },
+	{ "raw", OPT_RAW, NULL, 0, "Tables with one blank between cells, and none within", 0 },
+	{ "noheadings", 'n', NULL, 0, "Tables without headings", 0 },
 	{ "exit-command", OPT_EXIT_COMMAND, NULL, 0, "Exit with COMMAND's status", 0 },
 	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ "help", 'h', NULL, 0, "Give this help list", -1 },
@@ -63,6 +69,15 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'v':
 		verbose = true;
 		break;
+	case OPT_COLUMNS:
+		opt->tables.columns = arg;
+		break;
+	case OPT_RAW:
+		opt->tables.raw = true;
+		break;
+	case 'n':
+		opt->tables.no_headings = true;
+		break;
 	case 'h':
 	case '?':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
@@ -86,6 +101,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
+		if (opt->json &&
+		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
+			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
 		if (opt->exit_command && !opt->command)
 			argp_error(state, "--exit-command goes with COMMAND");
 		break;
@@ -93,6 +111,17 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
+}
+
+void check_columns(const struct argp_state *state, const struct run_options *run,
+		   const struct table_layout *const *tables, size_t n)
+{
+	char *wrong = NULL;
+
+	if (run->tables.columns)
+		wrong = table_columns_wrong(run->tables.columns, tables, n);
+	if (wrong)
+		argp_error(state, "--columns: %s", wrong);
 }
 
 const struct argp run_argp = {

@@ -7,11 +7,12 @@
 
 #include "base/output.h"
 
-int output_open(struct output *out, const char *path, bool json)
+int output_open(struct output *out, const char *path, bool json, const struct table_options *tables)
 {
 	out->path = path;
 	out->json = json;
 	out->failed = false;
+	out->tables = tables ? *tables : (struct table_options){ 0 };
 	out->f = path ? fopen(path, "we") : stdout;
 	return out->f ? 0 : -errno;
 }

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "base/command.h"
+#include "base/table.h"
 
 #define OUTPUT_SCHEMA 1
 
@@ -15,11 +16,13 @@ struct output {
 	FILE *f;
 	const char *path; /* of -O, NULL: stdout */
 	bool json;
+	struct table_options tables;
 	bool failed; /* something could not be written */
 };
 
-/* Returns 0 or -errno. */
-int output_open(struct output *out, const char *path, bool json);
+/* TABLES may be NULL: all columns, for people. Returns 0 or -errno. */
+int output_open(struct output *out, const char *path, bool json,
+		const struct table_options *tables);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 

@@ -18,6 +18,8 @@ extern const char *const engine_names[NR_ENGINES];
 /* Can it be used here? If not, *why (to be freed) says what is missing and what brings it. */
 bool engine_available(enum engine e, char **why);
 
+extern const struct table_layout check_table;
+
 /* All engines, all hooks. */
 enum status check_print(struct output *out);
 

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "force/receipt.h"
-#include "base/table.h"
 
 double receipt_accuracy(const struct force_usage *t, uint64_t read)
 {
@@ -40,12 +39,62 @@ struct line {
 	struct force_counts c;
 	struct force_usage t;
 	double accuracy, coverage, lateness, pollution;
+	double ms, first_ms; /* below 0: not known */
 };
+
+static char *ms_cell(const struct column *c, const void *row)
+{
+	double ms = *(const double *)column_at(c, row);
+
+	return ms < 0 ? xstrdup("-") : xasprintf("%.1f", ms);
+}
+
+static char *used_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	return cell_known(l->t.known, l->t.used);
+}
+
+static char *file_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	return xstrdup(l->file ? l->file->target.path : "-");
+}
+
+/* A row a line: */
+/* clang-format off */
+#define AT(field) offsetof(struct line, field)
+static const struct column columns[] = {
+	{ "REQUESTED", false, 0, column_u64,     AT(c.requested) },
+	{ "RESIDENT",  false, 0, column_u64,     AT(c.resident) },
+	{ "READ",      false, 0, column_u64,     AT(c.read) },
+	{ "FAILED",    false, 0, column_u64,     AT(c.failed) },
+	{ "PAST_EOF",  false, 0, column_u64,     AT(c.past_eof) },
+	{ "SKIPPED",   false, 0, column_u64,     AT(c.skipped) },
+	{ "MS",        false, 0, ms_cell,        AT(ms) },
+	{ "FIRST_MS",  false, 0, ms_cell,        AT(first_ms) },
+	{ "USED",      false, 0, used_cell },
+	{ "ACC%",      false, 0, column_percent, AT(accuracy) },
+	{ "COV%",      false, 0, column_percent, AT(coverage) },
+	{ "LATE%",     false, 0, column_percent, AT(lateness) },
+	{ "POLL%",     false, 0, column_percent, AT(pollution) },
+	{ "FILE",      true,  0, file_cell },
+};
+#undef AT
+/* clang-format on */
+
+const struct table_layout receipt_table = { columns, ARRAY_SIZE(columns), 0 };
 
 static struct line line_of(const struct receipt *r, size_t i)
 {
 	const struct force *f = r->firing->force;
+	uint64_t fired = r->firing->fired_ns;
 	struct line l = { .accuracy = -1, .coverage = -1, .lateness = -1, .pollution = -1 };
+
+	l.ms = r->firing->done_ns ? (r->firing->done_ns - fired) / 1e6 : -1;
+	l.first_ms = r->firing->first_ns ? (r->firing->first_ns - fired) / 1e6 : -1;
 
 	if (!f->list->nr_files)
 		return l;
@@ -90,55 +139,26 @@ static void print_json(const struct receipt *r, const struct line *l)
 	output_record(r->out, o);
 }
 
-static void print_row(struct libscols_table *t, const struct receipt *r, const struct line *l)
-{
-	const struct firing *f = r->firing;
-	char *cells[] = {
-		cell_u64(l->c.requested),
-		cell_u64(l->c.resident),
-		cell_u64(l->c.read),
-		cell_u64(l->c.failed),
-		cell_u64(l->c.past_eof),
-		cell_u64(l->c.skipped),
-		f->done_ns ? xasprintf("%.1f", (f->done_ns - f->fired_ns) / 1e6) : xstrdup("-"),
-		f->first_ns ? xasprintf("%.1f", (f->first_ns - f->fired_ns) / 1e6) : xstrdup("-"),
-		cell_known(l->t.known, l->t.used),
-		cell_percent(l->accuracy),
-		cell_percent(l->coverage),
-		cell_percent(l->lateness),
-		cell_percent(l->pollution),
-		cell_text(l->file ? l->file->target.path : "-"),
-	};
-
-	table_row(t, cells, ARRAY_SIZE(cells));
-}
-
 enum status receipt_print(const struct receipt *r)
 {
-	static const char *const columns[] = { "REQUESTED", "RESIDENT", "READ", "FAILED",
-					       "PAST_EOF",  "SKIPPED",	"MS",	"FIRST_MS",
-					       "USED",	    "ACC%",	"COV%", "LATE%",
-					       "POLL%",	    "FILE" };
 	const struct list *list = r->firing->force->list;
-	struct libscols_table *t = NULL;
+	struct table *t = NULL;
 	enum status status = STATUS_DONE;
 	size_t i, n = list->nr_files ? list->nr_files : 1;
 	struct line l;
 
 	if (!r->out->json)
-		t = table_new(columns, ARRAY_SIZE(columns), r->out->f);
+		t = table_new(&receipt_table, &r->out->tables, r->out->f);
 	for (i = 0; i < n; i++) {
 		l = line_of(r, i);
 		if (l.c.requested != l.c.resident + l.c.read || (l.file && l.file->why))
 			status = STATUS_PARTIAL;
-		if (t)
-			print_row(t, r, &l);
-		else
+		if (r->out->json)
 			print_json(r, &l);
+		else
+			table_row(t, &l);
 	}
-	if (t) {
-		table_print(t);
-		output_flush(r->out);
-	}
+	table_end(t);
+	output_flush(r->out);
 	return status;
 }

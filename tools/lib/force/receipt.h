@@ -12,6 +12,8 @@ struct receipt {
 	struct output *out;
 };
 
+extern const struct table_layout receipt_table;
+
 /* Print the receipts of the latest firing. Returns STATUS_DONE or STATUS_PARTIAL. */
 enum status receipt_print(const struct receipt *r);
 
