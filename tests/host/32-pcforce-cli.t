@@ -126,9 +126,9 @@ is "$? $(wc -l <"$DIR/stdout") $(wc -c <"$DIR/stderr")" '0 2 0' 'a table: a head
 is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
 is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
 evict "$file"
-"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
-is "$(grep -cx 'no newline' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" '1 meta receipt command' \
-	"after COMMAND's output, data starts on a new line"
+"$PCFORCE" -j "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; echo 'a line'" >"$DIR/stdout" 2>"$DIR/stderr"
+is "$(grep -vc '^{' "$DIR/stdout") $(grep -cx 'a line' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" \
+	'1 1 meta receipt command' "-j: records, COMMAND's own line, and no other"
 "$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
 is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
 fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"
