@@ -60,10 +60,17 @@ static const struct argp_child argp_children[] = {
 
 static void check_usage(const struct argp_state *state)
 {
+	static const struct table_layout *const watched[] = { &interval_table, &file_table };
+	static const struct table_layout *const resident[] = { &resident_table };
+
 	const struct run_options *run = &cm.run.run;
 	const struct filter_options *filter = &cm.run.filter;
 
 	check_filters(state, run, filter);
+	if (cm.resident)
+		check_columns(state, run, resident, ARRAY_SIZE(resident));
+	else
+		check_columns(state, run, watched, ARRAY_SIZE(watched));
 	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->cgroup_dir ||
 			    cm.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
@@ -203,6 +210,7 @@ static enum status report(struct trace_run *run)
 
 static void close_all(struct trace_run *run)
 {
+	report_free(&cm.report);
 	list_writer_free(&cm.writer);
 	cachemiss_bpf__destroy(cm.skel);
 }

@@ -123,6 +123,9 @@ static void parse_engine(const char *arg, struct argp_state *state)
 
 static void check_usage(struct argp_state *state)
 {
+	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
+
+	check_columns(state, &opt.run, &table, 1);
 	if (opt.check) {
 		if (opt.list || opt.run.nr_files || opt.run.command || opt.now || opt.dry_run)
 			argp_error(state, "--check takes -j and -O only");
@@ -462,7 +465,7 @@ static enum status conclude(void)
 
 static enum status open_output(void)
 {
-	int err = output_open(&pf.out, opt.run.out, opt.run.json, false);
+	int err = output_open(&pf.out, opt.run.out, opt.run.json, false, &opt.run.tables);
 
 	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
 		   : STATUS_DONE;
@@ -628,13 +631,14 @@ static void open_beside_command(void)
 {
 	bool is_list = opt.run.out && opt.list && same_file(opt.list, opt.run.out);
 	int err = is_list ? -EEXIST
-			  : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command);
+			  : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command,
+					&opt.run.tables);
 
 	if (!err)
 		return;
 	say("%s: %s: no receipt", opt.run.out,
 	    is_list ? "is the list, which COMMAND needs first" : strerror(-err));
-	output_open(&pf.out, "/dev/null", opt.run.json, true);
+	output_open(&pf.out, "/dev/null", opt.run.json, true, &opt.run.tables);
 }
 
 /* COMMAND and its end come first: the list serves it. Returns the exit status. */

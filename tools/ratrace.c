@@ -58,6 +58,8 @@ static const struct argp_child argp_children[] = {
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
+	const struct table_layout *table = &decision_table;
+
 	switch (key) {
 	case 's':
 		rt.summary_only = true;
@@ -68,6 +70,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_SUCCESS:
 		check_filters(state, &rt.run.run, &rt.run.filter);
+		check_columns(state, &rt.run.run, &table, 1);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -124,6 +127,11 @@ static int take_decision(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+static void flush_decisions(struct trace_run *run)
+{
+	decisions_flush(&rt.decisions);
+}
+
 /* Decisions that no later event of their task has ended. */
 static void take_open(void)
 {
@@ -163,6 +171,7 @@ static const struct tool tool = {
 	.bind = bind_counters,
 	.begin = begin,
 	.event = take_decision,
+	.events_taken = flush_decisions,
 	.report = report,
 	.close = close_all,
 };

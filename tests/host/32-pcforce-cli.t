@@ -136,6 +136,9 @@ while step; do
 	"$PCFORCE" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
 	is "$(cat "$DIR/stdout") $(awk 'END { print $1, $NF }' "$DIR/stderr")" "no newline $listed $file" \
 		"COMMAND's output is its own, the receipt goes to standard error"
+	"$PCFORCE" -j "${whole[@]}" -- bash -c "'$PROGS/cached' -w $listed '$file'; echo 'a line'" >"$DIR/stdout" 2>"$DIR/stderr"
+	is "$(grep -vc '^{' "$DIR/stdout") $(grep -cx 'a line' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" \
+		'1 1 meta receipt command' "-j: records, COMMAND's own line, and no other"
 	"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"
 	is "$? $(test -s "$DIR/stderr" && echo said)" '1 said' 'standard output on a full disk: status 1 and a message'
 	fails 2 'OUT that cannot be written' "$PCFORCE" --now -O "$DIR/nowhere/out" "${whole[@]}"

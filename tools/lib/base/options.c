@@ -11,6 +11,8 @@ enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
 	OPT_TOOL_STATUS,
 	OPT_USAGE,
+	OPT_COLUMNS,
+	OPT_RAW,
 };
 
 /*
@@ -47,6 +49,10 @@ static const struct argp_option run_option_table[] = {
 	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
 	  "Exit with this program's own status (default: COMMAND's)", 0 },
 	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
+	{ "columns", OPT_COLUMNS, "LIST", 0,
+	  "Only these columns of tables, in this order (default: all)", 0 },
+	{ "raw", OPT_RAW, NULL, 0, "Tables with one blank between cells, and none within", 0 },
+	{ "noheadings", 'n', NULL, 0, "Tables without headings", 0 },
 	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ "quiet", 'q', NULL, 0, "Print no words and no tables, only errors of usage", 0 },
 	{ "help", 'h', NULL, 0, "Give this help list", -1 },
@@ -86,6 +92,15 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'q':
 		quiet = true;
 		break;
+	case OPT_COLUMNS:
+		opt->tables.columns = arg;
+		break;
+	case OPT_RAW:
+		opt->tables.raw = true;
+		break;
+	case 'n':
+		opt->tables.no_headings = true;
+		break;
 	case 'h':
 	case '?':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
@@ -112,11 +127,25 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
+		if (opt->json &&
+		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
+			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
+}
+
+void check_columns(const struct argp_state *state, const struct run_options *run,
+		   const struct table_layout *const *tables, size_t n)
+{
+	char *wrong = NULL;
+
+	if (run->tables.columns)
+		wrong = table_columns_wrong(run->tables.columns, tables, n);
+	if (wrong)
+		argp_error(state, "--columns: %s", wrong);
 }
 
 const struct argp run_argp = {

@@ -6,15 +6,19 @@
 #include <argp.h>
 #include <sys/types.h>
 
-#include "base/util.h"
+#include "base/table.h"
 
-/* Of every program: -f -d -j -O -v -q -h --tool-status, and COMMAND after --. */
+/*
+ * Of every program: -f -d -j -O -v -q -h -n --columns --raw --tool-status, and COMMAND
+ * after --.
+ */
 struct run_options {
 	const char **files;
 	size_t nr_files;
 	uint64_t duration_us; /* 0: no limit */
 	bool json;
-	const char *out;  /* NULL: stdout */
+	const char *out; /* NULL: stdout */
+	struct table_options tables;
 	bool tool_status; /* exit with ours, not with COMMAND's */
 	char **command;	  /* NULL: none */
 };
@@ -40,6 +44,11 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 /* Together: a usage error ends the program. */
 void check_filters(const struct argp_state *state, const struct run_options *run,
 		   const struct filter_options *filter);
+
+/* The names of --columns, given the tables that this run may print: one that none of them has
+ * ends the program. */
+void check_columns(const struct argp_state *state, const struct run_options *run,
+		   const struct table_layout *const *tables, size_t n);
 
 /* The argument being parsed is COMMAND's: it follows --. */
 bool after_dashes(const struct argp_state *state);

@@ -8,11 +8,13 @@
 
 #include "base/output.h"
 
-int output_open(struct output *out, const char *path, bool json, bool command)
+int output_open(struct output *out, const char *path, bool json, bool command,
+		const struct table_options *tables)
 {
 	out->path = path;
 	out->json = json;
 	out->failed = false;
+	out->tables = tables ? *tables : (struct table_options){ 0 };
 	if (path)
 		out->f = fopen(path, "we");
 	else if (quiet && !json)

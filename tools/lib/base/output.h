@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "base/command.h"
+#include "base/table.h"
 
 #define OUTPUT_SCHEMA 1
 
@@ -15,14 +16,17 @@ struct output {
 	FILE *f;
 	const char *path; /* of -O, NULL: a standard stream */
 	bool json;
+	struct table_options tables;
 	bool failed; /* something could not be written */
 };
 
 /*
  * With COMMAND, tables go to stderr, so that COMMAND's own output stays as it is, and
- * JSON to stdout, which was asked for; when quiet, tables go nowhere. Returns 0 or -errno.
+ * JSON to stdout, which was asked for; when quiet, tables go nowhere. TABLES may be NULL:
+ * all columns, for people. Returns 0 or -errno.
  */
-int output_open(struct output *out, const char *path, bool json, bool command);
+int output_open(struct output *out, const char *path, bool json, bool command,
+		const struct table_options *tables);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 

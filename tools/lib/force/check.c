@@ -69,17 +69,32 @@ static enum status others_attach(char **why)
 	return status;
 }
 
-static void engine_line(struct output *out, struct libscols_table *t, const char *engine,
-			bool available, const char *reason)
+struct check_line {
+	const char *what, *name, *hook, *usable, *reason;
+};
+
+#define AT(field) offsetof(struct check_line, field)
+static const struct column columns[] = {
+	{ "WHAT", true, 0, column_text, AT(what) },
+	{ "NAME", true, 0, column_text, AT(name) },
+	{ "HOOK", true, 0, column_text, AT(hook) },
+	{ "USABLE", true, 0, column_text, AT(usable) },
+	{ "REASON", true, 0, column_text, AT(reason) },
+};
+#undef AT
+
+const struct table_layout check_table = { columns, ARRAY_SIZE(columns), 0 };
+
+static void engine_line(struct output *out, struct table *t, const char *engine, bool available,
+			const char *reason)
 {
 	struct json_object *o;
 
 	if (!out->json) {
-		char *cells[] = { cell_text("engine"), cell_text(engine), cell_text("-"),
-				  cell_text(available ? "yes" : "no"),
-				  cell_text(reason ? reason : "") };
+		struct check_line line = { "engine", engine, "-", available ? "yes" : "no",
+					   reason };
 
-		table_row(t, cells, ARRAY_SIZE(cells));
+		table_row(t, &line);
 		return;
 	}
 	o = json_new("check");
@@ -133,10 +148,10 @@ static void event_record(struct output *out, const struct hook *h, const char *w
 }
 
 /* A line for each of its hooks, the one in use first. */
-static void event_lines(struct libscols_table *t, const struct hook *h)
+static void event_lines(struct table *t, const struct hook *h)
 {
 	const struct candidate *c;
-	const char *reason;
+	struct check_line line;
 	size_t i, k;
 
 	for (i = 0; i < 2; i++) {
@@ -144,23 +159,21 @@ static void event_lines(struct libscols_table *t, const struct hook *h)
 			c = &h->candidates[k];
 			if ((c == h->chosen) == (i > 0))
 				continue;
-			reason = candidate_reason(h, c);
-			char *cells[] = { cell_text("event"), cell_text(h->event),
-					  cell_text(c->hook), cell_text(c->reason ? "no" : "yes"),
-					  cell_text(reason ? reason : "") };
-
-			table_row(t, cells, ARRAY_SIZE(cells));
+			line = (struct check_line){ "event", h->event, c->hook,
+						    c->reason ? "no" : "yes",
+						    candidate_reason(h, c) };
+			table_row(t, &line);
 		}
 	}
 }
 
-static void events_print(struct output *out, struct libscols_table *t, const struct hook *hooks,
-			 size_t n, bool loads, const char *why)
+static void events_print(struct output *out, struct table *t, const struct hook *hooks, size_t n,
+			 bool loads, const char *why)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (t)
+		if (!out->json)
 			event_lines(t, &hooks[i]);
 		else if (serves(&hooks[i]))
 			event_record(out, &hooks[i], loads ? NULL : why);
@@ -171,8 +184,7 @@ static void events_print(struct output *out, struct libscols_table *t, const str
 
 enum status check_print(struct output *out)
 {
-	static const char *const columns[] = { "WHAT", "NAME", "HOOK", "USABLE", "REASON" };
-	struct libscols_table *t = NULL;
+	struct table *t = NULL;
 	char *why = NULL, *others_why = NULL, *engine_why;
 	enum status trigger, others;
 	bool available;
@@ -188,7 +200,7 @@ enum status check_print(struct output *out)
 	if (out->json)
 		output_record(out, json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks)));
 	else
-		t = table_new(columns, ARRAY_SIZE(columns), out->f);
+		t = table_new(&check_table, &out->tables, out->f);
 	for (i = 0; i < NR_ENGINES; i++) {
 		engine_why = engines[i]->refused ? engines[i]->refused() : NULL;
 		available = !engine_why;
@@ -199,10 +211,8 @@ enum status check_print(struct output *out)
 	}
 	events_print(out, t, force_hooks, nr_force_hooks, !trigger, why);
 	events_print(out, t, other_hooks, ARRAY_SIZE(other_hooks), !others, others_why);
-	if (t) {
-		table_print(t);
-		output_flush(out);
-	}
+	table_end(t);
+	output_flush(out);
 	free(why);
 	free(others_why);
 	return STATUS_DONE;

@@ -5,6 +5,8 @@
 
 #include "base/output.h"
 
+extern const struct table_layout check_table;
+
 /* All engines, all hooks. */
 enum status check_print(struct output *out);
 

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "force/receipt.h"
-#include "base/table.h"
 
 double receipt_accuracy(const struct force_usage *t, uint64_t read)
 {
@@ -37,10 +36,59 @@ double receipt_pollution(const struct force_usage *t)
 /* A file's line: a list without any file has one as well, all zero. */
 struct line {
 	const struct list_file *file;
+	size_t nr_files; /* that it is the sum of; 0: it is of one */
 	struct force_counts c;
 	struct force_usage t;
 	double accuracy, coverage, lateness, pollution;
+	double ms, first_ms; /* below 0: not known */
 };
+
+static char *ms_cell(const struct column *c, const void *row)
+{
+	double ms = *(const double *)column_at(c, row);
+
+	return ms < 0 ? xstrdup("-") : xasprintf("%.1f", ms);
+}
+
+static char *used_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	return cell_known(l->t.known, l->t.used);
+}
+
+static char *file_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	if (l->nr_files)
+		return xasprintf("(all %zu files)", l->nr_files);
+	return xstrdup(l->file ? l->file->target.path : "-");
+}
+
+/* A row a line: */
+/* clang-format off */
+#define AT(field) offsetof(struct line, field)
+static const struct column columns[] = {
+	{ "REQUESTED", false, 0, column_u64,     AT(c.requested) },
+	{ "RESIDENT",  false, 0, column_u64,     AT(c.resident) },
+	{ "READ",      false, 0, column_u64,     AT(c.read) },
+	{ "FAILED",    false, 0, column_u64,     AT(c.failed) },
+	{ "PAST_EOF",  false, 0, column_u64,     AT(c.past_eof) },
+	{ "SKIPPED",   false, 0, column_u64,     AT(c.skipped) },
+	{ "MS",        false, 0, ms_cell,        AT(ms) },
+	{ "FIRST_MS",  false, 0, ms_cell,        AT(first_ms) },
+	{ "USED",      false, 0, used_cell },
+	{ "ACC%",      false, 0, column_percent, AT(accuracy) },
+	{ "COV%",      false, 0, column_percent, AT(coverage) },
+	{ "LATE%",     false, 0, column_percent, AT(lateness) },
+	{ "POLL%",     false, 0, column_percent, AT(pollution) },
+	{ "FILE",      true,  0, file_cell },
+};
+#undef AT
+/* clang-format on */
+
+const struct table_layout receipt_table = { columns, ARRAY_SIZE(columns), 0 };
 
 static void fill_ratios(struct line *l, bool recorded_known, uint64_t recorded)
 {
@@ -53,7 +101,11 @@ static void fill_ratios(struct line *l, bool recorded_known, uint64_t recorded)
 static struct line line_of(const struct receipt *r, size_t i)
 {
 	const struct force *f = r->firing->force;
+	uint64_t fired = r->firing->fired_ns;
 	struct line l = { .accuracy = -1, .coverage = -1, .lateness = -1, .pollution = -1 };
+
+	l.ms = r->firing->done_ns ? (r->firing->done_ns - fired) / 1e6 : -1;
+	l.first_ms = r->firing->first_ns ? (r->firing->first_ns - fired) / 1e6 : -1;
 
 	if (!f->list->nr_files)
 		return l;
@@ -95,30 +147,6 @@ static void print_json(const struct receipt *r, const struct line *l)
 	output_record(r->out, o);
 }
 
-static void print_row(struct libscols_table *t, const struct receipt *r, const struct line *l,
-		      const char *file)
-{
-	const struct firing *f = r->firing;
-	char *cells[] = {
-		cell_u64(l->c.requested),
-		cell_u64(l->c.resident),
-		cell_u64(l->c.read),
-		cell_u64(l->c.failed),
-		cell_u64(l->c.past_eof),
-		cell_u64(l->c.skipped),
-		f->done_ns ? xasprintf("%.1f", (f->done_ns - f->fired_ns) / 1e6) : xstrdup("-"),
-		f->first_ns ? xasprintf("%.1f", (f->first_ns - f->fired_ns) / 1e6) : xstrdup("-"),
-		cell_known(l->t.known, l->t.used),
-		cell_percent(l->accuracy),
-		cell_percent(l->coverage),
-		cell_percent(l->lateness),
-		cell_percent(l->pollution),
-		cell_text(file),
-	};
-
-	table_row(t, cells, ARRAY_SIZE(cells));
-}
-
 /* Did each requested page become resident? */
 static bool is_fine(const struct line *l)
 {
@@ -142,11 +170,15 @@ static void add_usage(struct force_usage *to, const struct force_usage *u)
 static struct line total_of(const struct receipt *r)
 {
 	const struct list *list = r->firing->force->list;
-	struct line sum = { .t = { .known = true, .late_known = true } }, l;
+	struct line sum = line_of(r, 0), l;
 	bool recorded_known = true;
 	uint64_t recorded = 0;
 	size_t i;
 
+	sum.file = NULL;
+	sum.nr_files = list->nr_files;
+	sum.c = (struct force_counts){ 0 };
+	sum.t = (struct force_usage){ .known = true, .late_known = true };
 	for (i = 0; i < list->nr_files; i++) {
 		l = line_of(r, i);
 		sum.c.requested += l.c.requested;
@@ -166,61 +198,31 @@ static struct line total_of(const struct receipt *r)
 	return sum;
 }
 
-static enum status print_table(const struct receipt *r, struct libscols_table *t)
+enum status receipt_print(const struct receipt *r)
 {
 	const struct list *list = r->firing->force->list;
 	size_t i, n = list->nr_files ? list->nr_files : 1;
 	bool brief = r->brief && n > 1;
 	enum status status = STATUS_DONE;
+	struct table *t = NULL;
 	struct line l;
 
+	if (!r->out->json)
+		t = table_new(&receipt_table, &r->out->tables, r->out->f);
 	for (i = 0; i < n; i++) {
 		l = line_of(r, i);
 		if (!is_fine(&l))
 			status = STATUS_PARTIAL;
-		if (!brief || !is_fine(&l))
-			print_row(t, r, &l, l.file ? l.file->target.path : "-");
+		if (r->out->json)
+			print_json(r, &l);
+		else if (!brief || !is_fine(&l))
+			table_row(t, &l);
 	}
-	if (brief) {
-		char *name = xasprintf("(all %zu files)", n);
-
+	if (t && brief) {
 		l = total_of(r);
-		print_row(t, r, &l, name);
-		free(name);
+		table_row(t, &l);
 	}
-	return status;
-}
-
-static enum status print_records(const struct receipt *r)
-{
-	const struct list *list = r->firing->force->list;
-	size_t i, n = list->nr_files ? list->nr_files : 1;
-	enum status status = STATUS_DONE;
-	struct line l;
-
-	for (i = 0; i < n; i++) {
-		l = line_of(r, i);
-		if (!is_fine(&l))
-			status = STATUS_PARTIAL;
-		print_json(r, &l);
-	}
-	return status;
-}
-
-enum status receipt_print(const struct receipt *r)
-{
-	static const char *const columns[] = { "REQUESTED", "RESIDENT", "READ", "FAILED",
-					       "PAST_EOF",  "SKIPPED",	"MS",	"FIRST_MS",
-					       "USED",	    "ACC%",	"COV%", "LATE%",
-					       "POLL%",	    "FILE" };
-	struct libscols_table *t;
-	enum status status;
-
-	if (r->out->json)
-		return print_records(r);
-	t = table_new(columns, ARRAY_SIZE(columns), r->out->f);
-	status = print_table(r, t);
-	table_print(t);
+	table_end(t);
 	output_flush(r->out);
 	return status;
 }

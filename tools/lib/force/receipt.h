@@ -12,6 +12,8 @@ struct receipt {
 	bool brief; /* a row for all files, and those that are not fine */
 };
 
+extern const struct table_layout receipt_table;
+
 /* Print the receipts of the latest firing. Returns STATUS_DONE or STATUS_PARTIAL. */
 enum status receipt_print(const struct receipt *r);
 

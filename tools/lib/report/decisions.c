@@ -5,8 +5,6 @@
 
 #include "report/decisions.h"
 
-/* The heading comes again after so many lines. */
-#define HEADING_LINES 40
 /* Files that the summary for people shows when none was named. */
 #define BUSIEST 20
 #define BAR	40
@@ -14,6 +12,47 @@
 #define FEW 3
 
 const char *const ra_kind_names[NR_RA_KINDS] = { "sync", "async", "order", "unbounded", "force" };
+
+/* A row of the table. */
+struct decision {
+	uint64_t ts_us, pid, index, req_pages, start, size, async_size, order, pages_read;
+	const char *comm, *kind;
+	const struct known_file *file;
+};
+
+static char *seconds_cell(const struct column *c, const void *row)
+{
+	uint64_t us = ((const struct decision *)row)->ts_us;
+
+	return xasprintf("%" PRIu64 ".%06" PRIu64, us / 1000000, us % 1000000);
+}
+
+static char *file_cell(const struct column *c, const void *row)
+{
+	return known_file_cell(((const struct decision *)row)->file);
+}
+
+/* A row a line: */
+/* clang-format off */
+#define AT(field) offsetof(struct decision, field)
+static const struct column columns[] = {
+	{ "SECONDS", false, 11, seconds_cell },
+	{ "PID",     false,  7, column_u64,  AT(pid) },
+	{ "COMM",    true,  15, column_text, AT(comm) },
+	{ "KIND",    true,   9, column_text, AT(kind) },
+	{ "INDEX",   false,  9, column_u64,  AT(index) },
+	{ "REQ",     false,  5, column_u64,  AT(req_pages) },
+	{ "START",   false,  9, column_u64,  AT(start) },
+	{ "SIZE",    false,  5, column_u64,  AT(size) },
+	{ "ASYNC",   false,  5, column_u64,  AT(async_size) },
+	{ "O",       false,  2, column_u64,  AT(order) },
+	{ "READ",    false,  5, column_u64,  AT(pages_read) },
+	{ "FILE",    true,   0, file_cell },
+};
+#undef AT
+/* clang-format on */
+
+const struct table_layout decision_table = { columns, ARRAY_SIZE(columns), 40 };
 
 void decisions_init(struct decisions *d, struct counters *w, struct output *out,
 		    const struct target *targets, size_t n, bool auto_files)
@@ -71,8 +110,7 @@ static void print_record(struct decisions *d, const struct p2c_ra_record *r, uin
 void decisions_print(struct decisions *d, const struct p2c_ra_record *r)
 {
 	uint64_t ts_us = r->ts_ns > d->start_ns ? (r->ts_ns - d->start_ns) / 1000 : 0;
-	FILE *f = d->out->f;
-	char *name;
+	struct decision row;
 
 	if (r->kind >= NR_RA_KINDS)
 		return;
@@ -80,19 +118,29 @@ void decisions_print(struct decisions *d, const struct p2c_ra_record *r)
 		print_record(d, r, ts_us);
 		return;
 	}
-	if (d->lines++ % HEADING_LINES == 0)
-		fprintf(f, "%11s %7s %-15s %-9s %9s %5s %9s %5s %5s %2s %5s %s\n", "SECONDS", "PID",
-			"COMM", "KIND", "INDEX", "REQ", "START", "SIZE", "ASYNC", "O", "READ",
-			"FILE");
-	name = known_file_cell(name_of(d, r->slot));
-	fprintf(f,
-		"%4" PRIu64 ".%06" PRIu64 " %7u %-15.15s %-9s %9llu %5llu %9llu %5u %5u %2u %5u "
-		"%s\n",
-		ts_us / 1000000, ts_us % 1000000, r->pid, r->comm, ra_kind_names[r->kind],
-		(unsigned long long)r->index, (unsigned long long)r->req_pages,
-		(unsigned long long)r->start, r->size, r->async_size, r->order, r->pages_read,
-		name);
-	free(name);
+	row = (struct decision){
+		.ts_us = ts_us,
+		.pid = r->pid,
+		.kind = ra_kind_names[r->kind],
+		.index = r->index,
+		.req_pages = r->req_pages,
+		.start = r->start,
+		.size = r->size,
+		.async_size = r->async_size,
+		.order = r->order,
+		.pages_read = r->pages_read,
+		.comm = r->comm,
+		.file = name_of(d, r->slot),
+	};
+	if (!d->table)
+		d->table = table_new(&decision_table, &d->out->tables, d->out->f);
+	table_row(d->table, &row);
+	d->printed = d->table;
+}
+
+void decisions_flush(struct decisions *d)
+{
+	table_flush(d->table);
 }
 
 /* The summary. */
@@ -239,10 +287,11 @@ static double percent(uint64_t part, uint64_t all)
 static void summary_print(FILE *f, const struct summary *s)
 {
 	const struct p2c_ra_counts *c = &s->c;
-	char *name = known_file_cell(s->file), *meaning = ra_meaning(c, &s->accesses);
+	char *name = known_file_cell(s->file), *shown = percent_escape(name, false);
+	char *meaning = ra_meaning(c, &s->accesses);
 	int i;
 
-	fprintf(f, "%s\n  decisions  ", name);
+	fprintf(f, "%s\n  decisions  ", shown);
 	for (i = 0; i < NR_RA_KINDS; i++)
 		fprintf(f, "%s%llu %s", i ? ", " : "", (unsigned long long)c->decisions[i],
 			ra_kind_names[i]);
@@ -267,6 +316,7 @@ static void summary_print(FILE *f, const struct summary *s)
 			s->first_use.p50, s->first_use.p99, s->first_use.max);
 	fprintf(f, "  meaning    %s\n", meaning);
 	free(meaning);
+	free(shown);
 	free(name);
 }
 
@@ -308,7 +358,8 @@ void decisions_summary(struct decisions *d)
 	}
 	if (d->auto_files)
 		qsort(all, n, sizeof(*all), by_pages);
-	if (!d->out->json && d->lines)
+	decisions_flush(d);
+	if (d->printed)
 		fprintf(d->out->f, "\n");
 	for (i = 0; i < n; i++) {
 		if (d->out->json)
@@ -337,6 +388,8 @@ void decisions_free(struct decisions *d)
 {
 	uint32_t i;
 
+	table_end(d->table);
+	d->table = NULL;
 	for (i = 0; d->names && i < d->counters->max_slots; i++)
 		known_file_free(&d->names[i]);
 	free(d->names);

@@ -7,12 +7,104 @@
 
 #include "report/report.h"
 #include "file/residency.h"
-#include "base/table.h"
+
+/* The rows of the tables. */
+
+struct interval {
+	char time[16];
+	struct account a;
+};
+
+struct resident_file {
+	const char *path;
+	uint64_t pages, resident;
+	double ratio;
+};
+
+static char *time_cell(const struct column *c, const void *row)
+{
+	return xstrdup(((const struct interval *)row)->time);
+}
+
+static char *late_cell(const struct column *c, const void *row)
+{
+	const struct account *a = column_at(c, row);
+
+	return cell_known(a->late_known, a->late);
+}
+
+static char *hit_ratio_cell(const struct column *c, const void *row)
+{
+	return cell_percent(account_hit_ratio(column_at(c, row)));
+}
+
+static char *latency_cell(const struct column *c, const void *row)
+{
+	const struct report_file *f = row;
+
+	return f->lat.samples ? xasprintf("%.0f", *(const double *)column_at(c, row))
+			      : xstrdup("-");
+}
+
+static char *file_cell(const struct column *c, const void *row)
+{
+	return known_file_cell(&((const struct report_file *)row)->known);
+}
+
+/* A row a line: */
+/* clang-format off */
+#define AT(field) offsetof(struct interval, field)
+static const struct column interval_columns[] = {
+	{ "TIME",     true,   8, time_cell },
+	{ "ACCESSES", false, 10, column_u64,     AT(a.accesses) },
+	{ "HITS",     false, 10, column_u64,     AT(a.hits) },
+	{ "MISSES",   false,  9, column_u64,     AT(a.misses) },
+	{ "LATE",     false,  9, late_cell,      AT(a) },
+	{ "HIT%",     false,  8, hit_ratio_cell, AT(a) },
+	{ "READMISS", false,  9, column_u64,     AT(a.read_misses) },
+	{ "MMAPMISS", false,  9, column_u64,     AT(a.mmap_misses) },
+	{ "INSERTED", false,  9, column_u64,     AT(a.inserted_pages) },
+	{ "REMOVED",  false,  9, column_u64,     AT(a.removed_pages) },
+};
+#undef AT
+
+#define AT(field) offsetof(struct report_file, field)
+static const struct column file_columns[] = {
+	{ "ACCESSES", false, 0, column_u64,     AT(a.accesses) },
+	{ "HITS",     false, 0, column_u64,     AT(a.hits) },
+	{ "MISSES",   false, 0, column_u64,     AT(a.misses) },
+	{ "LATE",     false, 0, late_cell,      AT(a) },
+	{ "HIT%",     false, 0, hit_ratio_cell, AT(a) },
+	{ "READS",    false, 0, column_u64,     AT(a.read_accesses) },
+	{ "READMISS", false, 0, column_u64,     AT(a.read_misses) },
+	{ "MMAPS",    false, 0, column_u64,     AT(a.mmap_accesses) },
+	{ "MMAPMISS", false, 0, column_u64,     AT(a.mmap_misses) },
+	{ "AROUND",   false, 0, column_u64,     AT(a.mmap_fault_around) },
+	{ "INSERTED", false, 0, column_u64,     AT(a.inserted_pages) },
+	{ "REMOVED",  false, 0, column_u64,     AT(a.removed_pages) },
+	{ "P50us",    false, 0, latency_cell,   AT(lat.p50) },
+	{ "P99us",    false, 0, latency_cell,   AT(lat.p99) },
+	{ "MAXus",    false, 0, latency_cell,   AT(lat.max) },
+	{ "FILE",     true,  0, file_cell },
+};
+#undef AT
+
+#define AT(field) offsetof(struct resident_file, field)
+static const struct column resident_columns[] = {
+	{ "PAGES",    false, 0, column_u64,     AT(pages) },
+	{ "RESIDENT", false, 0, column_u64,     AT(resident) },
+	{ "RES%",     false, 0, column_percent, AT(ratio) },
+	{ "FILE",     true,  0, column_text,    AT(path) },
+};
+#undef AT
+/* clang-format on */
+
+const struct table_layout interval_table = { interval_columns, ARRAY_SIZE(interval_columns), 20 };
+const struct table_layout file_table = { file_columns, ARRAY_SIZE(file_columns), 0 };
+const struct table_layout resident_table = { resident_columns, ARRAY_SIZE(resident_columns), 0 };
 
 /* Files that the table for people shows when none was named. */
 #define BUSIEST 20
-/* The heading of the interval lines comes again after this many. */
-#define HEADING_LINES 20
 
 void report_init(struct report *r, struct counters *w, const struct target *targets, size_t n,
 		 bool auto_files)
@@ -22,6 +114,12 @@ void report_init(struct report *r, struct counters *w, const struct target *targ
 	r->targets = targets;
 	r->nr_targets = n;
 	r->auto_files = auto_files;
+}
+
+void report_free(struct report *r)
+{
+	table_end(r->intervals);
+	r->intervals = NULL;
 }
 
 static void record_account(struct json_object *o, const struct account *a)
@@ -48,7 +146,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 	struct account now, since;
 	struct json_object *o;
 	uint32_t slot, n = r->counters->watch->nr_slots;
-	char clock[16];
+	struct interval row;
 	time_t t = time(NULL);
 	struct tm tm;
 
@@ -67,24 +165,13 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 		output_record(out, o);
 		return;
 	}
-	if (r->lines++ % HEADING_LINES == 0)
-		fprintf(out->f, "%-8s %10s %10s %9s %9s %8s %9s %9s %9s %9s\n", "TIME", "ACCESSES",
-			"HITS", "MISSES", "LATE", "HIT%", "READMISS", "MMAPMISS", "INSERTED",
-			"REMOVED");
 	localtime_r(&t, &tm);
-	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	fprintf(out->f, "%-8s %10" PRIu64 " %10" PRIu64 " %9" PRIu64, clock, since.accesses,
-		since.hits, since.misses);
-	if (since.late_known)
-		fprintf(out->f, " %9" PRIu64, since.late);
-	else
-		fprintf(out->f, " %9s", "-");
-	if (since.accesses)
-		fprintf(out->f, " %7.2f%%", account_hit_ratio(&since) * 100);
-	else
-		fprintf(out->f, " %8s", "-");
-	fprintf(out->f, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", since.read_misses,
-		since.mmap_misses, since.inserted_pages, since.removed_pages);
+	strftime(row.time, sizeof(row.time), "%H:%M:%S", &tm);
+	row.a = since;
+	if (!r->intervals)
+		r->intervals = table_new(&interval_table, &out->tables, out->f);
+	table_row(r->intervals, &row);
+	table_flush(r->intervals);
 	output_flush(out);
 }
 
@@ -149,41 +236,16 @@ static void record_file(struct output *out, const struct report_file *f)
 
 static void print_table(const struct report *r, struct output *out)
 {
-	static const char *const columns[] = { "ACCESSES", "HITS",   "MISSES",	 "LATE",
-					       "HIT%",	   "READS",  "MISS",	 "MMAPS",
-					       "MISS",	   "AROUND", "INSERTED", "REMOVED",
-					       "P50us",	   "P99us",  "MAXus",	 "FILE" };
 	size_t i, n = r->nr_files;
-	struct libscols_table *t;
+	struct table *t;
 
 	if (r->auto_files && n > BUSIEST)
 		n = BUSIEST;
-	t = table_new(columns, ARRAY_SIZE(columns), out->f);
-	for (i = 0; i < n; i++) {
-		const struct report_file *f = &r->files[i];
-		const struct account *a = &f->a;
-		bool lat = f->lat.samples;
-		char *cells[] = { cell_u64(a->accesses),
-				  cell_u64(a->hits),
-				  cell_u64(a->misses),
-				  cell_known(a->late_known, a->late),
-				  cell_percent(account_hit_ratio(a)),
-				  cell_u64(a->read_accesses),
-				  cell_u64(a->read_misses),
-				  cell_u64(a->mmap_accesses),
-				  cell_u64(a->mmap_misses),
-				  cell_u64(a->mmap_fault_around),
-				  cell_u64(a->inserted_pages),
-				  cell_u64(a->removed_pages),
-				  cell_us(lat, f->lat.p50),
-				  cell_us(lat, f->lat.p99),
-				  cell_us(lat, f->lat.max),
-				  known_file_cell(&f->known) };
-
-		table_row(t, cells, ARRAY_SIZE(cells));
-	}
-	table_print(t);
-	if (n < r->nr_files)
+	t = table_new(&file_table, &out->tables, out->f);
+	for (i = 0; i < n; i++)
+		table_row(t, &r->files[i]);
+	table_end(t);
+	if (n < r->nr_files && !out->tables.raw)
 		fprintf(out->f, "%zu more files with fewer misses (-j lists all)\n",
 			r->nr_files - n);
 	output_flush(out);
@@ -280,33 +342,23 @@ static int add_resident(void *ctx, uint64_t index, uint64_t nr, bool cached)
 	return 0;
 }
 
-static void resident_line(struct output *out, struct libscols_table *t, const char *path,
-			  uint64_t pages, uint64_t resident)
+static void resident_record(struct output *out, const struct resident_file *f)
 {
-	double ratio = pages ? (double)resident / pages : -1;
-	struct json_object *o;
+	struct json_object *o = json_new("resident");
 
-	if (out->json) {
-		o = json_new("resident");
-		json_text(o, "file", path);
-		json_u64(o, "pages", pages);
-		json_u64(o, "resident", resident);
-		json_ratio(o, "resident_ratio", ratio);
-		output_record(out, o);
-	} else {
-		char *cells[] = { cell_u64(pages), cell_u64(resident), cell_percent(ratio),
-				  cell_text(path) };
-
-		table_row(t, cells, ARRAY_SIZE(cells));
-	}
+	json_text(o, "file", f->path);
+	json_u64(o, "pages", f->pages);
+	json_u64(o, "resident", f->resident);
+	json_ratio(o, "resident_ratio", f->ratio);
+	output_record(out, o);
 }
 
 enum status report_resident(const struct target *targets, size_t n, struct output *out,
 			    struct list_writer *rec)
 {
-	static const char *const columns[] = { "PAGES", "RESIDENT", "RES%", "FILE" };
 	struct offsets_section *sections = xcalloc(n, sizeof(*sections));
-	struct libscols_table *t = NULL;
+	struct resident_file file;
+	struct table *t = NULL;
 	enum status status = STATUS_DONE;
 	size_t i;
 	int err;
@@ -314,7 +366,7 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 	if (out->json)
 		output_record(out, json_meta("cachemiss", json_object_new_object()));
 	else
-		t = table_new(columns, ARRAY_SIZE(columns), out->f);
+		t = table_new(&resident_table, &out->tables, out->f);
 	for (i = 0; i < n; i++) {
 		struct resident r = { .slot = i, .rec = rec };
 		uint64_t pages = (targets[i].id.size + page_size() - 1) / page_size();
@@ -329,10 +381,14 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 			continue;
 		}
 		sections[i].misses = r.pages;
-		resident_line(out, t, targets[i].path, pages, r.pages);
+		file = (struct resident_file){ targets[i].path, pages, r.pages,
+					       pages ? (double)r.pages / pages : -1 };
+		if (out->json)
+			resident_record(out, &file);
+		else
+			table_row(t, &file);
 	}
-	if (t)
-		table_print(t);
+	table_end(t);
 	if (rec && !status) {
 		err = list_writer_write(rec, sections, n);
 		if (err) {

@@ -22,7 +22,7 @@ struct report {
 	size_t nr_targets;
 	bool auto_files;
 	struct account before; /* totals at the last interval */
-	unsigned int lines;    /* of intervals, for the heading */
+	struct table *intervals;
 	struct known_files known;
 	struct report_file *files;
 	size_t nr_files;
@@ -30,10 +30,14 @@ struct report {
 
 void report_init(struct report *r, struct counters *w, const struct target *targets, size_t n,
 		 bool auto_files);
+/* The tables: intervals, the files at the end, --resident. */
+extern const struct table_layout interval_table, file_table, resident_table;
+
 void report_interval(struct report *r, struct output *out, uint64_t ts_us);
 /* Take all counters, once, at the end. */
 void report_read(struct report *r);
 void report_files(struct report *r, struct output *out);
+void report_free(struct report *r);
 
 /*
  * The sections of a list, by slot: named files, else those with misses.

@@ -27,7 +27,7 @@ static enum status open_run(struct trace_run *w)
 
 	if (status)
 		return status;
-	err = output_open(&w->out, w->run.out, w->run.json, w->run.command);
+	err = output_open(&w->out, w->run.out, w->run.json, w->run.command, &w->run.tables);
 	if (err)
 		return fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT);
 	w->options.auto_files = !w->run.nr_files;
@@ -134,12 +134,14 @@ struct callbacks {
 
 static bool take_events(void *ctx)
 {
-	struct trace_run *w = ((struct callbacks *)ctx)->w;
+	const struct callbacks *c = ctx;
 
-	if (w->ring) {
-		ring_buffer__consume(w->ring);
-		output_flush(&w->out);
-	}
+	if (!c->w->ring)
+		return true;
+	ring_buffer__consume(c->w->ring);
+	if (c->tool->events_taken)
+		c->tool->events_taken(c->w);
+	output_flush(&c->w->out);
 	return true;
 }
 
@@ -201,6 +203,22 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 	return STATUS_DONE;
 }
 
+/* All that is to come. */
+static enum status report(const struct tool *tool, struct trace_run *w)
+{
+	struct callbacks callbacks = { tool, w };
+	enum status status;
+
+	take_events(&callbacks);
+	if (w->run.command)
+		output_after_command(&w->out);
+	status = tool->report(w);
+	if (w->out.json && w->run.command)
+		output_record(&w->out, json_command(&w->command));
+	counters_complain(&w->counters);
+	return status;
+}
+
 static enum status trace(const struct tool *tool, struct trace_run *w)
 {
 	enum status status;
@@ -218,17 +236,7 @@ static enum status trace(const struct tool *tool, struct trace_run *w)
 	status = wait_for_end(tool, w);
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	hooks_detach(tool->hooks, tool->nr_hooks);
-	if (status)
-		return status;
-	if (w->ring)
-		ring_buffer__consume(w->ring);
-	if (w->run.command)
-		output_after_command(&w->out);
-	status = tool->report(w);
-	if (w->out.json && w->run.command)
-		output_record(&w->out, json_command(&w->command));
-	counters_complain(&w->counters);
-	return status;
+	return status ? status : report(tool, w);
 }
 
 /*
@@ -261,10 +269,10 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 		status = tool->prepare(w);
 	if (!status && !w->done)
 		status = trace(tool, w);
-	if (w->out.f && output_close(&w->out) && !status)
-		status = STATUS_FAILED;
 	ring_buffer__free(w->ring);
 	tool->close(w);
+	if (w->out.f && output_close(&w->out) && !status)
+		status = STATUS_FAILED;
 	command_free(&w->command);
 	counters_free(&w->counters);
 	return exit_status(w, status);
