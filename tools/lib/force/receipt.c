@@ -178,7 +178,8 @@ static struct line total_of(const struct receipt *r)
 	sum.file = NULL;
 	sum.nr_files = list->nr_files;
 	sum.c = (struct force_counts){ 0 };
-	sum.t = (struct force_usage){ .known = true, .late_known = true };
+	sum.t = (struct force_usage){ .known = r->firing->bpf->follows };
+	sum.t.late_known = sum.t.known;
 	for (i = 0; i < list->nr_files; i++) {
 		l = line_of(r, i);
 		sum.c.requested += l.c.requested;
