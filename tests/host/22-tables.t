@@ -28,14 +28,16 @@ table()
 {
 	local name=$1 columns=$2 row=$3
 	shift 3
-	local options=(--raw --columns "${columns,,}")
+	local options=(--raw --columns "${columns,,}") usage=2
+	# Around COMMAND bad usage has a status apart from COMMAND's own.
+	[[ " $* " != *' -- '* ]] || usage=125
 	"${@:1:1}" "${options[@]}" -O "$DIR/chosen" "${@:2}" >"$DIR/stdout" 2>"$DIR/stderr" </dev/null
 	is "$(head -1 "$DIR/chosen")" "${columns//,/ }" "$name: --columns and their order"
 	matches "$(sed -n 2p "$DIR/chosen")" "^$row\$" "$name: --raw: one blank between cells"
 	"${@:1:1}" -n "${options[@]}" -O "$DIR/chosen" "${@:2}" >"$DIR/stdout" 2>"$DIR/stderr" </dev/null
 	matches "$(head -1 "$DIR/chosen")" "^$row\$" "$name: -n: no heading"
 	"${@:1:1}" --columns "${columns%%,*},nosuch" -O "$DIR/chosen" "${@:2}" >"$DIR/stdout" 2>"$DIR/stderr" </dev/null
-	matches "$? $(cat "$DIR/stderr")" "^2 .*'nosuch'.*${columns%%,*}" "$name: a name that is none: status 2, and the names"
+	matches "$? $(cat "$DIR/stderr")" "^$usage .*'nosuch'.*${columns%%,*}" "$name: a name that is none: status $usage, and the names"
 }
 
 table 'intervals' MISSES,TIME '[0-9]+ [0-9]+:[0-9]+:[0-9]+' "$CACHEMISS" -f "$file" 0.2 1
