@@ -125,7 +125,7 @@ static enum status load(void)
 {
 	enum status status;
 
-	cm.skel = cachemiss_bpf__open();
+	cm.skel = cachemiss_bpf__open_opts(types_open_opts());
 	if (!cm.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
 	status = trace_run_plan(&cm.w, cm.skel->obj, hooks, ARRAY_SIZE(hooks),

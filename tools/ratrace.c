@@ -91,7 +91,7 @@ static enum status load(void)
 {
 	enum status status;
 
-	rt.skel = ratrace_bpf__open();
+	rt.skel = ratrace_bpf__open_opts(types_open_opts());
 	if (!rt.skel)
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
 	status = trace_run_plan(&rt.w, rt.skel->obj, hooks, ARRAY_SIZE(hooks),

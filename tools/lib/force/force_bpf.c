@@ -147,7 +147,7 @@ static enum status load(struct force_bpf *t, const struct force_bpf_options *opt
 	enum status status;
 	int err;
 
-	t->skel = pcforce_bpf__open();
+	t->skel = pcforce_bpf__open_opts(types_open_opts());
 	if (!t->skel) {
 		*why = hooks_load_error(-errno);
 		return STATUS_UNSUPPORTED;
