@@ -141,7 +141,7 @@ static enum status prepare(struct trace_run *run)
 
 static bool open_programs(struct trace_run *run)
 {
-	cm.skel = cachemiss_bpf__open();
+	cm.skel = cachemiss_bpf__open_opts(types_open_opts());
 	if (!cm.skel)
 		return false;
 	run->skeleton = cm.skel->skeleton;

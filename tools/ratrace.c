@@ -94,7 +94,7 @@ static enum status prepare(struct trace_run *run)
 
 static bool open_programs(struct trace_run *run)
 {
-	rt.skel = ratrace_bpf__open();
+	rt.skel = ratrace_bpf__open_opts(types_open_opts());
 	if (!rt.skel)
 		return false;
 	run->skeleton = rt.skel->skeleton;

@@ -144,9 +144,9 @@ static void drop_unneeded(const struct force_bpf *b, const struct force_bpf_opti
 	}
 }
 
-struct pcforce_bpf *force_bpf_skeleton(const char *program)
+/* Without what only an engine needs. PROGRAM: it loads this one alone; NULL: all. */
+static struct pcforce_bpf *leave_out(struct pcforce_bpf *skel, const char *program)
 {
-	struct pcforce_bpf *skel = pcforce_bpf__open();
 	struct bpf_program *prog;
 
 	if (!skel)
@@ -160,13 +160,18 @@ struct pcforce_bpf *force_bpf_skeleton(const char *program)
 	return skel;
 }
 
+struct pcforce_bpf *force_bpf_skeleton(const char *program)
+{
+	return leave_out(pcforce_bpf__open(), program);
+}
+
 static enum status load(struct force_bpf *b, const struct force_bpf_options *opt, char **why)
 {
 	const struct engine *engine = b->force->opt.engine;
 	enum status status;
 	int err;
 
-	b->skel = force_bpf_skeleton(NULL);
+	b->skel = leave_out(pcforce_bpf__open_opts(types_open_opts()), NULL);
 	if (!b->skel) {
 		*why = hooks_load_error(-errno);
 		return STATUS_UNSUPPORTED;

@@ -73,7 +73,8 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	/* Named files are resolved; those found at their first access need not be. */
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "identify"),
 				  !w->config->auto_files);
-	err = size_map(obj, "files", w->max_slots);
+	err = types_write(obj);
+	err = err ? err : size_map(obj, "files", w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->max_slots);
 	err = err ? err : size_map(obj, "latency", w->max_slots);
 	return err ? err : size_map(obj, "names", w->config->auto_files ? w->max_slots : 1);

@@ -11,6 +11,7 @@
 
 #include "base/command.h"
 #include "hook/hooks.h"
+#include "hook/types.h"
 #include "file/target.h"
 
 struct counters_options {
@@ -81,7 +82,10 @@ struct counters {
  */
 int counters_configure(struct counters *w, struct p2c_config *config,
 		       const struct counters_options *opt, struct hook *hooks, size_t n);
-/* Then, still before load: sizes the maps, and loads `identify` if files are named. Returns 0 or -errno. */
+/*
+ * Then, still before load: writes the types, sizes the maps, and loads `identify`
+ * if files are named. Returns 0 or -errno.
+ */
 int counters_size(struct counters *w, struct bpf_object *obj);
 /* After load: the memory that the programs share with us. */
 void counters_bind(struct counters *w, struct p2c_watch *watch);
