@@ -13,7 +13,7 @@ needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
 setup_dir
 
-plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 3) + 1))
+plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 3) + 2))
 
 file=$DIR/data list=$DIR/list
 "$PROGS/content" write "$file" $((32 << 20))
@@ -149,5 +149,8 @@ for engine in "${ENGINES[@]}"; do
 	ending
 done
 evict "$file"
+forced -t miss -f "$file" -o "$DIR/sparse" -- "$PROGS/access" --blind -n 1 "$file"
+is "$(receipt "$OUT" .engine)" "\"${ENGINES[0]}\"" 'auto chooses the best of them, where a miss starts it'
+evict "$file"
 forced --now -f "$file" -o "$DIR/sparse"
-is "$(receipt "$OUT" .engine)" "\"${ENGINES[0]}\"" 'auto chooses the best of them'
+is "$(receipt "$OUT" .engine)" '"user"' 'at once: user, which loads no program'

@@ -36,9 +36,10 @@ new_groups()
 }
 at_exit "rmdir $reader $forcer 2>/dev/null"
 
+# Pages of files; those of shared memory (a memfd of pcforce) are its own affair.
 memory_of()
 {
-	awk '$1 == "file" { print $2 }' "$1/memory.stat"
+	awk '$1 == "file" { sum += $2 } $1 == "shmem" { sum -= $2 } END { print sum + 0 }' "$1/memory.stat"
 }
 
 read_of()
