@@ -135,11 +135,20 @@ class Cell:
         found = {r["round"]: (r.get("more") or {}).get(figure) for r in self.of(arm, engine)}
         return {i: v for i, v in found.items() if is_number(v)}
 
+    def typed(self, arm, engine=None):
+        """{round: microseconds} of the whole line as it was typed, tool included."""
+        return self.more("typed_us", arm, engine)
+
+    def typed_gain(self, engine):
+        """cold / forced of each round, by the whole lines."""
+        cold, forced = self.typed("cold"), self.typed("forced", engine)
+        return [cold[i] / forced[i] for i in sorted(cold.keys() & forced.keys()) if forced[i]]
+
     def figures(self):
-        """The names of the further numbers that the timed runs have."""
+        """The names of the further numbers that the timed runs have, what was typed apart."""
         timed = [r.get("more") or {} for r in self.runs if r["arm"] not in UNTIMED]
         return list(dict.fromkeys(name for more in timed for name, value in more.items()
-                                  if is_number(value)))
+                                  if name != "typed_us" and is_number(value)))
 
 
 def largest(cells):

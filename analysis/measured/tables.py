@@ -23,13 +23,31 @@ class Table:
 
 
 def tables(folder):
-    """[Table]: times of cold, forced and so on; cells with arms of their own; further figures."""
-    return [t for t in (_times(folder), *_own(folder), _more(folder)) if t.rows]
+    """[Table]: times as typed and by the reader's clock; cells with arms of their own; further figures."""
+    return [t for t in (_typed(folder), _times(folder), *_own(folder), _more(folder)) if t.rows]
 
 
 def _bounded(values, words):
     low, median, high = bound(values)
     return words(median), "" if low in (None, high) else f"{words(low)} to {words(high)}"
+
+
+def _typed(folder):
+    """What somebody waits for who types the line: the tool's own start and end are in it."""
+    rows = []
+    for cell in folder.cells:
+        for engine in cell.engines("forced"):
+            if not cell.in_time or not cell.typed("forced", engine):
+                continue
+            now = cell.typed("now", engine) or cell.typed("now")
+            rows.append([
+                (cell.label, ""), (engine or "-", ""),
+                *(_bounded(list(found.values()), ms) for found in
+                  (cell.typed("cold"), cell.typed("forced", engine), now, cell.typed("warm"))),
+                _bounded(cell.typed_gain(engine), figure)])
+    return Table("As typed: medians of the whole line in ms, with their 95 % bound",
+                 ["", "engine", "cold", "forced", "now", "warm", "cold / forced"], rows, 2,
+                 wide=True)
 
 
 def _times(folder):
@@ -45,7 +63,7 @@ def _times(folder):
                   (("cold",), ("forced", engine), now, ("warm",), ("floor",))),
                 _bounded(cell.misses_before(), number), _bounded(cell.misses_left(engine), number),
                 _bounded(cell.gain(engine), figure), _bounded(cell.of_limit(engine), figure)])
-    return Table("Medians in ms, with their 95 % bound",
+    return Table("By the reader's own clock: medians in ms, with their 95 % bound",
                  ["", "engine", "cold", "forced", "now", "warm", "floor", "misses", "left",
                   "cold / forced", "forced / (floor + warm)"], rows, 2, wide=True)
 

@@ -141,9 +141,14 @@ class Cell:
         return ".".join([self.name, step.arm, *variant, str(step.round), ending])
 
     def _read(self, step, command):
-        """Runs a command that is the reader or ends in it: what the reader's clock says."""
-        r = self.reader.read(tools.run_ok(command, done(command[0])))
-        return {"value": r.us, "first_us": r.first_us, "accesses": r.accesses, "more": r.more,
+        """Runs a command that is the reader or ends in it: what the reader's clock says, and in
+        `more` what the whole line took, as somebody who typed it waits for it."""
+        start = time.monotonic()
+        out = tools.run_ok(command, done(command[0]))
+        typed_us = round((time.monotonic() - start) * 1e6)
+        r = self.reader.read(out)
+        return {"value": r.us, "first_us": r.first_us, "accesses": r.accesses,
+                "more": {**r.more, "typed_us": typed_us},
                 "raw": [self.results.keep(self._raw(step, end), text)
                         for end, text in r.raw.items()]}
 
@@ -215,6 +220,7 @@ class Cell:
         us = (time.monotonic() - start) * 1e6
         receipt = tools.records(said, "receipt")[0]
         fields = self._read(step, self.reader.command)
+        fields["more"]["typed_us"] += round(us)
         return {**fields, "value": us + fields["value"], "engine": receipt["engine"],
                 "receipt": receipt}
 
