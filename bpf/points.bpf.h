@@ -2,7 +2,7 @@
 /*
  * Where the programs attach. Each event has one program for each kind of hook
  * that can serve it: a BTF tracepoint, fentry or fexit, a kprobe. The user side
- * (tools/lib/hooks.c) loads one kind of each event; all of them come down to the
+ * (tools/lib/hook/hooks.c) loads one kind of each event; all of them come down to the
  * same calls of lookup.bpf.h.
  */
 #ifndef PAGE2CACHE_POINTS_BPF_H

@@ -44,7 +44,9 @@ static const char doc[] =
 	"    cachemiss -w app.offsets -- ./app     record a cold start for pcforce\n"
 	"    cachemiss --resident -f data          what of a file is cached now\n"
 	"\n"
-	"Status: 0 done, 1 failed, 2 bad usage or input, 3 this kernel cannot do it.";
+	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
+	"3 this kernel cannot do it. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
+	"executed, 125 it was not started, or ended well and data could not be written.";
 
 static const struct argp_option argp_options[] = {
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },

@@ -53,7 +53,7 @@ enum {
 };
 
 static const char doc[] =
-	"Prefetch exactly the listed pages when a program first accesses them.\v"
+	"Prefetch exactly the listed pages before a program misses them.\v"
 	"TRIGGER is now (the default with COMMAND), access (the default without: the first\n"
 	"access to any file of the list), miss (the first that misses) or open. Without COMMAND\n"
 	"the next open of a listed file re-arms the trigger.\n"
@@ -678,10 +678,12 @@ static int run_command(uint64_t start_ns)
 		hint.status = STATUS_FAILED;
 	if (ours)
 		clean_up();
+	if (opt.run.tool_status)
+		return status ? STATUS_BAD_INPUT : (int)hint.status;
 	if (status)
 		return status;
-	return opt.run.tool_status || !pf.command.ended ? (int)hint.status
-							: command_exit_status(&pf.command);
+	/* After -d COMMAND may run on. */
+	return pf.command.ended ? command_exit_status(&pf.command) : STATUS_DONE;
 }
 
 int main(int argc, char **argv)

@@ -43,7 +43,9 @@ static const char doc[] =
 	"    ratrace -s -f data -d 10         only the summary, of ten seconds\n"
 	"    ratrace -s -- ./app              which of its files does readahead serve badly?\n"
 	"\n"
-	"Status: 0 done, 1 failed, 2 bad usage or input, 3 this kernel cannot do it.";
+	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
+	"3 this kernel cannot do it. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
+	"executed, 125 it was not started, or ended well and data could not be written.";
 
 static const struct argp_option argp_options[] = {
 	{ "summary", 's', NULL, 0, "The summary only, no line for each decision", 0 },

@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 6 + 10 + 4 + 7 + 5))
+plan $((2 * 4 * 2 + 6 + 10 + 4 + 7 + 5 + 8))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -145,6 +145,28 @@ ok 'SIGKILL leaves the older one' cmp "$list" "$DIR/before"
 rm -f "$list".*
 watched -w "$list" -f "$file" -- "$PROGS/access" -n 1 "$file"
 is "$(find "$DIR" -name 'list?*' | wc -l)" 0 'no temporary file is left'
+mknod "$DIR/null" c 1 3 && mkfifo "$DIR/fifo"
+"$CACHEMISS" -w "$DIR/null" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1
+is "$? $(stat -c %F "$DIR/null")" '0 character special file' '-w to a device: it is written to, and stays one'
+cat "$DIR/fifo" >"$DIR/from-fifo" &
+"$CACHEMISS" -w "$DIR/fifo" -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 3 --fadvise random "$file" >/dev/null 2>&1
+rc=$?
+wait $!
+is "$rc $(stat -c %F "$DIR/fifo") $(pages_of "$DIR/from-fifo" | paste -sd' ')" '0 fifo 0 1 2' '-w to a FIFO: its reader gets the list'
+timeout -k 5 2 "$CACHEMISS" -w "$DIR/fifo" -f "$file" -- true >/dev/null 2>&1
+is $? 124 'without a reader a signal ends the wait for one'
+timeout -k 5 2 "$CACHEMISS" -O "$DIR/fifo" -f "$file" -- true >/dev/null 2>&1
+is $? 124 'that of -O as well'
+is "$("$CACHEMISS" -w - -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 3 --fadvise random "$file" 2>/dev/null | grep -v '^{' | pages_of /dev/stdin | paste -sd' ')" \
+	'0 1 2' '-w -: the list on standard output'
+is "$("$CACHEMISS" -w "$DIR" -f "$file" -- touch "$DIR/ran" >/dev/null 2>&1; echo $?) $(test -e "$DIR/ran" && echo ran)" '125 ' \
+	'-w to a folder: noticed before COMMAND runs'
+ln -s linked "$DIR/link"
+"$CACHEMISS" -w "$DIR/link" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1
+is "$? $(readlink "$DIR/link") $(head -1 "$DIR/linked")" '0 linked # page2cache offsets 1' '-w to a symbolic link: what it leads to is written'
+ln -s "$DIR/secret" "$DIR/laid" && chown -h 65534 "$DIR/laid"
+"$CACHEMISS" -w "$DIR/laid" -f "$file" -- true >/dev/null 2>&1
+is "$? $(test -e "$DIR/secret" && echo written)" '125 ' 'unless somebody else has laid it'
 "$CACHEMISS" -w "$DIR/nowhere/list" -f "$file" -- touch "$DIR/ran" >/dev/null 2>"$DIR/err"
 is "$? $(test -e "$DIR/ran" && echo ran) $(test -s "$DIR/err" && echo said)" '125  said' \
 	'a list that cannot be written is known before COMMAND starts, which it then does not'

@@ -42,8 +42,8 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 }
 
 static const struct argp_option run_option_table[] = {
-	{ "file", 'f', "FILE", 0, "This file (repeatable)", 0 },
-	{ "duration", 'd', "SECONDS", 0, "End after this time", 0 },
+	{ "file", 'f', "FILE", 0, "Watch or force FILE (repeatable)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "Stop after SECONDS (COMMAND keeps running)", 0 },
 	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
 	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
 	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
@@ -78,7 +78,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		break;
 	case 'd':
 		if (parse_seconds(arg, &opt->duration_us))
-			argp_error(state, "-d takes seconds, not '%s'", arg);
+			argp_error(state, "-d: must be 0.001 to 31536000 seconds: '%s'", arg);
 		break;
 	case 'j':
 		opt->json = true;
@@ -119,8 +119,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		if (!after_dashes(state))
-			argp_error(state, "'%s' is one argument too many (COMMAND follows --)",
-				   arg);
+			argp_error(state, "unexpected argument '%s'; put COMMAND after --", arg);
 		opt->command = &state->argv[state->next - 1];
 		state->next = state->argc;
 		break;

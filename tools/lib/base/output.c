@@ -1,12 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/output.h"
+
+/* Is a signal waiting that the session holds back? */
+static bool signal_pending(void)
+{
+	sigset_t set;
+	int sig;
+
+	if (sigpending(&set))
+		return false;
+	for (sig = 1; sig < NSIG; sig++) {
+		if (sig != SIGCHLD && sigismember(&set, sig) == 1)
+			return true;
+	}
+	return false;
+}
+
+int output_special(const char *path)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int fd;
+
+	/* Blocking, open(2) would wait for a reader, deaf to the signals that are held back. */
+	while ((fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0) {
+		if (errno != ENXIO)
+			return -errno;
+		if (signal_pending())
+			return -EINTR;
+		nanosleep(&pause, NULL);
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+/* As fopen(3) for writing, but for FIFOs. */
+static FILE *open_path(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) || !S_ISFIFO(st.st_mode))
+		return fopen(path, "we");
+	fd = output_special(path);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	return fdopen(fd, "w");
+}
 
 int output_open(struct output *out, const char *path, bool json, bool command,
 		const struct table_options *tables)
@@ -16,7 +68,7 @@ int output_open(struct output *out, const char *path, bool json, bool command,
 	out->failed = false;
 	out->tables = tables ? *tables : (struct table_options){ 0 };
 	if (path)
-		out->f = fopen(path, "we");
+		out->f = open_path(path);
 	else if (quiet && !json)
 		out->f = fopen("/dev/null", "we");
 	else

@@ -27,6 +27,11 @@ struct output {
  */
 int output_open(struct output *out, const char *path, bool json, bool command,
 		const struct table_options *tables);
+/*
+ * A descriptor to write to what is at PATH, which stays what it is: a FIFO is waited for
+ * until it has a reader, or a signal that ends the run has come. Returns it, or -errno.
+ */
+int output_special(const char *path);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 

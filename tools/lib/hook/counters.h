@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The user side of bpf/target.bpf.h and bpf/lookup.bpf.h: files, tasks, counters. */
-#ifndef PAGE2CACHE_WATCH_H
-#define PAGE2CACHE_WATCH_H
+#ifndef PAGE2CACHE_COUNTERS_H
+#define PAGE2CACHE_COUNTERS_H
 
 #include <sys/types.h>
 #include <unistd.h>

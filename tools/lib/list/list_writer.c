@@ -1,11 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/output.h"
 #include "list/list_writer.h"
+
+/* Links that are followed one after the other, as path lookup in the kernel does. */
+#define MAX_LINKS 40
+
+/*
+ * What a symbolic link at *PATH leads to, so that the link stays and its target is replaced.
+ * One that somebody else has laid is not followed: it would choose what root overwrites.
+ * Returns 0 with another path in *path, or -errno.
+ */
+static int follow_links(char **path)
+{
+	char target[PATH_MAX], *next, *slash;
+	struct stat st;
+	ssize_t len;
+	int i;
+
+	for (i = 0; i < MAX_LINKS; i++) {
+		if (lstat(*path, &st) || !S_ISLNK(st.st_mode))
+			return 0;
+		if (st.st_uid && st.st_uid != geteuid())
+			return -EPERM;
+		len = readlink(*path, target, sizeof(target) - 1);
+		if (len < 0)
+			return -errno;
+		target[len] = 0;
+		slash = strrchr(*path, '/');
+		if (*target == '/' || !slash)
+			next = xstrdup(target);
+		else
+			next = xasprintf("%.*s/%s", (int)(slash - *path), *path, target);
+		free(*path);
+		*path = next;
+	}
+	return -ELOOP;
+}
+
+/*
+ * Where the list goes that is not a file of its own: standard output, or a device, FIFO or
+ * socket, which is written to as it is, as a file in its place would destroy it. Returns the
+ * descriptor, -ENOENT if it is a file, or -errno.
+ */
+static int open_stream(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (!strcmp(path, "-")) {
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
+	if (stat(path, &st) || S_ISREG(st.st_mode))
+		return -ENOENT;
+	return S_ISDIR(st.st_mode) ? -EISDIR : output_special(path);
+}
 
 int list_writer_open(struct list_writer *r, const char *path)
 {
@@ -14,8 +71,16 @@ int list_writer_open(struct list_writer *r, const char *path)
 
 	umask(mask);
 	memset(r, 0, sizeof(*r));
-	r->path = path;
-	r->tmp = xasprintf("%s.XXXXXX", path);
+	fd = open_stream(path);
+	if (fd != -ENOENT) {
+		r->f = fd < 0 ? NULL : fdopen(fd, "w");
+		return fd < 0 ? fd : r->f ? 0 : -errno;
+	}
+	r->path = xstrdup(path);
+	err = follow_links(&r->path);
+	if (err)
+		return err;
+	r->tmp = xasprintf("%s.XXXXXX", r->path);
 	fd = mkostemp(r->tmp, 02000000 /* O_CLOEXEC */);
 	if (fd < 0)
 		goto fail;
@@ -78,11 +143,11 @@ int list_writer_write(struct list_writer *r, const struct offsets_section *secti
 		}
 	}
 	errno = 0;
-	if (fflush(r->f) || ferror(r->f) || fsync(fileno(r->f)))
+	if (fflush(r->f) || ferror(r->f) || (r->tmp && fsync(fileno(r->f))))
 		return errno ? -errno : -EIO;
 	err = fclose(r->f);
 	r->f = NULL;
-	if (err || rename(r->tmp, r->path))
+	if (err || (r->tmp && rename(r->tmp, r->path)))
 		return -errno;
 	free(r->tmp);
 	r->tmp = NULL;
@@ -96,6 +161,7 @@ void list_writer_free(struct list_writer *r)
 	if (r->tmp)
 		unlink(r->tmp);
 	free(r->tmp);
+	free(r->path);
 	free(r->runs);
 	memset(r, 0, sizeof(*r));
 }

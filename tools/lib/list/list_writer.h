@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Collects the pages of a list in access order and writes it whole or not at all. */
-#ifndef PAGE2CACHE_RECORDER_H
-#define PAGE2CACHE_RECORDER_H
+#ifndef PAGE2CACHE_LIST_WRITER_H
+#define PAGE2CACHE_LIST_WRITER_H
 
 #include "list/offsets.h"
 #include "shared.h"
 
 struct list_writer {
-	const char *path;
+	char *path; /* of the list, NULL: it goes to a stream */
 	char *tmp;
 	FILE *f;
 	struct p2c_page_record *runs;

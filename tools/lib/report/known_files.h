@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Who the slots of a watch are: files that were named, or found at their first access. */
-#ifndef PAGE2CACHE_FILES_H
-#define PAGE2CACHE_FILES_H
+#ifndef PAGE2CACHE_KNOWN_FILES_H
+#define PAGE2CACHE_KNOWN_FILES_H
 
 #include "file/mounts.h"
 #include "base/output.h"
