@@ -197,7 +197,7 @@ int command_detach(struct command *c)
 	}
 	middle = fork();
 	if (middle)
-		_exit(middle < 0);
+		_exit(middle < 0 ? EXIT_TOOL : 0);
 	c->pid = pid;
 	c->detached = true;
 	err = meet(c, &g);
