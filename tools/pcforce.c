@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pcforce: put the pages of a list into the page cache before they are missed. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "force/check.h"
-#include "force/receipt.h"
+#include "base/options.h"
 #include "base/session.h"
-#include "report/trace_run.h"
+#include "force/beside.h"
+#include "force/check.h"
 
 static struct options {
 	struct run_options run;
@@ -28,16 +19,6 @@ static struct options {
 	uint64_t max_bytes;
 	uint64_t hold_ms;
 } opt = { .trigger = -1 };
-
-static struct pcforce {
-	struct list list;
-	struct force force;
-	struct force_bpf bpf;
-	struct firing firing;
-	struct command command;
-	struct output out;
-	struct receipt receipt;
-} pf;
 
 enum {
 	OPT_NOW = 256,
@@ -222,58 +203,6 @@ static const struct argp argp = {
 	.doc = doc,
 };
 
-/* Files whose descriptors fit into the table from the start. */
-#define TABLE_FILES 1024
-
-/*
- * A list can name more files than a shell's soft limit lets a process open. And where
- * threads share a table of descriptors, each doubling of it waits for the kernel's RCU,
- * milliseconds: have it large before there are threads.
- */
-static void prepare_descriptors(void)
-{
-	struct rlimit r;
-	int fd;
-
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-	fd = fcntl(0, F_DUPFD_CLOEXEC, TABLE_FILES - 1);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* Of a list with many files that cannot be forced, words about the first ones will do. */
-#define NAMED_FILES 3
-
-static enum status load_list(void)
-{
-	struct list_options lo = {
-		.only_file = opt.run.nr_files ? opt.run.files[0] : NULL,
-		.stale_ok = opt.stale_ok,
-		.strict = opt.strict,
-	};
-	size_t i, unready = 0;
-	char *why = NULL;
-	int err;
-
-	err = opt.list ? list_load(&pf.list, opt.list, &lo, &why)
-		       : list_whole_files(&pf.list, opt.run.files, opt.run.nr_files, &why);
-	if (err)
-		return fail_with(why, STATUS_BAD_INPUT);
-	for (i = 0; i < pf.list.nr_files; i++) {
-		if (!pf.list.files[i].why)
-			continue;
-		if (unready++ < NAMED_FILES || !opt.run.command || verbose)
-			say("%s", pf.list.files[i].why);
-	}
-	if (unready > NAMED_FILES && opt.run.command && !verbose)
-		say("%zu more files of the list cannot be forced (-v names them)",
-		    unready - NAMED_FILES);
-	return unready && unready == pf.list.nr_files ? STATUS_BAD_INPUT : STATUS_DONE;
-}
-
 /* When to force: as asked for, or what fits the rest of the command line. */
 static enum trigger trigger(void)
 {
@@ -286,138 +215,39 @@ static enum trigger trigger(void)
 	return opt.run.command ? TRIGGER_NOW : TRIGGER_ACCESS;
 }
 
-/* Does the run see accesses? If not, BPF is not used at all, unless by the engine. */
+/* With COMMAND, nothing is watched for its own sake unless that is asked for. */
 static bool watches(void)
 {
-	if (opt.now)
-		return false;
-	return opt.follow || !opt.run.command || trigger() != TRIGGER_NOW;
+	return !opt.now && (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
 }
 
-static enum status choose_engine(void)
+static void set_hint(struct hint *h, struct output *out)
 {
-	char *why = NULL;
-	size_t i;
-
-	/* Looking at the cache takes no engine, and what starts at once no miss to start it. */
-	if (opt.dry_run || (!opt.engine && !watches()))
-		opt.engine = &engine_user;
-	if (opt.engine)
-		why = engine_unusable(opt.engine, &pf.list);
-	if (why) {
-		say("engine %s: %s", opt.engine->name, why);
-		free(why);
-		return STATUS_UNSUPPORTED;
-	}
-	for (i = 0; !opt.engine; i++) {
-		why = engine_unusable(engines[i], &pf.list);
-		if (why)
-			say_verbose("engine %s: %s", engines[i]->name, why);
-		else
-			opt.engine = engines[i];
-		free(why);
-	}
-	say_verbose("engine: %s", opt.engine->name);
-	return STATUS_DONE;
-}
-
-static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
-{
-	force_bpf_mark(ctx, file, index, nr);
-}
-
-static void on_again(void *ctx)
-{
-	const struct receipt *r = ctx;
-
-	receipt_print(r);
-	force_bpf_reset(r->firing->bpf);
-}
-
-static enum status prepare(void)
-{
-	struct force_options fo = {
+	h->out = out;
+	h->opt = (struct hint_options){
+		.list = opt.list,
+		.files = opt.run.files,
+		.nr_files = opt.run.nr_files,
 		.engine = opt.engine,
+		.trigger = trigger(),
+		.watch = watches(),
+		.beside_command = opt.run.command,
+		.once = opt.once,
+		.dry_run = opt.dry_run,
+		.stale_ok = opt.stale_ok,
+		.strict = opt.strict,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
-		.dry_run = opt.dry_run,
-		.submitting = mark_submitting,
-		.ctx = &pf.bpf,
+		.hold_ms = opt.hold_ms,
 	};
-	int err = force_init(&pf.force, &pf.list, &fo);
-
-	if (err)
-		return fail_with(xasprintf("preparing to force: %s", strerror(-err)),
-				 STATUS_FAILED);
-	pf.firing = (struct firing){
-		.trigger = trigger(),
-		.once = opt.once || !watches(),
-		.hold_ns = opt.hold_ms * 1000000,
-		.force = &pf.force,
-		.bpf = &pf.bpf,
-		.on_again = on_again,
-		.ctx = &pf.receipt,
-	};
-	pf.receipt = (struct receipt){ &pf.firing, &pf.out, opt.run.command && !verbose };
-	return STATUS_DONE;
 }
 
-static enum status watch(void)
+static enum status open_output(struct output *out)
 {
-	struct counters_options w = { .tree = opt.run.command != NULL,
-				      .nr_files = pf.list.nr_files };
-	struct force_bpf_options to = {
-		.watch = &w,
-		.fire_on_hits = pf.firing.trigger == TRIGGER_ACCESS,
-		.fire_on_opens = pf.firing.trigger == TRIGGER_OPEN && opt.engine->at_open,
-		.follow = watches(),
-		.on_event = firing_event,
-		.ctx = &pf.firing,
-	};
-	char *why = NULL;
-	enum status status;
+	int err = output_open(out, opt.run.out, opt.run.json, false, &opt.run.tables);
 
-	status = force_bpf_open(&pf.bpf, &pf.force, &to, &why);
-	return status ? fail_with(why, status) : STATUS_DONE;
-}
-
-/* The list, its engine and its plan; what is to be seen is watched, nothing is armed. */
-static enum status prepare_hint(void)
-{
-	enum status status = load_list();
-
-	if (status)
-		return status;
-	/* There is nothing to wait for with an empty list. */
-	opt.now |= !pf.list.nr_extents && !opt.run.command;
-	status = choose_engine();
-	status = status ? status : prepare();
-	if (!status && (watches() || !opt.engine->plain))
-		status = watch();
-	return status;
-}
-
-static enum status arm(void)
-{
-	struct json_object *meta;
-	char *why = NULL;
-
-	if (firing_start(&pf.firing, &why))
-		return fail_with(why, STATUS_UNSUPPORTED);
-	if (!opt.run.json)
-		return STATUS_DONE;
-	/* Who waits for this record finds the trigger armed. */
-	meta = json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks));
-	json_text(meta, "engine", opt.engine->name);
-	output_record(&pf.out, meta);
-	return STATUS_DONE;
-}
-
-static bool on_events(void *ctx)
-{
-	bool over = firing_over(&pf.firing);
-
-	return opt.run.command || !over;
+	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
+		   : STATUS_DONE;
 }
 
 static bool same_file(const char *a, const char *b)
@@ -427,277 +257,77 @@ static bool same_file(const char *a, const char *b)
 	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static void clean_up(void)
-{
-	force_bpf_close(&pf.bpf);
-	command_free(&pf.command);
-	force_free(&pf.force);
-	list_free(&pf.list);
-}
-
-/* COMMAND has our descriptors, and whoever waits for their end waits for COMMAND alone. */
-static void leave_terminal(void)
-{
-	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (fd = 0; fd <= 2 && null >= 0; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-}
-
-/* Forcing is stopped and the receipts are printed. */
-static enum status conclude(void)
-{
-	enum status receipts;
-
-	if (opt.run.command)
-		output_after_command(&pf.out);
-	receipts = receipt_print(&pf.receipt);
-
-	if (!pf.firing.fired_ns && pf.force.plan.nr_runs)
-		say("the trigger did not fire: none of the list's files %s",
-		    pf.firing.trigger == TRIGGER_OPEN	? "was opened"
-		    : pf.firing.trigger == TRIGGER_MISS ? "had a miss"
-							: "was accessed");
-	return receipts;
-}
-
-static enum status open_output(void)
-{
-	int err = output_open(&pf.out, opt.run.out, opt.run.json, false, &opt.run.tables);
-
-	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
-		   : STATUS_DONE;
-}
-
-static enum status run_check(void)
-{
-	enum status status = open_output();
-
-	return status ? status : check_print(&pf.out);
-}
-
-/* Without COMMAND: until a signal, the end of the time, or the only firing. */
-static enum status run_alone(void)
-{
-	struct session s = { .duration_us = opt.run.duration_us, .on_events = on_events };
-	enum status status;
-	int err;
-
-	/* Only now: a list that comes from a pipe may never end. */
-	prepare_descriptors();
-	status = prepare_hint();
-	/* The list may be what -O names, too: it has been read by now. */
-	status = status ? status : open_output();
-	session_block_signals(false);
-	status = status ? status : arm();
-	if (!status) {
-		s.event_fd = pf.firing.done_fd;
-		err = session_run(&s);
-		if (err)
-			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
-	}
-	if (pf.firing.force)
-		firing_stop(&pf.firing, 0);
-	force_bpf_detach(&pf.bpf);
-	if (status)
-		return status;
-	status = conclude();
-	return s.signal || opt.dry_run ? STATUS_DONE : status;
-}
-
-/*
- * COMMAND is let go this long after our start at the latest, however far the list is.
- * A start that finds all pages cached is over by then.
- */
-#define LET_GO_NS 4000000
-/* What still runs that long after COMMAND's end is left behind. */
-#define END_MS 100
-
-/* The list beside COMMAND: whatever it waits for, COMMAND does not. */
-static struct hint {
-	pthread_t thread;
-	bool started; /* there is a thread */
-	int ready_fd; /* eventfd: `status` is set, and pf is main()'s again */
-	enum status status;
-} hint = { .ready_fd = -1, .status = STATUS_FAILED };
-
-static void *hint_thread(void *ctx)
-{
-	uint64_t one = 1;
-
-	hint.status = prepare_hint();
-	hint.status = hint.status ? hint.status : arm();
-	if (write(hint.ready_fd, &one, sizeof(one)) < 0)
-		say_verbose("eventfd: %s", strerror(errno));
-	return NULL;
-}
-
-static void await_fd(int fd, uint64_t until_ns)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct timespec left = { 0 };
-	uint64_t now = now_ns();
-
-	if (now >= until_ns)
-		return;
-	left.tv_nsec = until_ns - now;
-	ppoll(&p, 1, &left, NULL);
-}
-
-static void start_hint(uint64_t start_ns)
-{
-	int err;
-
-	prepare_descriptors();
-	hint.ready_fd = eventfd(0, EFD_CLOEXEC);
-	err = pthread_create(&hint.thread, NULL, hint_thread, NULL);
-	hint.started = !err;
-	if (err) {
-		say("starting a thread: %s", strerror(err));
-		return;
-	}
-	await_fd(hint.ready_fd, start_ns + LET_GO_NS);
-	/* All in place within the moment: COMMAND starts with that. */
-	if (pthread_tryjoin_np(hint.thread, NULL) == 0) {
-		hint.started = false;
-		if (!hint.status)
-			await_fd(pf.firing.done_fd, start_ns + LET_GO_NS);
-	}
-}
-
-/* Is the list's thread at its end, and pf ours? */
-static bool end_hint(void)
-{
-	struct timespec until;
-
-	if (!hint.started)
-		return true;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += END_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	hint.started = pthread_clockjoin_np(hint.thread, NULL, CLOCK_MONOTONIC, &until) != 0;
-	return !hint.started;
-}
-
-/* Armed before COMMAND is let go, and not a moment before it exists. */
-static enum status arm_around_command(void)
-{
-	int err = opt.detach ? counters_add_task(&pf.bpf.counters, pf.command.pid)
-			     : counters_add_command(&pf.bpf.counters);
-
-	if (err)
-		return fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
-	return arm();
-}
-
-/* COMMAND's process, and the list as far as it is by the time that COMMAND is let go. */
-static int start_command(uint64_t start_ns)
-{
-	int err;
-
-	command_init(&pf.command, opt.run.command);
-	/* Programs that watch are attached first, to see COMMAND's process begin. */
-	if (watches() && !opt.detach) {
-		prepare_descriptors();
-		hint.status = prepare_hint();
-	}
-	err = opt.detach ? command_detach(&pf.command) : command_fork(&pf.command);
-	if (err) {
-		say("%s: cannot be started: %s", opt.run.command[0], strerror(-err));
-		return EXIT_TOOL;
-	}
-	if (watches() && opt.detach) {
-		prepare_descriptors();
-		hint.status = prepare_hint();
-	}
-	if (!watches())
-		start_hint(start_ns);
-	else if (!hint.status)
-		hint.status = arm_around_command();
-	err = command_go(&pf.command);
-	if (!err)
-		return 0;
-	/* It is the user's mistake to see, whatever else is to be quiet. */
-	quiet = false;
-	fail_with(command_error(&pf.command, err), STATUS_FAILED);
-	return command_start_status(err);
-}
-
 /* COMMAND runs all the same where OUT is of no use: nobody reads what is lost. */
-static void open_beside_command(void)
+static void open_output_beside(struct output *out)
 {
 	bool is_list = opt.run.out && opt.list && same_file(opt.list, opt.run.out);
 	int err = is_list ? -EEXIST
-			  : output_open(&pf.out, opt.run.out, opt.run.json, opt.run.command,
-					&opt.run.tables);
+			  : output_open(out, opt.run.out, opt.run.json, true, &opt.run.tables);
 
 	if (!err)
 		return;
 	say("%s: %s: no receipt", opt.run.out,
 	    is_list ? "is the list, which COMMAND needs first" : strerror(-err));
-	output_open(&pf.out, "/dev/null", opt.run.json, true, &opt.run.tables);
+	output_open(out, "/dev/null", opt.run.json, true, &opt.run.tables);
 }
 
-/* COMMAND and its end come first: the list serves it. Returns the exit status. */
-static int run_command(uint64_t start_ns)
+static bool on_events(void *ctx)
 {
-	struct session s = {
-		.duration_us = opt.run.duration_us,
-		.command = &pf.command,
-		.event_fd = -1,
-	};
-	bool ours;
-	int status, err;
+	return !firing_over(ctx);
+}
 
-	open_beside_command();
-	session_block_signals(true);
-	status = start_command(start_ns);
-	if (!status && opt.detach)
-		leave_terminal();
-	err = status ? 0 : session_run(&s);
-	if (err)
-		say("waiting: %s", strerror(-err));
-	ours = end_hint();
-	if (ours && pf.firing.force)
-		ours = firing_stop(&pf.firing, END_MS);
-	if (!ours) {
-		say("COMMAND ended before the list was forced, which did not stop within %d ms: "
-		    "no receipt",
-		    END_MS);
-	} else if (!hint.status) {
-		force_bpf_detach(&pf.bpf);
-		if (!status)
-			hint.status = conclude();
+/* Without COMMAND: until a signal, the end of the time, or the only firing. */
+static enum status run_alone(struct hint *h)
+{
+	struct session s = { .duration_us = opt.run.duration_us, .on_events = on_events };
+	enum status status;
+	int err;
+
+	hint_descriptors();
+	status = hint_prepare(h);
+	/* The list may be what -O names, too: it has been read by now. */
+	status = status ? status : open_output(h->out);
+	/* Only now: a list that comes from a pipe may never end. */
+	session_block_signals(false);
+	status = status ? status : hint_arm(h);
+	if (!status) {
+		s.event_fd = h->firing.done_fd;
+		s.ctx = &h->firing;
+		err = session_run(&s);
+		if (err)
+			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	}
-	if (opt.run.json && !status)
-		output_record(&pf.out, json_command(&pf.command));
-	if (output_close(&pf.out) && !hint.status)
-		hint.status = STATUS_FAILED;
-	if (ours)
-		clean_up();
-	if (opt.run.tool_status)
-		return status ? STATUS_BAD_INPUT : (int)hint.status;
+	hint_stop(h, 0);
 	if (status)
 		return status;
-	/* After -d COMMAND may run on. */
-	return pf.command.ended ? command_exit_status(&pf.command) : STATUS_DONE;
+	status = hint_conclude(h);
+	return s.signal || opt.dry_run ? STATUS_DONE : status;
+}
+
+static enum status run_check(struct output *out)
+{
+	enum status status = open_output(out);
+
+	return status ? status : check_print(out);
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t start_ns = now_ns();
+	static struct output out;
+	static struct hint hint;
 	enum status status;
 
 	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
-	if (opt.run.command)
-		return run_command(start_ns);
-	status = opt.check ? run_check() : run_alone();
-	if (output_close(&pf.out) && !status)
+	set_hint(&hint, &out);
+	if (opt.run.command) {
+		open_output_beside(&out);
+		return run_beside(&hint, &opt.run, opt.detach, start_ns);
+	}
+	status = opt.check ? run_check(&out) : run_alone(&hint);
+	if (output_close(&out) && !status)
 		status = STATUS_FAILED;
-	clean_up();
+	hint_free(&hint);
 	return status;
 }

@@ -82,7 +82,7 @@ static void ask(struct worker *w, struct before *b, uint64_t first, uint64_t las
 static void tell(struct worker *w, const struct before *b)
 {
 	struct rusage ru;
-	bool slept;
+	bool slept, preempted;
 
 	w->c.accesses++;
 	if (opt.blind)
@@ -92,8 +92,13 @@ static void tell(struct worker *w, const struct before *b)
 	w->c.misses += b->absent;
 	w->c.inflight += !b->absent && b->inflight;
 	w->c.late += slept && b->inflight;
-	/* On a page that was read in, only to submit readahead of its own: not late. */
-	w->c.slept += slept && !b->inflight;
+	/*
+	 * On a page that was read in, only to submit readahead of its own: not late. And a
+	 * reader that is preempted on its way to sleep for a page in flight counts as asleep, which
+	 * the voluntary switches do not show: it may be late.
+	 */
+	preempted = !b->absent && b->inflight && !slept && ru.ru_nivcsw > b->ru.ru_nivcsw;
+	w->c.slept += (slept && !b->inflight) || preempted;
 	w->c.faults += ru.ru_minflt - b->ru.ru_minflt + ru.ru_majflt - b->ru.ru_majflt;
 	w->c.major += ru.ru_majflt - b->ru.ru_majflt;
 }

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/session.h"
+#include "force/beside.h"
+
+/*
+ * COMMAND is let go this long after our start at the latest, however far the list is.
+ * A start that finds all pages cached is over by then.
+ */
+#define LET_GO_NS 4000000
+/* Programs that watch COMMAND have to be attached before it begins: for so long it waits. */
+#define ATTACH_NS 10000000000ULL
+/* What still runs that long after COMMAND's end is left behind. */
+#define END_MS 100
+
+/* The list, in a thread of its own: whatever it waits for, COMMAND does not. */
+struct beside {
+	struct hint *hint;
+	struct command command;
+	bool detach;
+	pthread_t thread;
+	bool running;	    /* the thread: the hint is its own */
+	int ready_fd;	    /* eventfd: the thread is at its end */
+	enum status status; /* of the hint, by then */
+};
+
+static void *prepare(void *ctx)
+{
+	struct beside *b = ctx;
+	uint64_t one = 1;
+
+	b->status = hint_prepare(b->hint);
+	if (!b->status && !b->hint->opt.watch)
+		b->status = hint_arm(b->hint);
+	if (write(b->ready_fd, &one, sizeof(one)) < 0)
+		say_verbose("eventfd: %s", strerror(errno));
+	return NULL;
+}
+
+static void await_fd(int fd, uint64_t until_ns)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t now = now_ns(), left = until_ns > now ? until_ns - now : 0;
+	struct timespec wait = { left / 1000000000, left % 1000000000 };
+
+	if (left)
+		ppoll(&p, 1, &wait, NULL);
+}
+
+/* Is the thread at its end, by then at the latest? */
+static bool join(struct beside *b, uint64_t until_ns)
+{
+	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+
+	if (b->running)
+		b->running = pthread_clockjoin_np(b->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
+	return !b->running;
+}
+
+static void start_thread(struct beside *b)
+{
+	int err;
+
+	hint_descriptors();
+	b->ready_fd = eventfd(0, EFD_CLOEXEC);
+	err = pthread_create(&b->thread, NULL, prepare, b);
+	b->running = !err;
+	if (err)
+		say("starting a thread: %s", strerror(err));
+}
+
+/* Begin with the list, for a moment: where all is in place, COMMAND starts with that. */
+static void force_ahead(struct beside *b, uint64_t start_ns)
+{
+	start_thread(b);
+	await_fd(b->ready_fd, start_ns + LET_GO_NS);
+	if (join(b, start_ns + LET_GO_NS) && !b->status)
+		await_fd(b->hint->firing.done_fd, start_ns + LET_GO_NS);
+}
+
+static void attach_ahead(struct beside *b)
+{
+	start_thread(b);
+	if (!join(b, now_ns() + ATTACH_NS))
+		say("the list is not ready after %llu s: COMMAND starts without",
+		    ATTACH_NS / 1000000000);
+}
+
+/* Armed before COMMAND is let go, and not a moment before its process exists. */
+static enum status arm_around(struct beside *b)
+{
+	struct counters *counters = &b->hint->bpf.counters;
+	int err = b->detach ? counters_add_task(counters, b->command.pid)
+			    : counters_add_command(counters);
+
+	if (err)
+		return fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
+	return hint_arm(b->hint);
+}
+
+/* COMMAND's process, and the list as far as it is by the time that COMMAND is let go. */
+static int start_command(struct beside *b, char **argv, uint64_t start_ns)
+{
+	bool watch = b->hint->opt.watch;
+	int err;
+
+	command_init(&b->command, argv);
+	/* Programs that watch see COMMAND's process begin. With -D it is this one. */
+	if (watch && !b->detach)
+		attach_ahead(b);
+	err = b->detach ? command_detach(&b->command) : command_fork(&b->command);
+	if (err) {
+		say("%s: cannot be started: %s", argv[0], strerror(-err));
+		return EXIT_TOOL;
+	}
+	if (watch && b->detach)
+		attach_ahead(b);
+	if (!watch)
+		force_ahead(b, start_ns);
+	else if (!b->running && !b->status)
+		b->status = arm_around(b);
+	err = command_go(&b->command);
+	if (!err)
+		return 0;
+	/* It is the user's mistake to see, whatever else is to be quiet. */
+	quiet = false;
+	fail_with(command_error(&b->command, err), STATUS_FAILED);
+	return command_start_status(err);
+}
+
+/* COMMAND has our descriptors, and whoever waits for their end waits for COMMAND alone. */
+static void leave_terminal(void)
+{
+	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (fd = 0; fd <= 2 && null >= 0; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+/* Stops the hint and prints its receipts. False: it is left behind, not to be touched. */
+static bool end_hint(struct beside *b, bool started)
+{
+	uint64_t until_ns = now_ns() + END_MS * 1000000ULL;
+
+	if (!join(b, until_ns) || !hint_stop(b->hint, END_MS)) {
+		say("COMMAND ended before the list was forced, which did not stop within %d ms: "
+		    "no receipt",
+		    END_MS);
+		return false;
+	}
+	if (!b->status && started)
+		b->status = hint_conclude(b->hint);
+	return true;
+}
+
+int run_beside(struct hint *h, const struct run_options *run, bool detach, uint64_t start_ns)
+{
+	struct beside b = { .hint = h, .detach = detach, .status = STATUS_FAILED };
+	struct session s = {
+		.duration_us = run->duration_us,
+		.command = &b.command,
+		.event_fd = -1,
+	};
+	int status, err;
+	bool ended;
+
+	session_block_signals(true);
+	status = start_command(&b, run->command, start_ns);
+	if (!status && detach)
+		leave_terminal();
+	err = status ? 0 : session_run(&s);
+	if (err)
+		say("waiting: %s", strerror(-err));
+	ended = end_hint(&b, !status);
+	if (h->out->json && !status)
+		output_record(h->out, json_command(&b.command));
+	if (output_close(h->out) && !b.status)
+		b.status = STATUS_FAILED;
+	if (ended)
+		hint_free(h);
+	command_free(&b.command);
+	if (run->tool_status)
+		return status ? STATUS_BAD_INPUT : (int)b.status;
+	if (status)
+		return status;
+	/* After -d COMMAND may run on. */
+	return b.command.ended ? command_exit_status(&b.command) : STATUS_DONE;
+}

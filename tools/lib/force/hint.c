@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "force/hint.h"
+
+/* Files whose descriptors fit into the table from the start. */
+#define TABLE_FILES 1024
+
+/*
+ * A list can name more files than a shell's soft limit lets a process open. And where
+ * threads share a table of descriptors, each doubling of it waits for the kernel's RCU,
+ * milliseconds: have it large before there are threads.
+ */
+void hint_descriptors(void)
+{
+	struct rlimit r;
+	int fd;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r)) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+	fd = fcntl(0, F_DUPFD_CLOEXEC, TABLE_FILES - 1);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Of a list with many files that cannot be forced, words about the first ones will do. */
+#define NAMED_FILES 3
+
+static enum status load_list(struct hint *h)
+{
+	struct list_options lo = {
+		.only_file = h->opt.nr_files ? h->opt.files[0] : NULL,
+		.stale_ok = h->opt.stale_ok,
+		.strict = h->opt.strict,
+	};
+	size_t i, unready = 0;
+	char *why = NULL;
+	int err;
+
+	err = h->opt.list ? list_load(&h->list, h->opt.list, &lo, &why)
+			  : list_whole_files(&h->list, h->opt.files, h->opt.nr_files, &why);
+	if (err)
+		return fail_with(why, STATUS_BAD_INPUT);
+	for (i = 0; i < h->list.nr_files; i++) {
+		if (!h->list.files[i].why)
+			continue;
+		if (unready++ < NAMED_FILES || !h->opt.beside_command || verbose)
+			say("%s", h->list.files[i].why);
+	}
+	if (unready > NAMED_FILES && h->opt.beside_command && !verbose)
+		say("%zu more files of the list cannot be forced (-v names them)",
+		    unready - NAMED_FILES);
+	return unready && unready == h->list.nr_files ? STATUS_BAD_INPUT : STATUS_DONE;
+}
+
+static enum status choose_engine(struct hint *h)
+{
+	char *why = NULL;
+	size_t i;
+
+	/* Looking at the cache takes no engine, and what starts at once no miss to start it. */
+	if (h->opt.dry_run || (!h->opt.engine && !h->opt.watch))
+		h->opt.engine = &engine_user;
+	if (h->opt.engine)
+		why = engine_unusable(h->opt.engine, &h->list);
+	if (why) {
+		say("engine %s: %s", h->opt.engine->name, why);
+		free(why);
+		return STATUS_UNSUPPORTED;
+	}
+	for (i = 0; !h->opt.engine; i++) {
+		why = engine_unusable(engines[i], &h->list);
+		if (why)
+			say_verbose("engine %s: %s", engines[i]->name, why);
+		else
+			h->opt.engine = engines[i];
+		free(why);
+	}
+	say_verbose("engine: %s", h->opt.engine->name);
+	return STATUS_DONE;
+}
+
+static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
+{
+	force_bpf_mark(ctx, file, index, nr);
+}
+
+static void on_again(void *ctx)
+{
+	const struct receipt *r = ctx;
+
+	receipt_print(r);
+	force_bpf_reset(r->firing->bpf);
+}
+
+static enum status prepare(struct hint *h)
+{
+	struct force_options fo = {
+		.engine = h->opt.engine,
+		.jobs = h->opt.jobs,
+		.max_bytes = h->opt.max_bytes,
+		.dry_run = h->opt.dry_run,
+		.submitting = mark_submitting,
+		.ctx = &h->bpf,
+	};
+	int err = force_init(&h->force, &h->list, &fo);
+
+	if (err)
+		return fail_with(xasprintf("preparing to force: %s", strerror(-err)),
+				 STATUS_FAILED);
+	h->firing = (struct firing){
+		.trigger = h->opt.trigger,
+		.once = h->opt.once || !h->opt.watch,
+		.hold_ns = h->opt.hold_ms * 1000000,
+		.force = &h->force,
+		.bpf = &h->bpf,
+		.on_again = on_again,
+		.ctx = &h->receipt,
+	};
+	h->receipt = (struct receipt){ &h->firing, h->out, h->opt.beside_command && !verbose };
+	return STATUS_DONE;
+}
+
+static enum status watch(struct hint *h)
+{
+	struct counters_options w = { .tree = h->opt.beside_command, .nr_files = h->list.nr_files };
+	struct force_bpf_options to = {
+		.watch = &w,
+		.fire_on_hits = h->firing.trigger == TRIGGER_ACCESS,
+		.fire_on_opens = h->firing.trigger == TRIGGER_OPEN && h->opt.engine->at_open,
+		.follow = h->opt.watch,
+		.on_event = firing_event,
+		.ctx = &h->firing,
+	};
+	char *why = NULL;
+	enum status status;
+
+	status = force_bpf_open(&h->bpf, &h->force, &to, &why);
+	return status ? fail_with(why, status) : STATUS_DONE;
+}
+
+enum status hint_prepare(struct hint *h)
+{
+	enum status status = load_list(h);
+
+	if (status)
+		return status;
+	/* There is nothing to wait for with an empty list. */
+	if (!h->list.nr_extents && !h->opt.beside_command) {
+		h->opt.trigger = TRIGGER_NOW;
+		h->opt.watch = false;
+	}
+	status = choose_engine(h);
+	status = status ? status : prepare(h);
+	if (!status && (h->opt.watch || !h->opt.engine->plain))
+		status = watch(h);
+	return status;
+}
+
+enum status hint_arm(struct hint *h)
+{
+	struct json_object *meta;
+	char *why = NULL;
+
+	if (firing_start(&h->firing, &why))
+		return fail_with(why, STATUS_UNSUPPORTED);
+	if (!h->out->json)
+		return STATUS_DONE;
+	/* Who waits for this record finds the trigger armed. */
+	meta = json_meta("pcforce", hooks_json(force_hooks, nr_force_hooks));
+	json_text(meta, "engine", h->opt.engine->name);
+	output_record(h->out, meta);
+	return STATUS_DONE;
+}
+
+bool hint_stop(struct hint *h, unsigned int ms)
+{
+	if (h->firing.force && !firing_stop(&h->firing, ms))
+		return false;
+	force_bpf_detach(&h->bpf);
+	return true;
+}
+
+enum status hint_conclude(struct hint *h)
+{
+	enum status receipts;
+
+	if (h->opt.beside_command)
+		output_after_command(h->out);
+	receipts = receipt_print(&h->receipt);
+	if (!h->firing.fired_ns && h->force.plan.nr_runs)
+		say("the trigger did not fire: none of the list's files %s",
+		    h->firing.trigger == TRIGGER_OPEN	? "was opened"
+		    : h->firing.trigger == TRIGGER_MISS ? "had a miss"
+							: "was accessed");
+	return receipts;
+}
+
+void hint_free(struct hint *h)
+{
+	force_bpf_close(&h->bpf);
+	force_free(&h->force);
+	list_free(&h->list);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What pcforce does with a list, from its name to its receipt. */
+#ifndef PAGE2CACHE_HINT_H
+#define PAGE2CACHE_HINT_H
+
+#include "force/receipt.h"
+
+struct hint_options {
+	const char *list;   /* NULL: whole files */
+	const char **files; /* of -f */
+	size_t nr_files;
+	const struct engine *engine; /* NULL: the best that serves */
+	enum trigger trigger;
+	bool watch;	     /* accesses are seen; else BPF is the engine's alone, if at all */
+	bool beside_command; /* only COMMAND and its descendants count */
+	bool once, dry_run, stale_ok, strict;
+	unsigned int jobs;  /* 0: as many as are worth it */
+	uint64_t max_bytes; /* 0: what memory is available */
+	uint64_t hold_ms;   /* 0: no open is held */
+};
+
+struct hint {
+	struct hint_options opt;
+	struct output *out; /* open by the time of hint_arm() */
+	struct list list;
+	struct force force;
+	struct force_bpf bpf;
+	struct firing firing;
+	struct receipt receipt;
+};
+
+/*
+ * Raise the limit of open files, for lists with many, and have the table of descriptors
+ * large before there are threads. After COMMAND is forked: it inherits the limit that was.
+ */
+void hint_descriptors(void);
+
+/*
+ * Load the list, choose its engine, plan, and load and attach what has to be seen; nothing
+ * is armed. What fails has been said; later calls but hint_stop() and hint_free() are then
+ * not to be made.
+ */
+enum status hint_prepare(struct hint *h);
+/* Start to wait for the trigger, or to force. */
+enum status hint_arm(struct hint *h);
+/* No more forcing. False if that takes more than MS milliseconds (0: however long). */
+bool hint_stop(struct hint *h, unsigned int ms);
+/* Print the receipts; STATUS_PARTIAL if not all requested pages are resident. */
+enum status hint_conclude(struct hint *h);
+void hint_free(struct hint *h);
+
+#endif
