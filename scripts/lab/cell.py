@@ -171,10 +171,15 @@ class Cell:
         fields.update({k: found[0][k] if found else 0 for k in ("accesses", "misses")})
         return fields
 
+    @staticmethod
+    def _force(engine):
+        """Each engine as it is meant to be used: the kernel's begin at a miss, in the reader."""
+        return ["-e", engine] + ([] if engine in ("user", "auto") else ["-t", "access"])
+
     def _forcing(self, engine):
         """The reader under pcforce, which says nothing: for counting around both."""
-        return [PCFORCE, "--tool-status", "-e", engine, "-f", self.file.path, "-o", self.list,
-                "-O", "/dev/null", "--"] + self.reader.command
+        return [PCFORCE, "--tool-status", *self._force(engine), "-f", self.file.path,
+                "-o", self.list, "-O", "/dev/null", "--"] + self.reader.command
 
     def _record(self, step):
         self._cool(new=True)
@@ -197,7 +202,7 @@ class Cell:
 
     def _forced(self, step, engine):
         self._cool()
-        fields, said = self._under(step, PCFORCE, ["-e", engine, "-o", self.list],
+        fields, said = self._under(step, PCFORCE, [*self._force(engine), "-o", self.list],
                                    self.reader.command)
         # A list is forced again at a later open: the first time counts.
         receipt = tools.records(said, "receipt")[0]
