@@ -48,7 +48,7 @@ is "$status $(grep -c 'the time limit of 25 s is over' "$scratch/err")" '124 1' 
 # shellcheck disable=SC2016 # for the guest
 vm --append lockdown=confidentiality -- bash -c '
 	dd if=/dev/zero of=/data/f bs=1M count=1 status=none
-	grep -q "\[confidentiality\]" /sys/kernel/security/lockdown || exit 9; cachemiss -f /data/f -- true'
+	grep -q "\[confidentiality\]" /sys/kernel/security/lockdown || exit 9; cachemiss -f /data/f -d 1'
 is "$status $(wc -c <"$scratch/out")" '3 0' 'lockdown=confidentiality: cachemiss says status 3, and no figures'
 is "$(grep -c '^cachemiss: .*lockdown' "$scratch/err")" 1 'and why'
 
