@@ -194,10 +194,15 @@ while step; do
 		for ((try = 0; try < 12; try++)); do
 			truncate -s 64m "$DIR/shrinking"
 			evict "$DIR/shrinking"
-			forcing --now -f "$DIR/shrinking" -o "$DIR/half"
-			wait_until 10 anything_cached "$DIR/shrinking"
+			BG_OUT=$DIR/shrinking.out
+			"$PCFORCE" -j -O "$BG_OUT" --now -f "$DIR/shrinking" -o "$DIR/half" >/dev/null 2>&1 </dev/null &
+			BG=$!
+			# Held where it is, however quick it would be.
+			until anything_cached "$DIR/shrinking" || gone "$BG"; do :; done
+			kill -STOP "$BG"
 			truncate -s 8m "$DIR/shrinking"
 			[ "$1" = shrunk ] || truncate -s 64m "$DIR/shrinking"
+			kill -CONT "$BG"
 			wait "$BG"
 			STATUS=$?
 			[ "$(adds_up "$BG_OUT")" = 'yes 1' ] || { added=no; break; }

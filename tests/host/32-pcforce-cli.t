@@ -71,6 +71,7 @@ is "$("$PROGS/cached" -c "$file")" 0 'nothing was forced for any of them'
 # --- engines
 
 while step; do
+	evict "$file"
 	for engine in helper kfunc; do
 		if [ "$("$PCFORCE" --check -j | jq "select(.engine == \"$engine\") | .available")" = false ]; then
 			fails 3 "engine $engine" "$PCFORCE" -e $engine --now "${whole[@]}"

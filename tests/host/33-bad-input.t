@@ -268,6 +268,7 @@ while step; do
 	is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.resident + .read, .past_eof > 1000000000000000]')" '4 yes 1 [2048,true]' \
 		'extents of 2^64 pages: the file is read whole, the rest counted without an overflow'
 	truncate -s 5T "$DIR/sparse"
+	evict "$DIR/sparse"
 	printf '%s\n' 1342177279 0 1073741824+10 1342177280 >"$list"
 	forced --now -f "$DIR/sparse" -o "$list"
 	is "$STATUS $(receipt "$OUT" "$counts")" '4 [13,0,12,0,1,0]' 'a sparse file of 5 TiB: its first and its last page'
