@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pcforce: put the pages of a list into the page cache before they are missed. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -329,5 +330,5 @@ int main(int argc, char **argv)
 	if (output_close(&out) && !status)
 		status = STATUS_FAILED;
 	hint_free(&hint);
-	return status;
+	return out.broken_pipe ? end_by_signal(SIGPIPE) : (int)status;
 }

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 14 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3))
+plan $((6 + 3 + 4 + 10 + 14 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3 + 1))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -116,6 +116,11 @@ for n in 0 1; do
 	eval "'$CACHEMISS' -O '$DIR/closed.out' -f '$file' -- bash -c '! [ -e /proc/\$\$/fd/$n ]' $n<&- 2>/dev/null"
 	is $? 0 "descriptor $n closed: it is for COMMAND"
 done
+
+# A reader that goes away ends a run without COMMAND, after its list is written.
+timeout 20 "$CACHEMISS" -f "$file" -w "$DIR/headed" 0.1 2>"$DIR/stderr" | head -2 >"$DIR/stdout"
+is "${PIPESTATUS[0]} $(wc -l <"$DIR/stdout") $(head -1 "$DIR/headed") $(wc -c <"$DIR/stderr")" '141 2 # page2cache offsets 1 0' \
+	'| head: the run ends, as other programs do, and its list is there'
 
 # --- intervals and signals
 

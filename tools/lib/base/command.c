@@ -259,14 +259,11 @@ void command_free(struct command *c)
 		close(c->failed);
 }
 
-int command_exit_status(const struct command *c)
+int end_by_signal(int sig)
 {
 	const struct rlimit none = { 0, 0 };
-	int sig = WTERMSIG(c->wait_status);
 	sigset_t set;
 
-	if (!WIFSIGNALED(c->wait_status))
-		return WEXITSTATUS(c->wait_status);
 	setrlimit(RLIMIT_CORE, &none);
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
@@ -275,6 +272,12 @@ int command_exit_status(const struct command *c)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	/* A signal that ends nobody here, as for init: what a shell would say. */
 	return 128 + sig;
+}
+
+int command_exit_status(const struct command *c)
+{
+	return WIFSIGNALED(c->wait_status) ? end_by_signal(WTERMSIG(c->wait_status))
+					   : WEXITSTATUS(c->wait_status);
 }
 
 int command_start_status(int err)

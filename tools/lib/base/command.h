@@ -69,6 +69,8 @@ void command_free(struct command *c);
  * signal that ended it, without a core of our own.
  */
 int command_exit_status(const struct command *c);
+/* End this process by a signal, without a core; returns an exit status if it ends nobody. */
+int end_by_signal(int sig);
 /* The exit status for a COMMAND that command_go() did not start, by the error it gave. */
 int command_start_status(int err);
 

@@ -65,7 +65,7 @@ int output_open(struct output *out, const char *path, bool json, bool command,
 {
 	out->path = path;
 	out->json = json;
-	out->failed = false;
+	out->failed = out->broken_pipe = false;
 	out->tables = tables ? *tables : (struct table_options){ 0 };
 	if (path)
 		out->f = open_path(path);
@@ -85,7 +85,8 @@ int output_close(struct output *out)
 	failed |= fflush(out->f) || ferror(out->f);
 	if (out->f != stdout && out->f != stderr)
 		failed |= fclose(out->f) != 0;
-	if (failed)
+	/* Who has closed a pipe knows that there is no more. */
+	if (failed && !out->broken_pipe)
 		say("%s: not all data could be written", out->path	    ? out->path
 							 : out->f == stderr ? "stderr"
 									    : "stdout");
@@ -101,8 +102,10 @@ void output_after_command(struct output *out)
 
 void output_flush(struct output *out)
 {
-	if (fflush(out->f))
-		out->failed = true;
+	if (!fflush(out->f))
+		return;
+	out->failed = true;
+	out->broken_pipe |= errno == EPIPE;
 }
 
 void output_record(struct output *out, struct json_object *record)

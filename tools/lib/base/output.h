@@ -17,7 +17,8 @@ struct output {
 	const char *path; /* of -O, NULL: a standard stream */
 	bool json;
 	struct table_options tables;
-	bool failed; /* something could not be written */
+	bool failed;	  /* something could not be written */
+	bool broken_pipe; /* as its reader has gone away */
 };
 
 /*

@@ -136,13 +136,14 @@ static bool take_events(void *ctx)
 {
 	const struct callbacks *c = ctx;
 
-	if (!c->w->ring)
-		return true;
-	ring_buffer__consume(c->w->ring);
-	if (c->tool->events_taken)
-		c->tool->events_taken(c->w);
-	output_flush(&c->w->out);
-	return true;
+	if (c->w->ring) {
+		ring_buffer__consume(c->w->ring);
+		if (c->tool->events_taken)
+			c->tool->events_taken(c->w);
+		output_flush(&c->w->out);
+	}
+	/* Nobody reads on, as behind `| head`: without COMMAND that is the end. */
+	return c->w->run.command || !c->w->out.broken_pipe;
 }
 
 static void end_interval(void *ctx)
@@ -275,5 +276,7 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 		status = STATUS_FAILED;
 	command_free(&w->command);
 	counters_free(&w->counters);
+	if (w->out.broken_pipe && !w->run.command)
+		return end_by_signal(SIGPIPE);
 	return exit_status(w, status);
 }
