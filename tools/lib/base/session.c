@@ -84,8 +84,7 @@ int session_run(struct session *s)
 			until = earliest(until, now + s->poll_us * 1000);
 		/* Below 1 ns ppoll would not wait; beyond an hour it may look again. */
 		until = earliest(until > now ? until - now : 0, 3600000000000ULL);
-		wait.tv_sec = until / 1000000000;
-		wait.tv_nsec = until % 1000000000;
+		wait = timespec_of(until);
 		n = ppoll(p, 3, &wait, NULL);
 		if (n < 0 && errno != EINTR) {
 			err = -errno;

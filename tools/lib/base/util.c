@@ -218,6 +218,11 @@ int utf8_len(const char *text)
 	return len;
 }
 
+struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec ts;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Exit statuses of every program; see the manual pages. */
 enum status {
@@ -51,6 +52,7 @@ int utf8_len(const char *s);
 /* Bytes that are not UTF-8, and control characters unless they are kept, become %XX. */
 char *percent_escape(const char *s, bool keep_controls);
 
+struct timespec timespec_of(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC, as bpf_ktime_get_ns() */
 uint64_t page_size(void);
 

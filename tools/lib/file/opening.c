@@ -131,8 +131,7 @@ static void give_up(struct opening *o, enum progress of, const char *what)
 /* Wait for a tick, or until all is done. Called with the lock. */
 static void tick(struct opening *o)
 {
-	uint64_t until_ns = now_ns() + TICK_NS;
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	struct timespec until = timespec_of(now_ns() + TICK_NS);
 	int err = 0;
 
 	while (o->done < o->nr && err != ETIMEDOUT)

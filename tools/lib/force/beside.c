@@ -49,7 +49,7 @@ static void await_fd(int fd, uint64_t until_ns)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t now = now_ns(), left = until_ns > now ? until_ns - now : 0;
-	struct timespec wait = { left / 1000000000, left % 1000000000 };
+	struct timespec wait = timespec_of(left);
 
 	if (left)
 		ppoll(&p, 1, &wait, NULL);
@@ -58,7 +58,7 @@ static void await_fd(int fd, uint64_t until_ns)
 /* Is the thread at its end, by then at the latest? */
 static bool join(struct beside *b, uint64_t until_ns)
 {
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	struct timespec until = timespec_of(until_ns);
 
 	if (b->running)
 		b->running = pthread_clockjoin_np(b->thread, NULL, CLOCK_MONOTONIC, &until) != 0;

@@ -23,8 +23,8 @@
  * be counted as ours.
  */
 #define CHECK_PAGES 512
-/* Pages that are waited for by one read. */
-#define WAIT_PAGES 64
+/* Waited for by one read. */
+#define WAIT_BYTES (256 << 10)
 /* After a stop, spend at most this long on verifying what has arrived. */
 #define STOP_NS 80000000ULL
 
@@ -306,7 +306,7 @@ static void submit(struct force *f)
 /* Wait for pages that are not up to date yet, reading them if need be. */
 static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
 {
-	static char data[WAIT_PAGES << 16]; /* thrown away; by one thread only */
+	static char data[WAIT_BYTES]; /* thrown away; by one thread only */
 	struct force_counts *c = &f->counts[file];
 	int fd = f->list->files[file].target.fd;
 	uint64_t n;
@@ -314,7 +314,6 @@ static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64
 
 	for (; nr; nr -= n, index += n) {
 		n = nr < sizeof(data) / page_size() ? nr : sizeof(data) / page_size();
-		n = n < WAIT_PAGES ? n : WAIT_PAGES;
 		got = pread(fd, data, n * page_size(), index * page_size());
 		if (got == 0) {
 			c->past_eof += nr; /* truncated meanwhile */

@@ -320,8 +320,7 @@ static bool join(pthread_t thread, bool *running, const struct timespec *until)
 
 bool firing_stop(struct firing *f, unsigned int ms)
 {
-	uint64_t until_ns = now_ns() + ms * 1000000ULL;
-	struct timespec until = { until_ns / 1000000000, until_ns % 1000000000 };
+	struct timespec until = timespec_of(now_ns() + ms * 1000000ULL);
 
 	f->force->stop = true;
 	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);

@@ -166,52 +166,60 @@ static void add_usage(struct force_usage *to, const struct force_usage *u)
 	to->misses += u->misses;
 }
 
-/* All files' lines in one; what is not known of one of them is not known of all. */
-static struct line total_of(const struct receipt *r)
-{
-	const struct list *list = r->firing->force->list;
-	struct line sum = line_of(r, 0), l;
-	bool recorded_known = true;
-	uint64_t recorded = 0;
-	size_t i;
+/* A line for all files: what is not known of one of them is not known of all. */
+struct total {
+	struct line line;
+	bool recorded_known;
+	uint64_t recorded;
+};
 
-	sum.file = NULL;
-	sum.nr_files = list->nr_files;
-	sum.c = (struct force_counts){ 0 };
-	sum.t = (struct force_usage){ .known = r->firing->bpf->follows };
-	sum.t.late_known = sum.t.known;
-	for (i = 0; i < list->nr_files; i++) {
-		l = line_of(r, i);
-		sum.c.requested += l.c.requested;
-		sum.c.resident += l.c.resident;
-		sum.c.read += l.c.read;
-		sum.c.failed += l.c.failed;
-		sum.c.past_eof += l.c.past_eof;
-		sum.c.skipped += l.c.skipped;
-		sum.c.submitted += l.c.submitted;
-		if (l.file->state != LIST_READY)
-			continue;
-		add_usage(&sum.t, &l.t);
-		recorded_known &= l.file->misses_known;
-		recorded += l.file->misses;
-	}
-	fill_ratios(&sum, recorded_known, recorded);
+static struct total no_files(const struct receipt *r, size_t nr_files)
+{
+	bool follows = r->firing->bpf->follows;
+	struct total sum = { .line = line_of(r, 0), .recorded_known = true };
+
+	sum.line.file = NULL;
+	sum.line.nr_files = nr_files;
+	sum.line.c = (struct force_counts){ 0 };
+	sum.line.t = (struct force_usage){ .known = follows, .late_known = follows };
 	return sum;
+}
+
+static void add_line(struct total *sum, const struct line *l)
+{
+	struct force_counts *c = &sum->line.c;
+
+	c->requested += l->c.requested;
+	c->resident += l->c.resident;
+	c->read += l->c.read;
+	c->failed += l->c.failed;
+	c->past_eof += l->c.past_eof;
+	c->skipped += l->c.skipped;
+	if (l->file->state != LIST_READY)
+		return;
+	add_usage(&sum->line.t, &l->t);
+	sum->recorded_known &= l->file->misses_known;
+	sum->recorded += l->file->misses;
 }
 
 enum status receipt_print(const struct receipt *r)
 {
 	const struct list *list = r->firing->force->list;
 	size_t i, n = list->nr_files ? list->nr_files : 1;
-	bool brief = r->brief && n > 1;
+	bool brief = r->brief && n > 1 && !r->out->json;
 	enum status status = STATUS_DONE;
 	struct table *t = NULL;
+	struct total sum;
 	struct line l;
 
+	if (brief)
+		sum = no_files(r, n);
 	if (!r->out->json)
 		t = table_new(&receipt_table, &r->out->tables, r->out->f);
 	for (i = 0; i < n; i++) {
 		l = line_of(r, i);
+		if (brief)
+			add_line(&sum, &l);
 		if (!is_fine(&l))
 			status = STATUS_PARTIAL;
 		if (r->out->json)
@@ -220,8 +228,8 @@ enum status receipt_print(const struct receipt *r)
 			table_row(t, &l);
 	}
 	if (t && brief) {
-		l = total_of(r);
-		table_row(t, &l);
+		fill_ratios(&sum.line, sum.recorded_known, sum.recorded);
+		table_row(t, &sum.line);
 	}
 	table_end(t);
 	output_flush(r->out);

@@ -53,7 +53,7 @@ struct tool {
 	void (*begin)(struct trace_run *w);
 	/* An event of the ring buffer; ctx is the run. */
 	int (*event)(void *ctx, void *data, size_t size);
-	/* No event is left for now. May be missing. */
+	/* After event() has had all events that have come. May be missing. */
 	void (*events_taken)(struct trace_run *w);
 	/* After each interval. May be missing. */
 	void (*interval)(struct trace_run *w);
