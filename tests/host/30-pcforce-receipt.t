@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 21 + 4 + 3 + 2 + 7 + 5 + 6 + 3 + 7 + 5))
+plan $((2 * 25 + 4 + 3 + 2 + 7 + 5 + 6 + 3 + 7 + 5))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -30,18 +30,21 @@ exactly()
 			sort "$DIR/cached" | comm -3 - <(sort "$DIR/wanted") | sort -n | head -3 | paste -sd' ')"
 }
 
-# run_of FIRST COUNT TITLE: one long extent
+# run_of FIRST COUNT TITLE: one long extent. The kernel marks pages of what it reads ahead: who comes
+# to such a page has it read further on. No mark is left where that would go beyond the extent.
 run_of()
 {
 	evict "$file"
 	echo "$1+$2" >"$list"
 	forced --now -f "$file" -o "$list"
 	exactly "$list" "$file" "$3"
+	dd if="$file" of=/dev/null bs=4k skip="$1" count="$2" status=none
+	exactly "$list" "$file" 'and so when it has been read in order'
 }
 
 seq 0 $((pages - 1)) | shuf --random-source=<(yes) | head -2000 >"$DIR/sparse"
 
-for ra in 128 found; do
+for ra in 128 8192; do
 	set_ra $ra
 	while step; do
 		# --- scattered pages

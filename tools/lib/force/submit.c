@@ -12,11 +12,16 @@
  * sequential reader that copies nothing: no slower for a reader that does the
  * same (anything else gets into its way: 0.12 to 0.14 s against 0.10), and less
  * disturbed by one that reads at random (0.28 against 0.35 s for 512 MiB).
- * The kernel would read on behind the run's end; its last two windows are
+ * The kernel would read on behind the run's end; its last three windows are
  * therefore read by readahead(2), which the reader does not have to wait for.
- * Where the kernel's window is narrow, all of the run is read exactly: by faults
- * on PMD-sized folios where those fit, which read just their own 2 MiB, and by
- * readahead(2) for the rest.
+ * Where the kernel's window is narrow, or the run no longer than that, all of the run is
+ * read exactly: by faults on PMD-sized folios where those fit, and by readahead(2)
+ * for the rest.
+ *
+ * No readahead marker may be left from which a later reader's window, which
+ * POSIX_FADV_SEQUENTIAL doubles, reaches beyond the run: the kernel would read there.
+ * A stream leaves its last marker within one window of where it stopped; readahead(2)
+ * sets none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,52 +89,71 @@ static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t 
 	}
 }
 
+/* From here on a reader's own window reaches over all of a PMD-sized folio. */
+static bool wide_window(const struct submit_file *f)
+{
+	return f->limits.window_pages * page_size() >= WIDE_WINDOW_BYTES;
+}
+
 /*
- * A fault in a VM_HUGEPAGE | VM_RAND_READ mapping reads one PMD-sized folio and
- * nothing else (do_sync_mmap_readahead()), and waits for it. Blocks of which the
- * cache has something by now are not waited for: what of them is absent goes
- * the ordinary way. Returns the pages that are dealt with.
+ * A fault in a VM_HUGEPAGE mapping reads a PMD-sized folio and waits for it
+ * (do_sync_mmap_readahead()). With VM_RAND_READ it reads nothing else, and leaves its
+ * readahead marker on that very folio. Without, it wants the next 2 MiB as well and
+ * would mark those: going backward, it finds them cached, and no marker is left.
+ * Blocks of which the cache has something by now are not waited for: what of them
+ * is absent goes the ordinary way.
  */
-static uint64_t submit_huge(const struct submit_file *f, uint64_t index, uint64_t nr,
-			    const volatile bool *stop)
+static void submit_huge(const struct submit_file *f, uint64_t index, uint64_t nr,
+			const volatile bool *stop)
 {
 	const uint64_t huge = HUGE_BYTES / page_size();
-	uint64_t bytes = nr * page_size(), at = 0, cached;
+	uint64_t bytes = nr * page_size(), done, at, cached;
+	const bool backward = wide_window(f);
 	char *room, *map;
 
 	room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (room == MAP_FAILED)
-		return 0;
+	if (room == MAP_FAILED) {
+		submit_chunks(f, index, nr, stop);
+		return;
+	}
 	map = (char *)(((uintptr_t)room + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
 	map = mmap(map, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, f->fd, index * page_size());
-	if (map != MAP_FAILED && !madvise(map, bytes, MADV_HUGEPAGE) &&
-	    !madvise(map, bytes, MADV_RANDOM)) {
-		for (; at < nr && !*stop; at += huge) {
-			if (residency_count(f->fd, index + at, huge, &cached) || cached)
-				submit_chunks(f, index + at, huge, stop);
-			else if (madvise(map + at * page_size(), page_size(), MADV_POPULATE_READ))
-				break;
-		}
+	if (map == MAP_FAILED || madvise(map, bytes, MADV_HUGEPAGE) ||
+	    (!backward && madvise(map, bytes, MADV_RANDOM))) {
+		submit_chunks(f, index, nr, stop);
+		nr = 0;
+	}
+	for (done = 0; done < nr && !*stop; done += huge) {
+		at = backward ? nr - huge - done : done;
+		if (residency_count(f->fd, index + at, huge, &cached) || cached ||
+		    madvise(map + at * page_size(), page_size(), MADV_POPULATE_READ))
+			submit_chunks(f, index + at, huge, stop);
 	}
 	munmap(room, bytes + HUGE_BYTES);
-	return at;
 }
 
+/*
+ * Where the window is narrow, a marker on a folio of 2 MiB asks for nothing behind that
+ * folio. Where it is wide, no folio is marked, and 4 MiB behind the last such folio are
+ * read before: 6.12 and earlier look for that much there, if the 2 MiB behind are cached.
+ */
 static void submit_exact(const struct submit_file *f, uint64_t index, uint64_t nr,
 			 const volatile bool *stop)
 {
 	const uint64_t huge = HUGE_BYTES / page_size();
-	uint64_t first = (index + huge - 1) / huge * huge;
-	uint64_t last = (index + nr) / huge * huge, done;
+	uint64_t first = (index + huge - 1) / huge * huge, end = index + nr;
+	uint64_t guard = wide_window(f) && end < f->nr_pages ? 2 * huge : 0;
+	uint64_t last = end / huge * huge;
 
-	if (first >= last) {
+	if (last < first + guard + huge) {
 		submit_chunks(f, index, nr, stop);
 		return;
 	}
+	last -= guard;
 	submit_chunks(f, index, first - index, stop);
-	done = submit_huge(f, first, last - first, stop);
-	submit_chunks(f, first + done, index + nr - first - done, stop);
+	submit_chunks(f, last, end - last, stop);
+	submit_huge(f, first, last - first, stop);
 }
 
 /* Go up to page END as a sequential reader; returns the page it came to. */
@@ -161,12 +185,11 @@ void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint
 		  const volatile bool *stop)
 {
 	uint64_t end = index + nr, stream_end = run_end, at = index;
+	uint64_t guard = 3 * f->limits.window_pages;
 
-	if (nr >= SUBMIT_LONG_PAGES && f->limits.window_pages * page_size() >= WIDE_WINDOW_BYTES) {
+	if (nr >= SUBMIT_LONG_PAGES && wide_window(f)) {
 		if (run_end < f->nr_pages)
-			stream_end = run_end > 2 * f->limits.window_pages
-					     ? run_end - 2 * f->limits.window_pages
-					     : 0;
+			stream_end = run_end > guard ? run_end - guard : 0;
 		if (stream_end > end)
 			stream_end = end;
 		if (stream_end > index)
