@@ -15,7 +15,7 @@ needs python3 python3
 needs_built "$CACHEMISS" "$PCFORCE" "$RATRACE" "$PROGS/access"
 setup_dir
 
-plan $((6 * 4 + 4 + 5))
+plan $((6 * 4 + 4 + 6))
 
 file=$DIR/data
 make_file "$file" 1m
@@ -90,3 +90,7 @@ for format in '' --raw; do
 	LC_ALL=C.UTF-8 "$CACHEMISS" --resident $format -f "$name" >"$DIR/out"
 	is "$(tr -cd '\033\233' <"$DIR/out" | wc -c) $(wc -l <"$DIR/out")" '0 2' "cachemiss ${format:-for people}: neither"
 done
+cp "$file" "$DIR/"$'\377'
+cp "$file" "$DIR/%FF"
+is "$("$CACHEMISS" --resident -j -f "$DIR/"$'\377' -f "$DIR/%FF" | jq -r 'select(.record == "resident").file' | sort)" \
+	"$(printf '%s\n' "$DIR/%25FF" "$DIR/%FF")" 'JSON: no two names are shown alike'

@@ -204,33 +204,40 @@ static void utf8_is_what_the_standard_calls_well_formed(void **state)
 	}
 }
 
-static void bytes_that_are_not_utf8_are_escaped_and_controls_if_they_are_to_be(void **state)
+static void bytes_that_are_not_utf8_are_escaped_controls_and_percent_if_they_are_to_be(void **state)
 {
 	static const struct {
-		const char *text, *kept, *escaped;
+		const char *text, *kept, *escaped, *name;
 	} names[] = {
-		{ "", "", "" },
-		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
-		{ "a\xed\xa0\x80z", "a%ED%A0%80z", "a%ED%A0%80z" },
-		{ "\xff\xfe", "%FF%FE", "%FF%FE" },
-		{ "a\nb\x1b[1m\x7f", "a\nb\x1b[1m\x7f", "a%0Ab%1B[1m%7F" },
+		{ "", "", "", "" },
+		{ "100 %41", "100 %41", "100 %41", "100 %2541" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f",
+		  "gr\xc3\xbc\xc3\x9f" },
+		{ "a\xed\xa0\x80z", "a%ED%A0%80z", "a%ED%A0%80z", "a%ED%A0%80z" },
+		{ "\xff\xfe", "%FF%FE", "%FF%FE", "%FF%FE" },
+		{ "a\nb\x1b[1m\x7f", "a\nb\x1b[1m\x7f", "a%0Ab%1B[1m%7F", "a\nb\x1b[1m\x7f" },
 		/* U+009B is a control sequence introducer, U+00A0 no control */
 		{ "\xc2\x9b"
 		  "1m\xc2\xa0",
 		  "\xc2\x9b"
 		  "1m\xc2\xa0",
 		  "%C2%9B"
+		  "1m\xc2\xa0",
+		  "\xc2\x9b"
 		  "1m\xc2\xa0" },
 	};
 	char *text;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		text = percent_escape(names[i].text, true);
+		text = percent_escape(names[i].text, 0);
 		assert_string_equal(text, names[i].kept);
 		free(text);
-		text = percent_escape(names[i].text, false);
+		text = percent_escape(names[i].text, ESCAPE_CONTROLS);
 		assert_string_equal(text, names[i].escaped);
+		free(text);
+		text = percent_escape(names[i].text, ESCAPE_PERCENT);
+		assert_string_equal(text, names[i].name);
 		free(text);
 	}
 }
@@ -273,7 +280,7 @@ int main(void)
 		cmocka_unit_test(seconds_refuse_other_text_and_useless_times),
 		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
 		cmocka_unit_test(
-			bytes_that_are_not_utf8_are_escaped_and_controls_if_they_are_to_be),
+			bytes_that_are_not_utf8_are_escaped_controls_and_percent_if_they_are_to_be),
 		cmocka_unit_test(a_message_is_one_write_and_one_line),
 	};
 

@@ -154,17 +154,22 @@ void json_us(struct json_object *r, const char *key, bool known, double us)
 	json_object_object_add(r, key, known ? decimal(us, "%.1f") : NULL);
 }
 
+static void escaped(struct json_object *r, const char *key, const char *s, unsigned int what)
+{
+	char *text = s ? percent_escape(s, what) : NULL;
+
+	json_object_object_add(r, key, text ? json_object_new_string(text) : NULL);
+	free(text);
+}
+
 void json_text(struct json_object *r, const char *key, const char *s)
 {
-	char *text;
+	escaped(r, key, s, 0);
+}
 
-	if (!s) {
-		json_object_object_add(r, key, NULL);
-		return;
-	}
-	text = percent_escape(s, true);
-	json_object_object_add(r, key, json_object_new_string(text));
-	free(text);
+void json_name(struct json_object *r, const char *key, const char *name)
+{
+	escaped(r, key, name, ESCAPE_PERCENT);
 }
 
 struct json_object *json_meta(const char *tool, struct json_object *hooks)

@@ -10,7 +10,8 @@
 #include "base/command.h"
 #include "base/table.h"
 
-#define OUTPUT_SCHEMA 1
+/* 2: % in names is escaped. */
+#define OUTPUT_SCHEMA 2
 
 struct output {
 	FILE *f;
@@ -56,6 +57,8 @@ void json_ratio(struct json_object *r, const char *key, double v);
 void json_us(struct json_object *r, const char *key, bool known, double us);
 /* null if s is NULL; bytes that are not UTF-8 become %XX */
 void json_text(struct json_object *r, const char *key, const char *s);
+/* A file's or a task's, which may be any bytes; % becomes %25, so that it can be told back. */
+void json_name(struct json_object *r, const char *key, const char *name);
 
 /* The first record: what made this data. Takes HOOKS: event -> the hook that serves it. */
 struct json_object *json_meta(const char *tool, struct json_object *hooks);

@@ -164,7 +164,7 @@ static char *shown(const struct table *t, char *cell)
 	}
 	if (t->opt->raw)
 		return cell;
-	text = percent_escape(cell, false);
+	text = percent_escape(cell, ESCAPE_CONTROLS);
 	free(cell);
 	return text;
 }

@@ -23,14 +23,15 @@ static bool controls(const char *s)
 	return *c < ' ' || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
 }
 
-char *percent_escape(const char *s, bool keep_controls)
+char *percent_escape(const char *s, unsigned int what)
 {
 	char *text = xcalloc(3, strlen(s) + 1), *to = text;
 	int len;
 
 	while (*s) {
 		len = utf8_len(s);
-		if (len && (keep_controls || !controls(s))) {
+		if (len && !((what & ESCAPE_CONTROLS) && controls(s)) &&
+		    !((what & ESCAPE_PERCENT) && *s == '%')) {
 			to = mempcpy(to, s, len);
 			s += len;
 		} else {
@@ -47,7 +48,7 @@ static void vsay(const char *fmt, va_list ap)
 	if (quiet || vasprintf(&text, fmt, ap) < 0)
 		return;
 	/* Names are somebody's bytes: they start no line and move no cursor. */
-	shown = percent_escape(text, false);
+	shown = percent_escape(text, ESCAPE_CONTROLS);
 	line = xasprintf("%s: %s\n", program_name, shown);
 	fflush(stdout);
 	/* One write: messages of several programs do not mix within a line. */

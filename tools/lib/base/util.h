@@ -49,8 +49,12 @@ int parse_seconds(const char *s, uint64_t *us);
 
 /* The length of the valid UTF-8 sequence that s begins with, 0 if there is none. */
 int utf8_len(const char *s);
-/* Bytes that are not UTF-8, and control characters unless they are kept, become %XX. */
-char *percent_escape(const char *s, bool keep_controls);
+enum escape {
+	ESCAPE_CONTROLS = 1, /* control characters */
+	ESCAPE_PERCENT = 2,  /* % itself: no two texts then become one */
+};
+/* Bytes that are not UTF-8, and what is in the enum escape bits of WHAT, become %XX. */
+char *percent_escape(const char *s, unsigned int what);
 
 struct timespec timespec_of(uint64_t ns);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC, as bpf_ktime_get_ns() */

@@ -123,7 +123,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	const struct firing *f = r->firing;
 	struct json_object *o = json_new("receipt");
 
-	json_text(o, "file", l->file ? l->file->target.path : NULL);
+	json_name(o, "file", l->file ? l->file->target.path : NULL);
 	json_text(o, "engine", f->force->opt.engine->name);
 	json_text(o, "trigger", trigger_names[f->trigger]);
 	json_u64(o, "requested", l->c.requested);

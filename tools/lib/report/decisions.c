@@ -93,8 +93,8 @@ static void print_record(struct decisions *d, const struct p2c_ra_record *r, uin
 	json_u64(o, "ts_us", ts_us);
 	json_u64(o, "pid", r->pid);
 	json_u64(o, "tid", r->tid);
-	json_text(o, "comm", r->comm);
-	json_text(o, "file", name_of(d, r->slot)->path);
+	json_name(o, "comm", r->comm);
+	json_name(o, "file", name_of(d, r->slot)->path);
 	json_text(o, "kind", ra_kind_names[r->kind]);
 	json_u64(o, "index", r->index);
 	json_u64(o, "req_pages", r->req_pages);
@@ -287,7 +287,7 @@ static double percent(uint64_t part, uint64_t all)
 static void summary_print(FILE *f, const struct summary *s)
 {
 	const struct p2c_ra_counts *c = &s->c;
-	char *name = known_file_cell(s->file), *shown = percent_escape(name, false);
+	char *name = known_file_cell(s->file), *shown = percent_escape(name, ESCAPE_CONTROLS);
 	char *meaning = ra_meaning(c, &s->accesses);
 	int i;
 

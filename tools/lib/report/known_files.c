@@ -104,7 +104,7 @@ void json_file_name(struct json_object *o, const struct known_file *f)
 	bool others = f->slot == SLOT_OTHERS;
 	char *dev = dev_text(f->key.dev);
 
-	json_text(o, "file", f->path);
+	json_name(o, "file", f->path);
 	json_text(o, "dev", others ? NULL : dev);
 	json_u64_if(o, "ino", !others, f->key.ino);
 	free(dev);

@@ -346,7 +346,7 @@ static void resident_record(struct output *out, const struct resident_file *f)
 {
 	struct json_object *o = json_new("resident");
 
-	json_text(o, "file", f->path);
+	json_name(o, "file", f->path);
 	json_u64(o, "pages", f->pages);
 	json_u64(o, "resident", f->resident);
 	json_ratio(o, "resident_ratio", f->ratio);
