@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <fcntl.h>
-#include <stdio.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,40 +28,50 @@ struct cachestat {
 
 /* Pages of a file that are mapped at once to ask mincore(2) about: 4 GiB. */
 #define WINDOW_PAGES (1ULL << 20)
+/* Pages that mincore(2) is asked about at once. */
+#define ASK_PAGES 4096
 
-static int count_mincore(int fd, uint64_t index, uint64_t nr, uint64_t *cached)
+/*
+ * Can a file read as if it were another one, which then has its pages? An overlay's is, a
+ * FUSE server may ask for it. cachestat(2) knows nothing of the other one, a mapping does.
+ */
+static bool may_stand_for_another(int fd)
 {
-	struct residency_map m = { .fd = fd };
-	unsigned char vec[4096];
-	uint64_t at, n, i;
-	int err = 0;
+	struct statfs fs;
 
-	*cached = 0;
-	for (at = 0; at < nr && !err; at += n) {
-		n = nr - at < sizeof(vec) ? nr - at : sizeof(vec);
-		err = residency_uptodate(&m, index + at, n, vec);
-		for (i = 0; i < n && !err; i++)
-			*cached += vec[i] & 1;
-	}
-	residency_unmap(&m);
-	return err;
+	return !fstatfs(fd, &fs) &&
+	       (fs.f_type == OVERLAYFS_SUPER_MAGIC || fs.f_type == FUSE_SUPER_MAGIC);
+}
+
+/* Returns 0, -EOPNOTSUPP where only a mapping tells, or -errno. */
+static int count_cachestat(int fd, uint64_t index, uint64_t nr, uint64_t *cached)
+{
+	struct cachestat_range range = { index * page_size(), nr * page_size() };
+	struct cachestat cs = { 0 };
+
+	if (syscall(__NR_cachestat, fd, &range, &cs, 0))
+		/* Where a container's profile does not know the call, it may say EPERM. */
+		return errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP : -errno;
+	*cached = cs.nr_cache;
+	return !cs.nr_cache && may_stand_for_another(fd) ? -EOPNOTSUPP : 0;
+}
+
+static int scan_mincore(int fd, uint64_t index, uint64_t nr, residency_run *run, void *ctx);
+
+static int add_cached(void *ctx, uint64_t index, uint64_t nr, bool cached)
+{
+	if (cached)
+		*(uint64_t *)ctx += nr;
+	return 0;
 }
 
 int residency_count(int fd, uint64_t index, uint64_t nr, uint64_t *cached)
 {
-	struct cachestat_range range = { index * page_size(), nr * page_size() };
-	struct cachestat cs;
+	int err;
 
 	*cached = 0;
-	if (!nr)
-		return 0;
-	if (!syscall(__NR_cachestat, fd, &range, &cs, 0)) {
-		*cached = cs.nr_cache;
-		return 0;
-	}
-	if (errno != ENOSYS)
-		return -errno;
-	return count_mincore(fd, index, nr, cached);
+	err = nr ? count_cachestat(fd, index, nr, cached) : 0;
+	return err == -EOPNOTSUPP ? scan_mincore(fd, index, nr, add_cached, cached) : err;
 }
 
 /* Consecutive runs of the same kind are handed on as one. */
@@ -102,14 +113,38 @@ static int halve(struct runs *r, uint64_t index, uint64_t nr)
 	return err ? err : halve(r, index + nr / 2, nr - nr / 2);
 }
 
+static int end_runs(struct runs *r, int err)
+{
+	return err || !r->nr ? err : r->run(r->ctx, r->index, r->nr, r->cached);
+}
+
+static int scan_mincore(int fd, uint64_t index, uint64_t nr, residency_run *run, void *ctx)
+{
+	struct runs r = { .fd = fd, .run = run, .ctx = ctx };
+	struct residency_map m = { .fd = fd };
+	unsigned char vec[ASK_PAGES];
+	uint64_t n, i;
+	int err = 0;
+
+	for (; nr && !err; nr -= n, index += n) {
+		n = nr < ASK_PAGES ? nr : ASK_PAGES;
+		err = residency_uptodate(&m, index, n, vec);
+		for (i = 0; i < n && !err; i++)
+			err = add_run(&r, index + i, 1, vec[i] & 1);
+	}
+	residency_unmap(&m);
+	return end_runs(&r, err);
+}
+
 int residency_runs(int fd, uint64_t index, uint64_t nr, residency_run *run, void *ctx)
 {
 	struct runs r = { .fd = fd, .run = run, .ctx = ctx };
-	int err = nr ? halve(&r, index, nr) : 0;
+	uint64_t cached;
+	int err = nr ? count_cachestat(fd, index, nr, &cached) : 0;
 
-	if (!err && r.nr)
-		err = run(ctx, r.index, r.nr, r.cached);
-	return err;
+	if (err == -EOPNOTSUPP)
+		return scan_mincore(fd, index, nr, run, ctx);
+	return end_runs(&r, err || !nr ? err : halve(&r, index, nr));
 }
 
 void residency_unmap(struct residency_map *m)
@@ -120,22 +155,35 @@ void residency_unmap(struct residency_map *m)
 	m->nr = 0;
 }
 
-/* To anybody else mincore(2) says that every page is there. */
-static bool may_ask(int fd)
+/*
+ * mincore(2) tells the owner of a file and who may write it; to anybody else it says that
+ * every page is there. A page far behind the end of the file is not, however many pages
+ * with checksums a file system keeps there (fs-verity: 1/128 of the file).
+ */
+static int may_ask(int fd)
 {
-	char path[64];
+	unsigned char vec = 0;
 	struct stat st;
+	void *behind;
 
-	if (!fstat(fd, &st) && st.st_uid == geteuid())
-		return true;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return !faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
+	if (fstat(fd, &st))
+		return -errno;
+	behind = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd,
+		      (st.st_size + st.st_size / 64 + (1 << 20)) / page_size() * page_size());
+	if (behind == MAP_FAILED)
+		return -errno;
+	if (mincore(behind, page_size(), &vec))
+		vec = 1;
+	munmap(behind, page_size());
+	return vec & 1 ? -EPERM : 0;
 }
 
 int residency_uptodate(struct residency_map *m, uint64_t index, uint64_t nr, unsigned char *vec)
 {
-	if (!m->at && !may_ask(m->fd))
-		return -EPERM;
+	int err = m->at ? 0 : may_ask(m->fd);
+
+	if (err)
+		return err;
 	if (!m->at || index < m->index || index + nr > m->index + m->nr) {
 		residency_unmap(m);
 		m->index = index;

@@ -8,7 +8,9 @@
 /*
  * How many of NR pages from INDEX are in the page cache: cachestat(2), which
  * counts pages still being read and those whose read failed; mincore(2), which
- * does not, on kernels before 6.5. Returns 0 or -errno.
+ * does not, where cachestat(2) cannot be had (kernels before 6.5, a container's profile) or
+ * knows no pages of the file (overlayfs). Returns 0, -EPERM where the kernel does not tell
+ * this user, or -errno.
  */
 int residency_count(int fd, uint64_t index, uint64_t nr, uint64_t *cached);
 

@@ -404,8 +404,10 @@ static void count_resident(struct force *f, size_t file)
 	uint64_t i, cached, nr = head_of(k, file)->nr_extents;
 
 	for (i = 0; i < nr; i++) {
-		if (!residency_count(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
-				     &cached))
+		if (residency_count(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
+				    &cached))
+			f->counts[file].blind = true;
+		else
 			f->counts[file].resident += cached;
 	}
 }

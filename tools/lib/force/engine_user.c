@@ -31,7 +31,6 @@
 struct user_file {
 	struct bitmap absent; /* pages to be read: not resident when they were checked */
 	struct submit_limits limits;
-	bool blind; /* mincore and cachestat are refused: nothing can be verified */
 };
 
 struct user_state {
@@ -156,12 +155,12 @@ static void check_resident(struct force *f, const struct extent *run)
 		add(&f->counts[run->file].resident, c.resident);
 		return;
 	}
-	/* Nothing of it can be verified then, so nothing is claimed. */
-	bitmap_fill(&uf->absent, run->index, run->nr_pages, false);
-	add(&f->counts[run->file].failed, run->nr_pages);
-	if (!__atomic_exchange_n(&uf->blind, true, __ATOMIC_RELAXED))
-		say("%s: the kernel does not tell which pages are cached: %s%s", t->path,
-		    strerror(-err),
+	/* Each page is then read, and up to date after that. */
+	bitmap_fill(&uf->absent, run->index, run->nr_pages, true);
+	if (!__atomic_exchange_n(&f->counts[run->file].blind, true, __ATOMIC_RELAXED))
+		say("%s: the kernel does not tell which pages are cached: %s%s; all listed ones "
+		    "are read",
+		    t->path, strerror(-err),
 		    err == -EPERM ? " (it tells the owner, who may write it, and root)" : "");
 }
 

@@ -15,6 +15,7 @@ struct force_counts {
 	uint64_t past_eof;
 	uint64_t skipped;   /* over the byte limit, out of time, or the file is not ready */
 	uint64_t submitted; /* asked the kernel for */
+	bool blind; /* the kernel does not tell what is cached: what was resident is among read */
 };
 
 struct force_options {

@@ -50,6 +50,13 @@ static char *ms_cell(const struct column *c, const void *row)
 	return ms < 0 ? xstrdup("-") : xasprintf("%.1f", ms);
 }
 
+static char *resident_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	return cell_known(!l->c.blind, l->c.resident);
+}
+
 static char *used_cell(const struct column *c, const void *row)
 {
 	const struct line *l = row;
@@ -71,7 +78,7 @@ static char *file_cell(const struct column *c, const void *row)
 #define AT(field) offsetof(struct line, field)
 static const struct column columns[] = {
 	{ "REQUESTED", false, 0, column_u64,     AT(c.requested) },
-	{ "RESIDENT",  false, 0, column_u64,     AT(c.resident) },
+	{ "RESIDENT",  false, 0, resident_cell },
 	{ "READ",      false, 0, column_u64,     AT(c.read) },
 	{ "FAILED",    false, 0, column_u64,     AT(c.failed) },
 	{ "PAST_EOF",  false, 0, column_u64,     AT(c.past_eof) },
@@ -127,7 +134,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	json_text(o, "engine", f->force->opt.engine->name);
 	json_text(o, "trigger", trigger_names[f->trigger]);
 	json_u64(o, "requested", l->c.requested);
-	json_u64(o, "resident", l->c.resident);
+	json_u64_if(o, "resident", !l->c.blind, l->c.resident);
 	json_u64(o, "read", l->c.read);
 	json_u64(o, "failed", l->c.failed);
 	json_u64(o, "past_eof", l->c.past_eof);
@@ -191,6 +198,7 @@ static void add_line(struct total *sum, const struct line *l)
 
 	c->requested += l->c.requested;
 	c->resident += l->c.resident;
+	c->blind |= l->c.blind;
 	c->read += l->c.read;
 	c->failed += l->c.failed;
 	c->past_eof += l->c.past_eof;

@@ -17,8 +17,9 @@ struct interval {
 
 struct resident_file {
 	const char *path;
+	bool known; /* which pages are resident */
 	uint64_t pages, resident;
-	double ratio;
+	double ratio; /* below 0: not known */
 };
 
 static char *time_cell(const struct column *c, const void *row)
@@ -49,6 +50,13 @@ static char *latency_cell(const struct column *c, const void *row)
 static char *file_cell(const struct column *c, const void *row)
 {
 	return known_file_cell(&((const struct report_file *)row)->known);
+}
+
+static char *resident_cell(const struct column *c, const void *row)
+{
+	const struct resident_file *f = row;
+
+	return cell_known(f->known, f->resident);
 }
 
 /* A row a line: */
@@ -92,7 +100,7 @@ static const struct column file_columns[] = {
 #define AT(field) offsetof(struct resident_file, field)
 static const struct column resident_columns[] = {
 	{ "PAGES",    false, 0, column_u64,     AT(pages) },
-	{ "RESIDENT", false, 0, column_u64,     AT(resident) },
+	{ "RESIDENT", false, 0, resident_cell },
 	{ "RES%",     false, 0, column_percent, AT(ratio) },
 	{ "FILE",     true,  0, column_text,    AT(path) },
 };
@@ -348,7 +356,7 @@ static void resident_record(struct output *out, const struct resident_file *f)
 
 	json_name(o, "file", f->path);
 	json_u64(o, "pages", f->pages);
-	json_u64(o, "resident", f->resident);
+	json_u64_if(o, "resident", f->known, f->resident);
 	json_ratio(o, "resident_ratio", f->ratio);
 	output_record(out, o);
 }
@@ -378,11 +386,10 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 		if (err) {
 			say("%s: which pages are cached: %s", targets[i].path, strerror(-err));
 			status = STATUS_FAILED;
-			continue;
 		}
 		sections[i].misses = r.pages;
-		file = (struct resident_file){ targets[i].path, pages, r.pages,
-					       pages ? (double)r.pages / pages : -1 };
+		file = (struct resident_file){ targets[i].path, !err, pages, r.pages,
+					       pages && !err ? (double)r.pages / pages : -1 };
 		if (out->json)
 			resident_record(out, &file);
 		else

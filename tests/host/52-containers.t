@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In a container the tools say what they say outside of it: on an overlay, in namespaces of
+# processes and clocks, under a profile of system calls and a limit of memory. What cannot
+# be known there is a dash or null, never 0.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs_built "$CACHEMISS" "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
+setup_dir
+
+plan $((7 + 2 * 3 + 4))
+
+counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
+
+# resident FILE [PREFIX...]: what --resident says of a file's pages
+resident()
+{
+	"${@:2}" "$CACHEMISS" --resident -j -f "$1" 2>"$DIR/err" | jq -c 'select(.record == "resident") | .resident'
+}
+
+# --- an overlay has no pages of its own
+
+# overlay NAME LOWER UPPER: mounted on $DIR/NAME
+overlay()
+{
+	mkdir -p "$DIR/$1" "$2" "$3/upper" "$3/work"
+	modprobe -q overlay
+	mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$DIR/$1" 2>/dev/null &&
+		at_exit "umount '$DIR/$1'"
+}
+
+mkdir "$DIR/lower"
+make_file "$DIR/lower/data" 4m
+if overlay merged "$DIR/lower" "$DIR/above"; then
+	over=$DIR/merged/data below=$DIR/lower/data
+	while step; do
+		evict "$below"
+		"$PROGS/access" --blind --fadvise random -p random -n 300 "$over" >/dev/null
+		cached=$("$PROGS/cached" -c "$below")
+		is "$(resident "$over")" "$cached" '--resident tells of the pages below'
+		"$CACHEMISS" --resident -f "$over" -w "$DIR/list" >/dev/null
+		is "$(as_pages "$DIR/list" | md5sum)" "$("$PROGS/cached" "$below" | md5sum)" 'and writes them as a list'
+		forced --dry-run -f "$over"
+		is "$STATUS $(receipt "$OUT" "$counts")" "0 [1024,$cached,0,0,0,$((1024 - cached))]" '--dry-run knows them'
+		forced --now -f "$over"
+		is "$STATUS $(receipt "$OUT" "$counts")" "0 [1024,$cached,$((1024 - cached)),0,0,0]" 'and so does a receipt'
+	done
+	# An open of a file all of which is there makes no second receipt.
+	echo 0-1023 >"$DIR/list"
+	while step; do
+		evict "$below"
+		forcing -t open -f "$over" -o "$DIR/list"
+		for _ in 1 2 3 4; do
+			cat "$over" >/dev/null
+			wait_until 10 test "$("$PROGS/cached" -c "$below")" = 1024
+			sleep 0.1
+		done
+		stop TERM
+		is "$STATUS $(receipt "$BG_OUT" '.requested' | wc -w)" '0 1' 'opened again and again, it is forced once'
+	done
+	while step; do
+		evict "$below"
+		is "$(resident "$over")" 0 'nothing cached is 0'
+		is "$(resident "$over" "$PROGS/refuse" EPERM cachestat,mincore)" null 'and where nobody tells, null'
+	done
+else
+	skip 7 'overlayfs cannot be mounted here'
+fi
+
+# --- a profile of system calls
+
+file=$DIR/data
+make_file "$file" 1m
+if "$PROGS/refuse" EPERM cachestat true; then
+	for how in ENOSYS EPERM; do
+		while step; do
+			evict "$file"
+			"$PROGS/access" --fadvise random -p random -n 30 "$file" >/dev/null
+			cached=$("$PROGS/cached" -c "$file")
+			is "$(resident "$file" "$PROGS/refuse" $how cachestat)" "$cached" "cachestat(2) is $how: --resident asks mincore(2)"
+			"$PROGS/refuse" $how cachestat "$PCFORCE" --now -j -f "$file" >"$DIR/out" 2>"$DIR/err"
+			is "$? $(receipt "$DIR/out" "$counts")" "0 [256,$cached,$((256 - cached)),0,0,0]" "$how: and so does pcforce"
+			is "$("$PROGS/cached" -c "$file") $(wc -c <"$DIR/err")" '256 0' "$how: all is there, without a word"
+		done
+	done
+	while step; do
+		evict "$file"
+		"$PROGS/refuse" EPERM cachestat,mincore "$PCFORCE" --now -j -f "$file" >"$DIR/out" 2>"$DIR/err"
+		is "$? $(receipt "$DIR/out" "$counts") $("$PROGS/cached" -c "$file")" '0 [256,null,256,0,0,0] 256' \
+			'mincore(2), too: all is read, and what was there before is not known'
+		matches "$(cat "$DIR/err")" 'does not tell which pages are cached' 'which is said'
+		"$PROGS/refuse" EPERM cachestat,mincore "$PCFORCE" --now --columns RESIDENT,READ --raw -n -f "$file" >"$DIR/out" 2>"$DIR/err"
+		is "$(tr -s ' ' <"$DIR/out")" '- 256' 'a dash in the table'
+		"$PROGS/refuse" EPERM cachestat,mincore "$CACHEMISS" --resident --columns RESIDENT,RES% --raw -n -f "$file" >"$DIR/out" 2>"$DIR/err"
+		is "$? $(tr -s ' ' <"$DIR/out")" '1 - -' "--resident: two dashes, and status 1"
+	done
+else
+	skip $((2 * 3 + 4)) 'no seccomp filters here'
+fi
