@@ -124,10 +124,13 @@ static const struct argp argp = {
 static enum status prepare(struct trace_run *run)
 {
 	const struct counters_options *watched = &run->options;
-	int err = cm.list ? list_writer_open(&cm.writer, cm.list) : 0;
+	char *why = NULL;
 
-	if (err)
-		return fail_with(xasprintf("%s: %s", cm.list, strerror(-err)), STATUS_BAD_INPUT);
+	if (cm.list && list_writer_open(&cm.writer, cm.list, &why)) {
+		say("%s: %s", cm.list, why);
+		free(why);
+		return STATUS_BAD_INPUT;
+	}
 	if (cm.resident) {
 		run->done = true;
 		return report_resident(run->targets, run->run.nr_files, &run->out,

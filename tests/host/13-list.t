@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 6 + 10 + 4 + 7 + 5 + 8))
+plan $((2 * 4 * 2 + 6 + 10 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -49,7 +49,7 @@ set_ra found
 
 while step; do
 	"$PROGS/access" --evict --load 3/7 -n 0 "$file" >/dev/null
-	recorded -p random -n 2000 --fadvise random
+	recorded -p random -n 10000 --fadvise random
 	is "$(pages_of "$list" | md5sum) $(test "$(wc -l <"$DIR/absent")" -lt 2000 && echo fewer)" \
 		"$(first_of_each "$DIR/absent" | md5sum) fewer" 'what was cached before is not in the list'
 
@@ -142,9 +142,37 @@ background -w "$list" -f "$file"
 cp "$list" "$DIR/before"
 stop KILL
 ok 'SIGKILL leaves the older one' cmp "$list" "$DIR/before"
-rm -f "$list".*
+is "$(find "$DIR" -name 'list?*' | wc -l)" 0 'and no temporary file'
+for signal in TERM HUP QUIT; do
+	echo old >"$list"
+	background -w "$list" -f "$file"
+	stop $signal
+	is "$STATUS $(head -1 "$list")" '0 # page2cache offsets 1' "SIG$signal: the list is written"
+done
 watched -w "$list" -f "$file" -- "$PROGS/access" -n 1 "$file"
 is "$(find "$DIR" -name 'list?*' | wc -l)" 0 'no temporary file is left'
+
+# What does not fit: the older list stays, and the reason is said.
+"$PROGS/access" --evict -p random -n 2000 --fadvise random "$file" >/dev/null
+echo old >"$list"
+prlimit --fsize=4096 "$CACHEMISS" --resident -f "$file" -w "$list" >/dev/null 2>"$DIR/err"
+is "$? $(cat "$list") $(grep -c 'File too large: nothing was written' "$DIR/err")" '1 old 1' 'a limit of the size of files: status 1, the older list stays'
+prlimit --fsize=200 "$CACHEMISS" --resident -j -f "$file" -O "$DIR/short" 2>"$DIR/err"
+is "$? $(grep -c 'not all data could be written: File too large' "$DIR/err")" '1 1' 'the same of -O'
+if mkdir "$DIR/full" && mount -t tmpfs -o size=8k page2cache-test "$DIR/full" 2>/dev/null; then
+	at_exit "umount '$DIR/full'"
+	echo old >"$DIR/full/list"
+	"$CACHEMISS" --resident -f "$file" -w "$DIR/full/list" >/dev/null 2>"$DIR/err"
+	is "$? $(cat "$DIR/full/list") $(grep -c 'No space left on device: nothing was written' "$DIR/err") $(find "$DIR/full" -type f | wc -l)" '1 old 1 1' \
+		'a full disk: status 1, the older list stays, nothing else'
+else
+	skip 1 'no tmpfs can be mounted here'
+fi
+prlimit --fsize=65536 "$CACHEMISS" -w "$list" -f "$file" -- "$PROGS/access" --evict -p random -n 16000 --fadvise random "$file" >/dev/null 2>"$DIR/err"
+is "$? $(cat "$list") $(grep -c 'File too large: nothing was written' "$DIR/err")" '125 old 1' 'with COMMAND status 125'
+# shellcheck disable=SC2016 # the inner shell expands it
+prlimit --fsize=65536 "$CACHEMISS" -f "$file" -O "$DIR/out" -- bash -c 'head -c 80000 /dev/zero >"$0"' "$DIR/large" 2>/dev/null
+is "$? $(stat -c %s "$DIR/large")" "$((128 + $(kill -l XFSZ))) 65536" 'COMMAND has the signal that the tool does not want'
 mknod "$DIR/null" c 1 3 && mkfifo "$DIR/fifo"
 "$CACHEMISS" -w "$DIR/null" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1
 is "$? $(stat -c %F "$DIR/null")" '0 character special file' '-w to a device: it is written to, and stays one'
@@ -167,6 +195,8 @@ is "$? $(readlink "$DIR/link") $(head -1 "$DIR/linked")" '0 linked # page2cache 
 ln -s "$DIR/secret" "$DIR/laid" && chown -h 65534 "$DIR/laid"
 "$CACHEMISS" -w "$DIR/laid" -f "$file" -- true >/dev/null 2>&1
 is "$? $(test -e "$DIR/secret" && echo written)" '125 ' 'unless somebody else has laid it'
+"$CACHEMISS" -w /dev/stdout -f "$file" -O "$OUT" -- true >"$DIR/stdout" 2>/dev/null
+is "$? $(head -1 "$DIR/stdout")" '0 # page2cache offsets 1' '-w /dev/stdout: as -w -, also where that is a file'
 "$CACHEMISS" -w "$DIR/nowhere/list" -f "$file" -- touch "$DIR/ran" >/dev/null 2>"$DIR/err"
 is "$? $(test -e "$DIR/ran" && echo ran) $(test -s "$DIR/err" && echo said)" '125  said' \
 	'a list that cannot be written is known before COMMAND starts, which it then does not'

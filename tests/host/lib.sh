@@ -472,8 +472,8 @@ end_scenarios()
 background()
 {
 	BG_OUT=$DIR/bg.$((++BG_COUNT)).out BG_ERR=$DIR/bg.$BG_COUNT.err
-	# A shell without job control starts its children deaf to SIGINT.
-	env --default-signal=INT "$CACHEMISS" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" &
+	# A shell without job control starts its children deaf to these.
+	env --default-signal=INT,QUIT "$CACHEMISS" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" &
 	BG=$!
 	at_exit "end_child $BG"
 	wait_until 30 attached "$BG_OUT" || diag "cachemiss did not start: $(head -3 "$BG_ERR")"
@@ -600,7 +600,7 @@ forced()
 forcing()
 {
 	BG_OUT=$DIR/bg.$((++BG_COUNT)).out BG_ERR=$DIR/bg.$BG_COUNT.err
-	env --default-signal=INT "$PCFORCE" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" </dev/null &
+	env --default-signal=INT,QUIT "$PCFORCE" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" </dev/null &
 	BG=$!
 	at_exit "end_child $BG"
 	wait_until 30 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"

@@ -14,7 +14,7 @@
 
 static struct {
 	sigset_t mask;
-	struct sigaction pipe, chld;
+	struct sigaction pipe, chld, xfsz;
 	struct rlimit files;
 	bool closed[STDERR_FILENO + 1];
 } inherited;
@@ -37,6 +37,9 @@ void command_inherit(void)
 	/* Where it is ignored, a child that has ended cannot be collected. */
 	sigaction(SIGCHLD, NULL, &inherited.chld);
 	signal(SIGCHLD, SIG_DFL);
+	/* What is too large to be written is an error of writing, not the tool's end. */
+	sigaction(SIGXFSZ, NULL, &inherited.xfsz);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 void command_init(struct command *c, char **argv)
@@ -109,6 +112,7 @@ static int become(struct command *c, struct gate *g)
 	setrlimit(RLIMIT_NOFILE, &inherited.files);
 	sigaction(SIGPIPE, &inherited.pipe, NULL);
 	sigaction(SIGCHLD, &inherited.chld, NULL);
+	sigaction(SIGXFSZ, &inherited.xfsz, NULL);
 	sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
 	/*
 	 * A rehearsal: the code of exec, the C library's search of PATH included, is paged

@@ -27,15 +27,21 @@ static bool signal_pending(void)
 	return false;
 }
 
-int output_special(const char *path)
+int output_special(int at, const char *path, int flags)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
+	struct stat st;
 	int fd;
 
+	flags |= O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
 	/* Blocking, open(2) would wait for a reader, deaf to the signals that are held back. */
-	while ((fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0) {
+	while ((fd = openat(at, path, flags)) < 0) {
 		if (errno != ENXIO)
 			return -errno;
+		/* A socket, or a device that is not there, never has a reader. */
+		if (fstatat(at, path, &st, 0) || !S_ISFIFO(st.st_mode))
+			return -ENXIO;
 		if (signal_pending())
 			return -EINTR;
 		nanosleep(&pause, NULL);
@@ -52,7 +58,7 @@ static FILE *open_path(const char *path)
 
 	if (stat(path, &st) || !S_ISFIFO(st.st_mode))
 		return fopen(path, "we");
-	fd = output_special(path);
+	fd = output_special(AT_FDCWD, path, 0);
 	if (fd < 0) {
 		errno = -fd;
 		return NULL;
@@ -65,7 +71,8 @@ int output_open(struct output *out, const char *path, bool json, bool command,
 {
 	out->path = path;
 	out->json = json;
-	out->failed = out->broken_pipe = false;
+	out->error = 0;
+	out->broken_pipe = false;
 	out->tables = tables ? *tables : (struct table_options){ 0 };
 	if (path)
 		out->f = open_path(path);
@@ -76,36 +83,42 @@ int output_open(struct output *out, const char *path, bool json, bool command,
 	return out->f ? 0 : -errno;
 }
 
+static void note_error(struct output *out)
+{
+	/* The stream keeps that it failed, not why: later calls may have left another reason. */
+	if (!out->error)
+		out->error = errno ? errno : EIO;
+	out->broken_pipe = out->error == EPIPE;
+}
+
+void output_flush(struct output *out)
+{
+	if (fflush(out->f) || ferror(out->f))
+		note_error(out);
+}
+
 int output_close(struct output *out)
 {
-	bool failed = out->failed;
-
 	if (!out->f)
 		return 0;
-	failed |= fflush(out->f) || ferror(out->f);
-	if (out->f != stdout && out->f != stderr)
-		failed |= fclose(out->f) != 0;
+	output_flush(out);
+	if (out->f != stdout && out->f != stderr && fclose(out->f))
+		note_error(out);
 	/* Who has closed a pipe knows that there is no more. */
-	if (failed && !out->broken_pipe)
-		say("%s: not all data could be written", out->path	    ? out->path
-							 : out->f == stderr ? "stderr"
-									    : "stdout");
+	if (out->error && !out->broken_pipe)
+		say("%s: not all data could be written: %s",
+		    out->path	       ? out->path
+		    : out->f == stderr ? "stderr"
+				       : "stdout",
+		    strerror(out->error));
 	out->f = NULL;
-	return failed ? -EIO : 0;
+	return out->error ? -EIO : 0;
 }
 
 void output_after_command(struct output *out)
 {
 	if (!out->path && !out->json && isatty(fileno(out->f)))
 		fputc('\n', out->f);
-}
-
-void output_flush(struct output *out)
-{
-	if (!fflush(out->f))
-		return;
-	out->failed = true;
-	out->broken_pipe |= errno == EPIPE;
 }
 
 void output_record(struct output *out, struct json_object *record)

@@ -18,7 +18,7 @@ struct output {
 	const char *path; /* of -O, NULL: a standard stream */
 	bool json;
 	struct table_options tables;
-	bool failed;	  /* something could not be written */
+	int error;	  /* why something could not be written, 0: all was */
 	bool broken_pipe; /* as its reader has gone away */
 };
 
@@ -30,10 +30,11 @@ struct output {
 int output_open(struct output *out, const char *path, bool json, bool command,
 		const struct table_options *tables);
 /*
- * A descriptor to write to what is at PATH, which stays what it is: a FIFO is waited for
- * until it has a reader, or a signal that ends the run has come. Returns it, or -errno.
+ * A descriptor to write to the device or FIFO at PATH, seen from the folder AT, opened with
+ * FLAGS as well: a FIFO is waited for until it has a reader, or a signal that ends the run has
+ * come. Returns it, or -errno.
  */
-int output_special(const char *path);
+int output_special(int at, const char *path, int flags);
 /* Returns 0, or -EIO when data was lost. */
 int output_close(struct output *out);
 

@@ -1,103 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/output.h"
 #include "list/list_writer.h"
 
-/* Links that are followed one after the other, as path lookup in the kernel does. */
-#define MAX_LINKS 40
-
-/*
- * What a symbolic link at *PATH leads to, so that the link stays and its target is replaced.
- * One that somebody else has laid is not followed: it would choose what root overwrites.
- * Returns 0 with another path in *path, or -errno.
- */
-static int follow_links(char **path)
+int list_writer_open(struct list_writer *r, const char *path, char **why)
 {
-	char target[PATH_MAX], *next, *slash;
-	struct stat st;
-	ssize_t len;
-	int i;
-
-	for (i = 0; i < MAX_LINKS; i++) {
-		if (lstat(*path, &st) || !S_ISLNK(st.st_mode))
-			return 0;
-		if (st.st_uid && st.st_uid != geteuid())
-			return -EPERM;
-		len = readlink(*path, target, sizeof(target) - 1);
-		if (len < 0)
-			return -errno;
-		target[len] = 0;
-		slash = strrchr(*path, '/');
-		if (*target == '/' || !slash)
-			next = xstrdup(target);
-		else
-			next = xasprintf("%.*s/%s", (int)(slash - *path), *path, target);
-		free(*path);
-		*path = next;
-	}
-	return -ELOOP;
-}
-
-/*
- * Where the list goes that is not a file of its own: standard output, or a device, FIFO or
- * socket, which is written to as it is, as a file in its place would destroy it. Returns the
- * descriptor, -ENOENT if it is a file, or -errno.
- */
-static int open_stream(const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (!strcmp(path, "-")) {
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-		return fd < 0 ? -errno : fd;
-	}
-	if (stat(path, &st) || S_ISREG(st.st_mode))
-		return -ENOENT;
-	return S_ISDIR(st.st_mode) ? -EISDIR : output_special(path);
-}
-
-int list_writer_open(struct list_writer *r, const char *path)
-{
-	mode_t mask = umask(0);
-	int fd, err;
-
-	umask(mask);
 	memset(r, 0, sizeof(*r));
-	fd = open_stream(path);
-	if (fd != -ENOENT) {
-		r->f = fd < 0 ? NULL : fdopen(fd, "w");
-		return fd < 0 ? fd : r->f ? 0 : -errno;
-	}
-	r->path = xstrdup(path);
-	err = follow_links(&r->path);
-	if (err)
-		return err;
-	r->tmp = xasprintf("%s.XXXXXX", r->path);
-	fd = mkostemp(r->tmp, 02000000 /* O_CLOEXEC */);
-	if (fd < 0)
-		goto fail;
-	/* mkstemp() makes it private; a list is no secret of its own. */
-	if (fchmod(fd, 0666 & ~mask) || !(r->f = fdopen(fd, "w"))) {
-		err = -errno;
-		close(fd);
-		unlink(r->tmp);
-		errno = -err;
-		goto fail;
-	}
-	return 0;
-fail:
-	err = -errno;
-	free(r->tmp);
-	r->tmp = NULL;
-	return err;
+	return list_place_open(&r->place, path, why);
 }
 
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
@@ -116,52 +27,53 @@ void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 	r->runs[r->nr++] = *run;
 }
 
+/* What is to be written, for emit(). */
+struct list_content {
+	const struct list_writer *writer;
+	const struct offsets_section *sections;
+	uint32_t nr_slots;
+};
+
+static int emit(void *ctx, FILE *f)
+{
+	const struct list_content *c = ctx;
+	uint32_t current = UINT32_MAX;
+	size_t i;
+
+	offsets_write_version(f);
+	for (i = 0; i < c->writer->nr; i++) {
+		const struct p2c_page_record *run = &c->writer->runs[i];
+
+		if (run->slot >= c->nr_slots || !c->sections[run->slot].file)
+			continue;
+		if (run->slot != current) {
+			offsets_write_section(f, &c->sections[run->slot]);
+			current = run->slot;
+		}
+		offsets_write_extent(f, run->index, run->nr_pages);
+		/* At once, while errno is that of what failed. */
+		if (ferror(f))
+			return -errno;
+	}
+	/* Files without a page to list are named all the same if they are the only ones. */
+	for (i = 0; current == UINT32_MAX && i < c->nr_slots && !ferror(f); i++) {
+		if (c->sections[i].file)
+			offsets_write_section(f, &c->sections[i]);
+	}
+	return ferror(f) ? -errno : 0;
+}
+
 int list_writer_write(struct list_writer *r, const struct offsets_section *sections,
 		      uint32_t nr_slots)
 {
-	uint32_t current = UINT32_MAX;
-	size_t i;
-	int err;
+	struct list_content content = { r, sections, nr_slots };
 
-	offsets_write_version(r->f);
-	for (i = 0; i < r->nr; i++) {
-		const struct p2c_page_record *run = &r->runs[i];
-
-		if (run->slot >= nr_slots || !sections[run->slot].file)
-			continue;
-		if (run->slot != current) {
-			offsets_write_section(r->f, &sections[run->slot]);
-			current = run->slot;
-		}
-		offsets_write_extent(r->f, run->index, run->nr_pages);
-	}
-	/* Files without a page to list are named all the same if they are the only ones. */
-	if (current == UINT32_MAX) {
-		for (i = 0; i < nr_slots; i++) {
-			if (sections[i].file)
-				offsets_write_section(r->f, &sections[i]);
-		}
-	}
-	errno = 0;
-	if (fflush(r->f) || ferror(r->f) || (r->tmp && fsync(fileno(r->f))))
-		return errno ? -errno : -EIO;
-	err = fclose(r->f);
-	r->f = NULL;
-	if (err || (r->tmp && rename(r->tmp, r->path)))
-		return -errno;
-	free(r->tmp);
-	r->tmp = NULL;
-	return 0;
+	return list_place_write(&r->place, emit, &content);
 }
 
 void list_writer_free(struct list_writer *r)
 {
-	if (r->f)
-		fclose(r->f);
-	if (r->tmp)
-		unlink(r->tmp);
-	free(r->tmp);
-	free(r->path);
+	list_place_close(&r->place);
 	free(r->runs);
 	memset(r, 0, sizeof(*r));
 }

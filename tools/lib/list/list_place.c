@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/output.h"
+#include "list/list_place.h"
+
+/* Links that are followed one after the other, as path lookup in the kernel does. */
+#define MAX_LINKS 40
+/* Random names that are tried before one is taken for impossible. */
+#define MAX_NAMES 100
+
+/* Go to the folder of PATH, a path as seen from the folder where P is by now. */
+static int enter(struct list_place *p, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? xasprintf("%.*s", (int)(slash - path) + 1, path) : xstrdup(".");
+	char *name = xstrdup(slash ? slash + 1 : path);
+	int fd = openat(p->name ? p->folder : AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : *name ? 0 : *path ? -EISDIR : -ENOENT;
+
+	free(folder);
+	if (err) {
+		free(name);
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	list_place_close(p);
+	p->folder = fd;
+	p->name = name;
+	return 0;
+}
+
+/* In /proc a link is an open file itself; the path that it shows may lead elsewhere. */
+static bool is_open_file(const struct list_place *p)
+{
+	struct statfs fs;
+
+	return !fstatfs(p->folder, &fs) && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* What such a link leads to; standard output itself, so that the list follows what is there. */
+static int open_open_file(const struct list_place *p)
+{
+	struct stat st, out;
+	int fd;
+
+	if (fstatat(p->folder, p->name, &st, 0))
+		return -errno;
+	if (!fstat(STDOUT_FILENO, &out) && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	else if (S_ISREG(st.st_mode))
+		fd = openat(p->folder, p->name, O_WRONLY | O_APPEND | O_CLOEXEC);
+	else
+		return output_special(p->folder, p->name, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Come to a name that is no symbolic link. *stream is -1 where a list is to be a file, else a
+ * descriptor of what is written to as it is, as a file in its place would destroy it. Returns
+ * 0 or -errno.
+ */
+static int look_up(struct list_place *p, const char *path, int *stream, char **why)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+	int i, err;
+
+	*stream = -1;
+	for (i = 0; i < MAX_LINKS; i++) {
+		err = enter(p, path);
+		if (err)
+			return err;
+		if (fstatat(p->folder, p->name, &st, AT_SYMLINK_NOFOLLOW))
+			return errno == ENOENT ? 0 : -errno;
+		if (S_ISREG(st.st_mode))
+			return 0;
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+		if (!S_ISLNK(st.st_mode) || is_open_file(p)) {
+			*stream = S_ISLNK(st.st_mode)
+					  ? open_open_file(p)
+					  : output_special(p->folder, p->name, O_NOFOLLOW);
+			return *stream < 0 ? *stream : 0;
+		}
+		if (st.st_uid && st.st_uid != geteuid()) {
+			/* It would choose what root overwrites. */
+			*why = xasprintf("is a symbolic link of user %u, which is not followed",
+					 st.st_uid);
+			return -EPERM;
+		}
+		len = readlinkat(p->folder, p->name, target, sizeof(target) - 1);
+		if (len < 0)
+			return -errno;
+		target[len] = 0;
+		path = target;
+	}
+	return -ELOOP;
+}
+
+/* A name for what is not yet a list, which nobody can foresee. */
+static char *spare_name(const struct list_place *p)
+{
+	uint32_t n = 0;
+
+	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) < 0)
+		n = now_ns();
+	return xasprintf("%.200s.%08x", p->name, n);
+}
+
+/* A new file under a name of its own. Returns its descriptor with *name, or -errno. */
+static int make_named(const struct list_place *p, char **name)
+{
+	int fd, i;
+
+	for (i = 0; i < MAX_NAMES; i++) {
+		*name = spare_name(p);
+		fd = openat(p->folder, *name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0)
+			return fd;
+		free(*name);
+		*name = NULL;
+		if (errno != EEXIST)
+			break;
+	}
+	return -errno;
+}
+
+/* A file without a name vanishes with this process, however it ends. */
+static int make_nameless(const struct list_place *p)
+{
+	const int flags = O_WRONLY | O_TMPFILE | O_CLOEXEC;
+	int fd = openat(p->folder, ".", flags, 0666);
+
+	if (fd < 0)
+		return -errno;
+	return fd;
+}
+
+/* Give a nameless file a name of its own. Returns 0 with *name, or -errno. */
+static int name_file(const struct list_place *p, int fd, char **name)
+{
+	char proc[64];
+	int i;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	for (i = 0; i < MAX_NAMES; i++) {
+		*name = spare_name(p);
+		/* The one needs a capability, the other /proc. */
+		if (!linkat(fd, "", p->folder, *name, AT_EMPTY_PATH) ||
+		    !linkat(AT_FDCWD, proc, p->folder, *name, AT_SYMLINK_FOLLOW))
+			return 0;
+		free(*name);
+		*name = NULL;
+		if (errno != EEXIST)
+			break;
+	}
+	return -errno;
+}
+
+/*
+ * Can a file be made there? To be known before anything is recorded. Not every file system
+ * has nameless files, and not every process may name one.
+ */
+static int try_place(struct list_place *p)
+{
+	char *name = NULL;
+	int fd = make_nameless(p);
+
+	p->nameless = fd >= 0 && !name_file(p, fd, &name);
+	if (!p->nameless) {
+		if (fd >= 0)
+			close(fd);
+		fd = make_named(p, &name);
+		if (fd < 0)
+			return fd;
+	}
+	unlinkat(p->folder, name, 0);
+	free(name);
+	close(fd);
+	return 0;
+}
+
+int list_place_open(struct list_place *p, const char *path, char **why)
+{
+	int err = 0, stream;
+
+	*p = (struct list_place){ 0 };
+	*why = NULL;
+	if (strcmp(path, "-")) {
+		err = look_up(p, path, &stream, why);
+	} else {
+		stream = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+		err = stream < 0 ? -errno : 0;
+	}
+	if (!err && stream < 0)
+		err = try_place(p);
+	else if (!err && !(p->stream = fdopen(stream, "w")))
+		err = -errno;
+	if (err && !*why)
+		*why = xstrdup(strerror(-err));
+	if (err)
+		list_place_close(p);
+	return err;
+}
+
+void list_place_close(struct list_place *p)
+{
+	if (p->name)
+		close(p->folder);
+	if (p->stream)
+		fclose(p->stream);
+	free(p->name);
+	*p = (struct list_place){ 0 };
+}
+
+/* All of EMIT's text into F. */
+static int fill(FILE *f, int (*emit)(void *ctx, FILE *f), void *ctx)
+{
+	int err = emit(ctx, f);
+
+	return err ? err : fflush(f) ? -errno : 0;
+}
+
+static int write_stream(struct list_place *p, int (*emit)(void *ctx, FILE *f), void *ctx)
+{
+	int err = fill(p->stream, emit, ctx);
+
+	if (fclose(p->stream) && !err)
+		err = -errno;
+	p->stream = NULL;
+	return err;
+}
+
+int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void *ctx)
+{
+	char *name = NULL;
+	int fd, err;
+	FILE *f;
+
+	if (p->stream)
+		return write_stream(p, emit, ctx);
+	fd = p->nameless ? make_nameless(p) : make_named(p, &name);
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "w");
+	if (!f) {
+		err = -errno;
+		close(fd);
+	} else {
+		err = fill(f, emit, ctx);
+		if (!err && fsync(fd))
+			err = -errno;
+		if (!err && !name)
+			err = name_file(p, fd, &name);
+		if (fclose(f) && !err)
+			err = -errno;
+	}
+	if (!err && renameat(p->folder, name, p->folder, p->name))
+		err = -errno;
+	if (err && name)
+		unlinkat(p->folder, name, 0);
+	free(name);
+	return err;
+}
