@@ -12,7 +12,7 @@ needs strace strace
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((11 + 6 + 7 + 6 + 8 + 3))
+plan $((11 + 6 + 7 + 6 + 6 + 8 + 3))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 4m
@@ -117,6 +117,31 @@ done
 is "$? $(cat "$DIR/stdout")" '0 on' 'SIGHUP that was ignored stays so, as under nohup'
 (trap '' CHLD; exec timeout 20 "$PCFORCE" -O "$DIR/out" "${whole[@]}" -- bash -c 'exit 5') 2>/dev/null
 is $? 5 'SIGCHLD that was ignored: COMMAND is waited for all the same'
+
+# --- COMMAND ends before its list is forced
+
+make_file "$DIR/large" 128m
+seq 0 3 32767 >"$DIR/sparse"
+while step; do
+	evict "$DIR/large"
+	start=$(date +%s%N)
+	"$PCFORCE" -j -O "$DIR/out" -f "$DIR/large" -o "$DIR/sparse" -- bash -c 'sleep 10 >/dev/null 2>&1 & echo $!; exit 7' >"$DIR/stdout" 2>"$ERR"
+	is "$? $(receipt "$DIR/out" '[.read, .skipped, .reason]')" '7 [10923,0,null]' 'a process of it lives: forcing is finished'
+	within $((($(date +%s%N) - start) / 1000000)) 0 8000 'and no more is waited for'
+	is "$(ps -o comm= -p "$(cat "$DIR/stdout")")" sleep 'the process runs on'
+	kill "$(cat "$DIR/stdout")"
+	evict "$DIR/large"
+	"$PCFORCE" -j -O "$DIR/out" -f "$DIR/large" -o "$DIR/sparse" -- true 2>"$ERR"
+	is "$(receipt "$DIR/out" '[.skipped > 0, .reason]') $(grep -c 'end of the run' "$ERR")" '[true,"the end of the run stopped forcing"] 1' \
+		'none lives: forcing ends, and the receipt says why pages were skipped'
+	evict "$DIR/large"
+	"$PCFORCE" -D -j -O "$DIR/out" -f "$DIR/large" -o "$DIR/sparse" -- true
+	wait_until 10 grep -q '"command"' "$DIR/out"
+	is "$(receipt "$DIR/out" '[.read, .skipped]')" '[10923,0]' '-D: nobody waits for pcforce, and forcing is finished'
+done
+# Processes whose parent has ended are pcforce's; ended themselves, they are nobody's.
+timeout 20 "$PCFORCE" "${whole[@]}" -- bash -c 'p=$(sleep 100 >/dev/null 2>&1 & echo $!); kill $p; while kill -0 $p; do sleep 0.05; done; exit 5' 2>"$ERR"
+is $? 5 'a process whose parent has ended is collected when it ends'
 
 # --- -D: COMMAND has the process
 

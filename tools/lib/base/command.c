@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -224,16 +225,44 @@ int command_go(struct command *c)
 	return 0;
 }
 
+void command_adopt(void)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		say_verbose("PR_SET_CHILD_SUBREAPER: %s", strerror(errno));
+}
+
+/* Collect children that have ended. Returns whether there are any that have not. */
+static bool collect(struct command *c)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != c->pid)
+			continue;
+		c->wait_status = status;
+		c->ended = true;
+	}
+	return !pid;
+}
+
 void command_poll(struct command *c)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
 	if (!c->pid || c->ended)
 		return;
-	if (c->detached ? poll(&p, 1, 0) != 1 : waitpid(c->pid, &c->wait_status, WNOHANG) != c->pid)
-		return;
-	c->ended = true;
-	c->wall_us = (now_ns() - c->started_ns) / 1000;
+	if (c->detached)
+		c->ended = poll(&p, 1, 0) == 1;
+	else
+		collect(c);
+	if (c->ended)
+		c->wall_us = (now_ns() - c->started_ns) / 1000;
+}
+
+bool command_left_any(struct command *c)
+{
+	return c->detached || collect(c);
 }
 
 void command_stop(struct command *c, int sig)

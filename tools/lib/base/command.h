@@ -52,11 +52,20 @@ int command_fork(struct command *c);
  */
 int command_detach(struct command *c);
 
+/*
+ * Processes of COMMAND whose parent ends become our children, so that command_left_any()
+ * finds them and command_poll() collects them. Before command_fork().
+ */
+void command_adopt(void);
+
 /* Let it exec. Returns 0, or -errno if it could not. */
 int command_go(struct command *c);
 
 /* Collect it if it has ended, without waiting; sets c->ended. */
 void command_poll(struct command *c);
+
+/* Does it, or a descendant, still run? Of a COMMAND that is not our child: as if. */
+bool command_left_any(struct command *c);
 
 /* Give it a signal, or tell one that waits to go away unstarted. */
 void command_stop(struct command *c, int sig);

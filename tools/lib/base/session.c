@@ -33,6 +33,8 @@ void session_block_signals(bool command)
 	if (command) {
 		sigaddset(&held, SIGUSR1);
 		sigaddset(&held, SIGUSR2);
+		/* Ends no run: what COMMAND has left behind is to be collected at once. */
+		sigaddset(&held, SIGCHLD);
 	}
 	sigprocmask(SIG_BLOCK, &held, NULL);
 	/* A reader of our output that goes away is an error of writing, not an end. */
@@ -45,6 +47,8 @@ static bool take_signal(struct session *s, int fd)
 	struct signalfd_siginfo info;
 
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	if (info.ssi_signo == SIGCHLD)
 		return false;
 	if (!s->command) {
 		s->signal = info.ssi_signo;

@@ -20,6 +20,9 @@
 #define ATTACH_NS 10000000000ULL
 /* What still runs that long after COMMAND's end is left behind. */
 #define END_MS 100
+/* COMMAND has ended and processes of it live: for so long is finished what was begun. */
+#define FINISH_US 30000000
+#define LOOK_US	  5000
 
 /* The list, in a thread of its own: whatever it waits for, COMMAND does not. */
 struct beside {
@@ -113,6 +116,8 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 	int err;
 
 	command_init(&b->command, argv);
+	if (!b->detach)
+		command_adopt();
 	/* Programs that watch see COMMAND's process begin. With -D it is this one. */
 	if (watch && !b->detach)
 		attach_ahead(b);
@@ -145,6 +150,33 @@ static void leave_terminal(void)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
+}
+
+/* Is the list being forced, for processes that COMMAND has left? */
+static bool is_of_use(void *ctx)
+{
+	struct beside *b = ctx;
+	/* Without a trigger a list that is being loaded is as good as begun with. */
+	bool begun = !join(b, 0) ? !b->hint->opt.watch
+				 : !b->status && firing_under_way(&b->hint->firing);
+
+	return begun && command_left_any(&b->command);
+}
+
+/* A signal ends this, as it has no COMMAND any more that it could be passed on to. */
+static void finish_firing(struct beside *b)
+{
+	struct session s = {
+		.duration_us = FINISH_US,
+		.event_fd = -1,
+		.poll_us = LOOK_US,
+		.on_events = is_of_use,
+		.ctx = b,
+	};
+	int err = is_of_use(b) ? session_run(&s) : 0;
+
+	if (err)
+		say("waiting: %s", strerror(-err));
 }
 
 /* Stops the hint and prints its receipts. False: it is left behind, not to be touched. */
@@ -181,6 +213,8 @@ int run_beside(struct hint *h, const struct run_options *run, bool detach, uint6
 	err = status ? 0 : session_run(&s);
 	if (err)
 		say("waiting: %s", strerror(-err));
+	if (b.command.ended)
+		finish_firing(&b);
 	ended = end_hint(&b, !status);
 	if (h->out->json && !status)
 		output_record(h->out, json_command(&b.command));

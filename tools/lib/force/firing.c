@@ -175,14 +175,16 @@ static void *fire_loop(void *ctx)
 
 	set_priority(urgent);
 	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&f->busy, true, __ATOMIC_SEQ_CST);
 		asked = __atomic_exchange_n(&f->requested_ns, 0, __ATOMIC_SEQ_CST);
 		if (asked && !(f->once && f->fired_ns)) {
 			set_priority(false);
 			force_now(f, asked);
 			set_priority(urgent);
-			if (f->once)
-				wake(f->done_fd);
 		}
+		__atomic_store_n(&f->busy, false, __ATOMIC_SEQ_CST);
+		if (asked && f->once)
+			wake(f->done_fd);
 		if (poll(p, 3, f->requested_ns ? 0 : -1) < 0 && errno != EINTR)
 			break;
 		if (p[0].revents)
@@ -292,6 +294,12 @@ int firing_start(struct firing *f, char **why)
 	if (err)
 		*why = xasprintf("starting a thread: %s", strerror(-err));
 	return err;
+}
+
+bool firing_under_way(const struct firing *f)
+{
+	return __atomic_load_n(&f->requested_ns, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&f->busy, __ATOMIC_SEQ_CST);
 }
 
 bool firing_over(struct firing *f)

@@ -39,6 +39,7 @@ struct firing {
 	int done_fd;	       /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	       /* eventfd: look at `stop` and `requested_ns` */
 	uint64_t requested_ns; /* somebody else than BPF asks to fire */
+	bool busy; /* the thread is at a firing, or looks whether one is asked for */
 	bool stop;
 	bool stop_holding; /* later than stop: forcing opens the files itself */
 	int opens_fd;	   /* FAN_OPEN: fires, or re-arms */
@@ -52,6 +53,8 @@ int firing_event(void *ctx, void *data, size_t size);
 
 /* Arm and start the threads. Returns 0, or -errno with *why. */
 int firing_start(struct firing *f, char **why);
+/* Is a firing asked for, or not done? */
+bool firing_under_way(const struct firing *f);
 /* Has the one firing of --once happened? To be asked when done_fd is readable. */
 bool firing_over(struct firing *f);
 /*

@@ -124,7 +124,11 @@ static enum status prepare(struct hint *h)
 		.on_again = on_again,
 		.ctx = &h->receipt,
 	};
-	h->receipt = (struct receipt){ &h->firing, h->out, h->opt.beside_command && !verbose };
+	h->receipt = (struct receipt){
+		.firing = &h->firing,
+		.out = h->out,
+		.brief = h->opt.beside_command && !verbose,
+	};
 	return STATUS_DONE;
 }
 
@@ -182,8 +186,11 @@ enum status hint_arm(struct hint *h)
 
 bool hint_stop(struct hint *h, unsigned int ms)
 {
-	if (h->firing.force && !firing_stop(&h->firing, ms))
-		return false;
+	if (h->firing.force) {
+		h->receipt.cut = firing_under_way(&h->firing);
+		if (!firing_stop(&h->firing, ms))
+			return false;
+	}
 	force_bpf_detach(&h->bpf);
 	return true;
 }
@@ -195,6 +202,8 @@ enum status hint_conclude(struct hint *h)
 	if (h->opt.beside_command)
 		output_after_command(h->out);
 	receipts = receipt_print(&h->receipt);
+	if (h->receipt.cut)
+		say("the end of the run stopped forcing: what was not read is skipped");
 	if (!h->firing.fired_ns && h->force.plan.nr_runs)
 		say("the trigger did not fire: none of the list's files %s",
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"

@@ -125,6 +125,14 @@ static struct line line_of(const struct receipt *r, size_t i)
 	return l;
 }
 
+/* Why pages of the file were not read, NULL: that is the list's or the options' doing. */
+static const char *reason_of(const struct receipt *r, const struct line *l)
+{
+	if (l->file && l->file->why)
+		return l->file->why;
+	return r->cut && l->c.skipped ? "the end of the run stopped forcing" : NULL;
+}
+
 static void print_json(const struct receipt *r, const struct line *l)
 {
 	const struct firing *f = r->firing;
@@ -150,7 +158,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	json_ratio(o, "coverage", l->coverage);
 	json_ratio(o, "lateness", l->lateness);
 	json_ratio(o, "pollution", l->pollution);
-	json_text(o, "reason", l->file ? l->file->why : NULL);
+	json_text(o, "reason", reason_of(r, l));
 	output_record(r->out, o);
 }
 

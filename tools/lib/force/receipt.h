@@ -10,6 +10,7 @@ struct receipt {
 	const struct firing *firing;
 	struct output *out;
 	bool brief; /* a row for all files, and those that are not fine */
+	bool cut;   /* the latest firing was stopped by the end of the run */
 };
 
 extern const struct table_layout receipt_table;
