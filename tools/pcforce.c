@@ -284,7 +284,6 @@ static enum status run_alone(struct hint *h)
 	enum status status;
 	int err;
 
-	hint_descriptors();
 	status = hint_prepare(h);
 	/* The list may be what -O names, too: it has been read by now. */
 	status = status ? status : open_output(h->out);

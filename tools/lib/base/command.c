@@ -43,6 +43,21 @@ void command_inherit(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+/* Files whose descriptors fit into the table from the start. */
+#define TABLE_FILES 1024
+
+void raise_descriptors(void)
+{
+	struct rlimit all = inherited.files;
+	int fd;
+
+	all.rlim_cur = all.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &all);
+	fd = fcntl(0, F_DUPFD_CLOEXEC, TABLE_FILES - 1);
+	if (fd >= 0)
+		close(fd);
+}
+
 void command_init(struct command *c, char **argv)
 {
 	memset(c, 0, sizeof(*c));

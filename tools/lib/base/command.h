@@ -34,6 +34,14 @@ enum {
  */
 void command_inherit(void);
 
+/*
+ * After that: raise the limit of open files for the tool itself, as -f, lists and whole trees
+ * name more files than a shell's soft limit lets a process open. And where threads share a
+ * table of descriptors, each doubling of it waits for the kernel's RCU, milliseconds: have it
+ * large before there are threads.
+ */
+void raise_descriptors(void);
+
 /* What is to be executed; it is searched in PATH only when it is let go. */
 void command_init(struct command *c, char **argv);
 

@@ -35,6 +35,7 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 	program_name = name;
 	argp_err_exit_status = usage_status(argc, argv);
 	command_inherit();
+	raise_descriptors();
 	/* Tables show names in the user's encoding. Numbers stay those of the C locale. */
 	setlocale(LC_CTYPE, "");
 	/* argp's own --help has no -h, and is there with its --version or not at all. */

@@ -72,7 +72,6 @@ static void start_thread(struct beside *b)
 {
 	int err;
 
-	hint_descriptors();
 	b->ready_fd = eventfd(0, EFD_CLOEXEC);
 	err = pthread_create(&b->thread, NULL, prepare, b);
 	b->running = !err;

@@ -1,34 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "force/hint.h"
-
-/* Files whose descriptors fit into the table from the start. */
-#define TABLE_FILES 1024
-
-/*
- * A list can name more files than a shell's soft limit lets a process open. And where
- * threads share a table of descriptors, each doubling of it waits for the kernel's RCU,
- * milliseconds: have it large before there are threads.
- */
-void hint_descriptors(void)
-{
-	struct rlimit r;
-	int fd;
-
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-	fd = fcntl(0, F_DUPFD_CLOEXEC, TABLE_FILES - 1);
-	if (fd >= 0)
-		close(fd);
-}
 
 /* Of a list with many files that cannot be forced, words about the first ones will do. */
 #define NAMED_FILES 3

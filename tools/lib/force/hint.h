@@ -30,12 +30,6 @@ struct hint {
 };
 
 /*
- * Raise the limit of open files, for lists with many, and have the table of descriptors
- * large before there are threads. After COMMAND is forked: it inherits the limit that was.
- */
-void hint_descriptors(void);
-
-/*
  * Load the list, choose its engine, plan, and load and attach what has to be seen; nothing
  * is armed. What fails has been said; later calls but hint_stop() and hint_free() are then
  * not to be made.
