@@ -11,6 +11,7 @@
 /* Task flags, include/linux/sched.h: macros, so not in BTF. */
 #define PF_KTHREAD	 0x00200000
 #define PF_MEMALLOC_NOIO 0x00080000
+#define PF_EXITING	 0x00000004
 #define CLONE_THREAD	 0x00010000
 /* arch/x86/include/asm/trap_pf.h: the page was present. */
 #define X86_PF_PROT 1

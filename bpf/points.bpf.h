@@ -344,6 +344,12 @@ int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
 	return 0;
 }
 
+/* Only what a filter leaves out: without one, that is the tool itself. */
+static __always_inline bool by_others(struct inode *inode)
+{
+	return !task_counted() && current_tgid() != cfg.self_tgid && is_backed_file(inode);
+}
+
 SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {
@@ -351,9 +357,13 @@ int BPF_PROG(page_insert, struct folio *folio)
 	int slot = file_slot(inode, false, cfg.auto_files && task_counted());
 	__u32 nr;
 
-	if (slot < 0)
+	if (slot < 0 && !cfg.auto_files)
 		return 0;
 	nr = folio_pages(folio);
+	if (by_others(inode))
+		__sync_fetch_and_add(&watch.others_inserted, nr);
+	if (slot < 0)
+		return 0;
 	count(slot, COUNT_INSERTED, nr);
 	on_insert(slot, folio->index, nr);
 	return 0;

@@ -214,7 +214,7 @@ struct p2c_config {
 	__u32 self_tgid;   /* the tool itself is never counted */
 	__u32 max_slots;
 	__u8 auto_files;    /* each file gets a slot at its first access */
-	__u8 filter_tree;   /* count tasks in counted_tasks only */
+	__u8 filter_tree;   /* count tasks in counted_tasks only: COMMAND's or those of -P */
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
@@ -226,6 +226,10 @@ struct p2c_watch {
 	__u64 bits[WATCH_BITS / 64];
 	struct p2c_file_key first_file; /* the first named one: most often the only one */
 	__u64 tasks_lost;		/* descendants that could not be remembered */
+	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
+	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
+	__u32 tree_tgid;		/* while its descendants are looked for, 0: they are not */
+	__u32 pad;
 	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
 	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */

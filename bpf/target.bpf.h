@@ -111,15 +111,21 @@ static __always_inline void read_name(struct p2c_file_name *name, struct inode *
 	}
 }
 
-static __always_inline int new_slot(struct inode *inode, const struct p2c_file_key *key)
+/* Only regular files whose pages come from somewhere can be watched: not tmpfs. */
+static __always_inline bool is_backed_file(struct inode *inode)
 {
 	const struct address_space_operations *ops = BPF_CORE_READ(inode, i_mapping, a_ops);
+
+	return (BPF_CORE_READ(inode, i_mode) & 0xf000) == 0x8000 &&
+	       (BPF_CORE_READ(ops, readahead) || BPF_CORE_READ(ops, read_folio));
+}
+
+static __always_inline int new_slot(struct inode *inode, const struct p2c_file_key *key)
+{
 	struct p2c_file_name *name;
 	__u32 slot, *raced;
 
-	/* Only regular files whose pages come from somewhere: not tmpfs. */
-	if ((BPF_CORE_READ(inode, i_mode) & 0xf000) != 0x8000 ||
-	    (!BPF_CORE_READ(ops, readahead) && !BPF_CORE_READ(ops, read_folio)))
+	if (!is_backed_file(inode))
 		return -1;
 	if (watch.nr_slots >= cfg.max_slots)
 		return SLOT_OTHERS;
@@ -221,18 +227,95 @@ int identify(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-/* COMMAND's descendants, threads and io_uring workers included. */
+static __always_inline bool in_tree(__u32 tid)
+{
+	return bpf_map_lookup_elem(&counted_tasks, &tid);
+}
+
+static __always_inline void add_to_tree(__u32 tid)
+{
+	__u32 one = 1;
+
+	if (bpf_map_update_elem(&counted_tasks, &tid, &one, BPF_ANY))
+		__sync_fetch_and_add(&watch.tasks_lost, 1);
+}
+
+#define MAX_ANCESTORS 64
+
+/* The number of a task's process in the PID namespace of the current task, which sees it. */
+static __always_inline __u32 tgid_seen(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level), tgid = 0;
+	__u64 at = bpf_core_field_offset(struct pid, numbers) +
+		   level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr);
+
+	bpf_probe_read_kernel(&tgid, sizeof(tgid), (void *)pid + at);
+	return tgid;
+}
+
+/* Does a task descend from one that is counted already? */
+static __always_inline bool descends(struct task_struct *task)
+{
+	__u32 tid = 0;
+	int i;
+
+	for (i = 0; i < MAX_ANCESTORS; i++) {
+		task = BPF_CORE_READ(task, real_parent);
+		tid = BPF_CORE_READ(task, pid);
+		if (in_tree(tid))
+			return true;
+		if (tid <= 1)
+			break;
+	}
+	return false;
+}
+
+static __always_inline bool has_children(struct task_struct *task)
+{
+	struct list_head *head = (void *)task + bpf_core_field_offset(struct task_struct, children);
+
+	return BPF_CORE_READ(head, next) != head;
+}
+
+/*
+ * -P: count those tasks that are there already. task_new() is attached by then: what a task
+ * forks before it is counted has that parent and is found here, what it forks later is counted
+ * at once. Children of a task that ends meanwhile get another parent: they are lost.
+ */
+SEC("iter/task")
+int find_tree(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u32 tid;
+
+	if (!task || task->tgid == bpf_get_current_task_btf()->tgid)
+		return 0;
+	tid = task->pid;
+	if (in_tree(tid) || (tgid_seen(task) != watch.tree_tgid && !descends(task)))
+		return 0;
+	add_to_tree(tid);
+	if (!(BPF_CORE_READ(task, flags) & PF_EXITING)) {
+		__sync_fetch_and_add(&watch.tasks_found, 1);
+		return 0;
+	}
+	/* After task_exit() nobody else would take the number out, which is used again. */
+	bpf_map_delete_elem(&counted_tasks, &tid);
+	if (has_children(task))
+		__sync_fetch_and_add(&watch.tasks_lost, 1);
+	return 0;
+}
+
+/* Descendants, threads and io_uring workers included. */
 SEC("tp_btf/task_newtask")
 int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid, one = 1;
+	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid;
 
 	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && current_tgid() == cfg.self_tgid)
 		watch.command_tid = child;
-	if (!bpf_map_lookup_elem(&counted_tasks, &tid))
-		return 0;
-	if (bpf_map_update_elem(&counted_tasks, &child, &one, BPF_ANY))
-		__sync_fetch_and_add(&watch.tasks_lost, 1);
+	if (in_tree(tid))
+		add_to_tree(child);
 	return 0;
 }
 
@@ -241,7 +324,9 @@ int BPF_PROG(task_exit, struct task_struct *task)
 {
 	__u32 tid = task->pid;
 
-	bpf_map_delete_elem(&counted_tasks, &tid);
+	if (bpf_map_delete_elem(&counted_tasks, &tid) && watch.tree_tgid && descends(task) &&
+	    has_children(task))
+		__sync_fetch_and_add(&watch.tasks_lost, 1);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "shared.h"
 #include "cachemiss.skel.h"
 #include "list/list_writer.h"
+#include "report/empty_list.h"
 #include "report/report.h"
 #include "report/trace_run.h"
 
@@ -20,7 +21,7 @@ static struct hook hooks[] = {
 static struct cachemiss {
 	struct trace_run run;
 	const char *list; /* of -w, NULL: none */
-	bool resident;
+	bool resident, allow_empty;
 	struct cachemiss_bpf *skel;
 	struct list_writer writer;
 	struct report report;
@@ -30,11 +31,12 @@ static struct cachemiss {
 
 enum {
 	OPT_RESIDENT = 256,
+	OPT_ALLOW_EMPTY,
 };
 
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
-	"Without -f, -p, -c or COMMAND: the whole system, a line a second, the busiest\n"
+	"Without -f, -p, -P, -c or COMMAND: the whole system, a line a second, the busiest\n"
 	"files at the end.\n"
 	"\n"
 	"EXAMPLES:\n"
@@ -46,10 +48,13 @@ static const char doc[] =
 	"\n"
 	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
 	"3 this kernel cannot do it. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
-	"executed, 125 it was not started, or ended well and data could not be written.";
+	"executed, 125 it was not started, or ended well and data could not be written or the list\n"
+	"had no page.";
 
 static const struct argp_option argp_options[] = {
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },
+	{ "allow-empty", OPT_ALLOW_EMPTY, NULL, 0,
+	  "Write a list without pages as well (default: status 1, no list)", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -73,9 +78,11 @@ static void check_usage(const struct argp_state *state)
 		check_columns(state, run, resident, ARRAY_SIZE(resident));
 	else
 		check_columns(state, run, watched, ARRAY_SIZE(watched));
-	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->cgroup_dir ||
-			    cm.run.interval_us || run->duration_us))
+	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->tree_pid ||
+			    filter->cgroup_dir || cm.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+	if (cm.allow_empty && !cm.list)
+		argp_error(state, "--allow-empty goes with -w OFFSETS");
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -86,6 +93,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RESIDENT:
 		cm.resident = true;
+		break;
+	case OPT_ALLOW_EMPTY:
+		cm.allow_empty = true;
 		break;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &cm.run.run;
@@ -134,12 +144,12 @@ static enum status prepare(struct trace_run *run)
 	if (cm.resident) {
 		run->done = true;
 		return report_resident(run->targets, run->run.nr_files, &run->out,
-				       cm.list ? &cm.writer : NULL);
+				       cm.list ? &cm.writer : NULL, cm.allow_empty);
 	}
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;
-	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->cgroup_dir &&
-	    !run->run.command)
+	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->tree_pid &&
+	    !watched->cgroup_dir && !run->run.command)
 		run->interval_us = DEFAULT_INTERVAL_US;
 	return STATUS_DONE;
 }
@@ -191,8 +201,11 @@ static enum status write_list(void)
 	struct offsets_section *sections;
 	uint32_t nr_slots;
 	size_t unnamed = report_sections(&cm.report, &sections, &nr_slots);
-	int err = list_writer_write(&cm.writer, sections, nr_slots);
+	bool empty = list_writer_empty(&cm.writer, sections, nr_slots);
+	int err = 0;
 
+	if (!empty || cm.allow_empty)
+		err = list_writer_write(&cm.writer, sections, nr_slots);
 	report_sections_free(sections, nr_slots);
 	if (unnamed)
 		say("%zu file%s that missed the page cache could not be named and %s not in the list",
@@ -200,7 +213,10 @@ static enum status write_list(void)
 	if (err)
 		return fail_with(xasprintf("%s: %s: nothing was written", cm.list, strerror(-err)),
 				 STATUS_FAILED);
-	return STATUS_DONE;
+	if (!empty || cm.allow_empty)
+		return STATUS_DONE;
+	say_empty_list(cm.list, &cm.run, &cm.report);
+	return STATUS_FAILED;
 }
 
 static enum status report(struct trace_run *run)

@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 6 + 10 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
+plan $((2 * 4 * 2 + 9 + 3 + 10 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -50,7 +50,7 @@ set_ra found
 while step; do
 	"$PROGS/access" --evict --load 3/7 -n 0 "$file" >/dev/null
 	recorded -p random -n 10000 --fadvise random
-	is "$(pages_of "$list" | md5sum) $(test "$(wc -l <"$DIR/absent")" -lt 2000 && echo fewer)" \
+	is "$(pages_of "$list" | md5sum) $(test "$(wc -l <"$DIR/absent")" -lt 10000 && echo fewer)" \
 		"$(first_of_each "$DIR/absent" | md5sum) fewer" 'what was cached before is not in the list'
 
 	recorded --evict --rounds 2 -p random -n 500 --fadvise random
@@ -65,8 +65,39 @@ while step; do
 
 	recorded -p random -n 500
 	"$PROGS/access" --load 1/1 -n 0 "$file" >/dev/null
-	recorded -p random -n 500
-	is "$STATUS $(pages_of "$list" | wc -l)" "0 $(wc -l <"$DIR/absent")" 'all cached: a list without pages'
+	echo old >"$DIR/older"
+	watched -w "$DIR/older" -f "$file" -- "$PROGS/access" -p random -n 500 "$file"
+	is "$STATUS $(cat "$DIR/older") $(grep -c 'all 500 accesses of COMMAND and its descendants hit' "$ERR")" '1 old 1' \
+		'all cached: no page to list: status 1, says so, and an older list stays'
+	is "$("$CACHEMISS" -w "$DIR/older" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1; echo $?)" 125 \
+		'around a COMMAND that did well: 125'
+	watched -w "$DIR/older" --allow-empty -f "$file" -- "$PROGS/access" -p random -n 500 "$file"
+	is "$STATUS $(head -1 "$DIR/older") $(pages_of "$DIR/older" | wc -l)" '0 # page2cache offsets 1 0' \
+		'--allow-empty: a list without pages'
+	evict "$file"
+	"$CACHEMISS" --resident -w "$DIR/none" -f "$file" >/dev/null 2>"$ERR"
+	is "$? $(test -e "$DIR/none" && echo list) $(grep -c allow-empty "$ERR")" '1  1' '--resident of a file that is not cached: the same'
+done
+
+# A recording that caught nothing says what others did, and which option counts them.
+while step; do
+	evict "$file"
+	reader -n 70 --fadvise random "$file"
+	watched -w "$DIR/none" -f "$file" -- bash -c "kill -USR1 $READER; tail --pid=$READER -f /dev/null" 2>/dev/null
+	wait "$READER"
+	matches "$STATUS $(cat "$ERR")" '^1 .*COMMAND and its descendants accessed no page of the files.*other processes read 70 pages of these files.*-a counts everybody; -P PID' \
+		'others read the files: how many pages, and what would count them'
+	evict "$file"
+	bash -c "until [ -e '$DIR/go' ]; do sleep 0.05; done; '$PROGS/access' -n 70 --fadvise random '$file' >/dev/null; : >'$DIR/went'; :" &
+	server=$!
+	background -w "$DIR/none" -p $server
+	: >"$DIR/go"
+	wait_until 30 test -e "$DIR/went"
+	stop INT
+	others=$(sed -n 's/.*other processes read \([0-9]*\) pages of files in meanwhile: -P PID counts its descendants.*/\1/p' "$BG_ERR")
+	within "$others" 70 1000000 '-p of a server whose children read: -P is named'
+	is "$STATUS $(test -e "$DIR/none" && echo list)" '1 ' 'status 1, and no list'
+	rm "$DIR/go" "$DIR/went"
 done
 
 # Faults. MADV_RANDOM reads page by page; otherwise fault-around maps neighbours
@@ -145,7 +176,7 @@ ok 'SIGKILL leaves the older one' cmp "$list" "$DIR/before"
 is "$(find "$DIR" -name 'list?*' | wc -l)" 0 'and no temporary file'
 for signal in TERM HUP QUIT; do
 	echo old >"$list"
-	background -w "$list" -f "$file"
+	background -w "$list" --allow-empty -f "$file"
 	stop $signal
 	is "$STATUS $(head -1 "$list")" '0 # page2cache offsets 1' "SIG$signal: the list is written"
 done
@@ -174,7 +205,7 @@ is "$? $(cat "$list") $(grep -c 'File too large: nothing was written' "$DIR/err"
 prlimit --fsize=65536 "$CACHEMISS" -f "$file" -O "$DIR/out" -- bash -c 'head -c 80000 /dev/zero >"$0"' "$DIR/large" 2>/dev/null
 is "$? $(stat -c %s "$DIR/large")" "$((128 + $(kill -l XFSZ))) 65536" 'COMMAND has the signal that the tool does not want'
 mknod "$DIR/null" c 1 3 && mkfifo "$DIR/fifo"
-"$CACHEMISS" -w "$DIR/null" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1
+"$CACHEMISS" -w "$DIR/null" -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 1 "$file" >/dev/null 2>&1
 is "$? $(stat -c %F "$DIR/null")" '0 character special file' '-w to a device: it is written to, and stays one'
 cat "$DIR/fifo" >"$DIR/from-fifo" &
 "$CACHEMISS" -w "$DIR/fifo" -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 3 --fadvise random "$file" >/dev/null 2>&1
@@ -190,12 +221,12 @@ is "$("$CACHEMISS" -w - -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 3 --f
 is "$("$CACHEMISS" -w "$DIR" -f "$file" -- touch "$DIR/ran" >/dev/null 2>&1; echo $?) $(test -e "$DIR/ran" && echo ran)" '125 ' \
 	'-w to a folder: noticed before COMMAND runs'
 ln -s linked "$DIR/link"
-"$CACHEMISS" -w "$DIR/link" -f "$file" -O "$OUT" -- "$PROGS/access" -n 1 "$file" >/dev/null 2>&1
+"$CACHEMISS" -w "$DIR/link" -f "$file" -O "$OUT" -- "$PROGS/access" --evict -n 1 "$file" >/dev/null 2>&1
 is "$? $(readlink "$DIR/link") $(head -1 "$DIR/linked")" '0 linked # page2cache offsets 1' '-w to a symbolic link: what it leads to is written'
 ln -s "$DIR/secret" "$DIR/laid" && chown -h 65534 "$DIR/laid"
 "$CACHEMISS" -w "$DIR/laid" -f "$file" -- true >/dev/null 2>&1
 is "$? $(test -e "$DIR/secret" && echo written)" '125 ' 'unless somebody else has laid it'
-"$CACHEMISS" -w /dev/stdout -f "$file" -O "$OUT" -- true >"$DIR/stdout" 2>/dev/null
+"$CACHEMISS" -w /dev/stdout --allow-empty -f "$file" -O "$OUT" -- true >"$DIR/stdout" 2>/dev/null
 is "$? $(head -1 "$DIR/stdout")" '0 # page2cache offsets 1' '-w /dev/stdout: as -w -, also where that is a file'
 "$CACHEMISS" -w "$DIR/nowhere/list" -f "$file" -- touch "$DIR/ran" >/dev/null 2>"$DIR/err"
 is "$? $(test -e "$DIR/ran" && echo ran) $(test -s "$DIR/err" && echo said)" '125  said' \

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 14 + 3 * 3 + 6 + 11 + 3 + 11 + 4 + 3 + 1))
+plan $((6 + 3 + 4 + 10 + 5 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -41,6 +41,11 @@ fails 2 'bad duration' "$CACHEMISS" -d 1x -f "$file"
 fails 2 'bad interval' "$CACHEMISS" -f "$file" -1
 fails 2 'bad process' "$CACHEMISS" -p 0x -f "$file"
 fails 2 'no such process' "$CACHEMISS" -p 4194305
+fails 2 'no such process with -P' "$CACHEMISS" -P 4194305
+fails 2 'bad process for -P' "$CACHEMISS" -P 0
+fails 2 '-p and -P' "$CACHEMISS" -p $$ -P $$
+fails 125 '-P and COMMAND' "$CACHEMISS" -P $$ -- true
+fails 2 '--allow-empty without -w' "$CACHEMISS" --allow-empty -f "$file"
 
 mkdir "$DIR/folder"
 mkfifo "$DIR/fifo"
@@ -57,6 +62,19 @@ fails 126 'COMMAND that cannot be executed' "$CACHEMISS" -f "$file" -- "$file"
 install -m 755 "$CACHEMISS" "$DIR/cachemiss"
 chmod 755 "$DIR"
 fails 125 'not root' setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/cachemiss" -f "$file" -- true
+
+# A shell's soft limit of open files is not the tools' limit; COMMAND finds it as it was.
+mkdir "$DIR/files"
+many=()
+for i in {1..1100}; do
+	echo 0 >"$DIR/files/$i"
+	many+=(-f "$DIR/files/$i")
+done
+for tool in "$CACHEMISS" "$BUILD/ratrace"; do
+	is "$(ulimit -Sn 1024; "$tool" -O "$DIR/out" "${many[@]}" -- bash -c 'ulimit -Sn' 2>"$DIR/stderr"; echo $?)" $'1024\n0' \
+		"${tool##*/}: more files than the soft limit of descriptors"
+done
+rm -r "$DIR/files"
 
 # --- records
 
@@ -118,7 +136,7 @@ for n in 0 1; do
 done
 
 # A reader that goes away ends a run without COMMAND, after its list is written.
-timeout 20 "$CACHEMISS" -f "$file" -w "$DIR/headed" 0.1 2>"$DIR/stderr" | head -2 >"$DIR/stdout"
+timeout 20 "$CACHEMISS" -f "$file" -w "$DIR/headed" --allow-empty 0.1 2>"$DIR/stderr" | head -2 >"$DIR/stdout"
 is "${PIPESTATUS[0]} $(wc -l <"$DIR/stdout") $(head -1 "$DIR/headed") $(wc -c <"$DIR/stderr")" '141 2 # page2cache offsets 1 0' \
 	'| head: the run ends, as other programs do, and its list is there'
 
@@ -160,6 +178,41 @@ background -p "$READER" -f "$file"
 go
 stop INT
 is "$(record "$BG_OUT" .accesses)" 70 '-p counts one process, also one that runs already'
+# A server: a worker from before, one that comes later, and its own accesses.
+cat >"$DIR/server" <<'END'
+#!/bin/bash
+# server ACCESS FILE GO: a worker of a worker, and the same again, each when GO.N is there
+worker()
+{
+	(until [ -e "$3.$4" ]; do sleep 0.05; done; "$1" -n "$5" "$2" >/dev/null; :)
+}
+worker "$@" 1 40 &
+early=$!
+until [ -e "$3.2" ]; do sleep 0.05; done
+"$1" -n 30 "$2" >/dev/null
+worker "$@" 2 20 &
+wait $early $!
+: >"$3.done"
+sleep 60 &
+wait
+END
+for option in -p -P; do
+	rm -f "$DIR"/go.*
+	bash "$DIR/server" "$PROGS/access" "$file" "$DIR/go" 2>/dev/null &
+	server=$!
+	at_exit "pkill -KILL -P $server; end_child $server"
+	wait_until 10 pgrep -P $server
+	background $option $server -f "$file"
+	"${known[@]}" >/dev/null
+	touch "$DIR/go.1" "$DIR/go.2"
+	wait_until 30 test -e "$DIR/go.done"
+	stop INT
+	pkill -KILL -P $server
+	wait $server
+	counted=$(record "$BG_OUT" .accesses)
+	[ $option != -p ] || is "$counted" 0 "-p: a process alone, whose children do it all"
+	[ $option != -P ] || is "$counted" 90 '-P: a process with the descendants that it has and will have'
+done
 cp "$PROGS/access" "$DIR/program"
 "$PROGS/access" --evict -n 0 "$DIR/program" >/dev/null
 watched -f "$DIR/program" -- "$DIR/program" -h

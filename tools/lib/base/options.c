@@ -154,11 +154,21 @@ const struct argp run_argp = {
 };
 
 static const struct argp_option filter_option_table[] = {
-	{ "pid", 'p', "PID", 0, "Count this process only", 0 },
+	{ "pid", 'p', "PID", 0, "Count this process alone, without its children", 0 },
+	{ "tree", 'P', "PID", 0, "Count this process and its descendants", 0 },
 	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
 	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
+
+static uint64_t parse_pid(int key, const char *arg, const struct argp_state *state)
+{
+	uint64_t pid = 0;
+
+	if (parse_u64(arg, &pid) || !pid || pid > INT32_MAX)
+		argp_error(state, "-%c takes a process number, not '%s'", key, arg);
+	return pid;
+}
 
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
 {
@@ -166,8 +176,10 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'p':
-		if (parse_u64(arg, &opt->pid) || !opt->pid || opt->pid > INT32_MAX)
-			argp_error(state, "-p takes a process number, not '%s'", arg);
+		opt->pid = parse_pid(key, arg, state);
+		break;
+	case 'P':
+		opt->tree_pid = parse_pid(key, arg, state);
 		break;
 	case 'c':
 		opt->cgroup_dir = arg;
@@ -189,8 +201,8 @@ const struct argp filter_argp = {
 void check_filters(const struct argp_state *state, const struct run_options *run,
 		   const struct filter_options *filter)
 {
-	if (run->command && filter->pid)
-		argp_error(state, "-p and COMMAND exclude each other");
+	if (!!run->command + !!filter->pid + !!filter->tree_pid > 1)
+		argp_error(state, "-p, -P and COMMAND exclude each other");
 	if (filter->everybody && !run->command)
 		argp_error(state, "-a goes with COMMAND");
 }

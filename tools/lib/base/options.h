@@ -23,9 +23,10 @@ struct run_options {
 	char **command;	  /* NULL: none */
 };
 
-/* Of those that watch: -p -c -a. */
+/* Of those that watch: -p -P -c -a. */
 struct filter_options {
 	uint64_t pid;		/* 0: any */
+	uint64_t tree_pid;	/* with its descendants, 0: any */
 	const char *cgroup_dir; /* NULL: any */
 	bool everybody;
 };

@@ -52,6 +52,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	}
 	drop_hooks(hooks, n, config);
 	w->config = config;
+	w->finds_tree = opt->tree_pid;
 	w->max_slots = config->max_slots;
 	w->nr_cpus = libbpf_num_possible_cpus();
 	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
@@ -73,6 +74,8 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	/* Named files are resolved; those found at their first access need not be. */
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "identify"),
 				  !w->config->auto_files);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "find_tree"),
+				  w->finds_tree);
 	err = types_write(obj);
 	err = err ? err : size_map(obj, "files", w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->max_slots);
@@ -149,12 +152,46 @@ int counters_add_task(struct counters *w, pid_t pid)
 				   &one, BPF_ANY);
 }
 
+/* One walk over all tasks. Returns 0 or -errno. */
+static int walk_tasks(const struct bpf_link *link)
+{
+	int fd = bpf_iter_create(bpf_link__fd(link));
+	ssize_t got;
+	char buf[8];
+
+	if (fd < 0)
+		return -errno;
+	got = read(fd, buf, sizeof(buf));
+	close(fd);
+	return got < 0 ? -errno : 0;
+}
+
+int counters_add_tree(struct counters *w, pid_t pid)
+{
+	struct bpf_link *link = bpf_program__attach_iter(
+		bpf_object__find_program_by_name(w->obj, "find_tree"), NULL);
+	uint64_t before;
+	int err = link ? 0 : -errno;
+
+	w->watch->tree_tgid = pid;
+	/* A walk goes by number. Where numbers have wrapped a child may come before its parent. */
+	do {
+		before = w->watch->tasks_found;
+		err = err ? err : walk_tasks(link);
+	} while (!err && w->watch->tasks_found != before);
+	w->watch->tree_tgid = 0;
+	bpf_link__destroy(link);
+	return err ? err : w->watch->tasks_found ? 0 : -ESRCH;
+}
+
 int counters_add_command(struct counters *w)
 {
 	uint32_t one = 1;
 
 	if (!w->watch->command_tid)
 		return -ESRCH;
+	/* So far it was the tool's own process. */
+	w->watch->others_inserted = 0;
 	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
 				   &w->watch->command_tid, &one, BPF_ANY);
 }
@@ -199,7 +236,7 @@ void counters_complain(const struct counters *w)
 		say_verbose("late hits: not known: the kernel does not name the functions on its "
 			    "stacks (CONFIG_KALLSYMS)");
 	if (w->watch->tasks_lost)
-		say("%llu of COMMAND's descendants could not be followed",
+		say("%llu descendants could not be followed: their accesses are not counted",
 		    (unsigned long long)w->watch->tasks_lost);
 }
 

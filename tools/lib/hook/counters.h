@@ -15,9 +15,10 @@
 #include "file/target.h"
 
 struct counters_options {
-	bool auto_files;	/* every file that is accessed, not named ones */
-	bool tree;		/* COMMAND and its descendants only */
-	pid_t pid;		/* 0: any */
+	bool auto_files; /* every file that is accessed, not named ones */
+	bool tree;	 /* those tasks that counters_add_...() names, and their descendants */
+	pid_t tree_pid;	 /* of them: a process that runs already; 0: none */
+	pid_t pid;	 /* 0: any */
 	const char *cgroup_dir; /* NULL: any */
 	uint32_t nr_files;	/* named ones */
 };
@@ -28,6 +29,7 @@ struct counters {
 	struct p2c_watch *watch;
 	unsigned int nr_cpus;
 	uint32_t max_slots;
+	bool finds_tree;
 	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
 
@@ -98,6 +100,11 @@ int counters_add_file(struct counters *w, struct target *t);
  * its descendants. Returns 0, -EOPNOTSUPP in a PID namespace of our own, or -errno.
  */
 int counters_add_task(struct counters *w, pid_t pid);
+/*
+ * After the attaching: count a process that runs already, with the descendants that it has and
+ * those that it will have. PID is of our own PID namespace. Returns 0, -ESRCH, or -errno.
+ */
+int counters_add_tree(struct counters *w, pid_t pid);
 /* Count COMMAND's first task, which waits, from now on. Returns 0 or -errno. */
 int counters_add_command(struct counters *w);
 

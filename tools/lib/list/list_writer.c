@@ -27,6 +27,24 @@ void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 	r->runs[r->nr++] = *run;
 }
 
+static bool is_listed(const struct p2c_page_record *run, const struct offsets_section *sections,
+		      uint32_t nr_slots)
+{
+	return run->slot < nr_slots && sections[run->slot].file;
+}
+
+bool list_writer_empty(const struct list_writer *r, const struct offsets_section *sections,
+		       uint32_t nr_slots)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr; i++) {
+		if (is_listed(&r->runs[i], sections, nr_slots))
+			return false;
+	}
+	return true;
+}
+
 /* What is to be written, for emit(). */
 struct list_content {
 	const struct list_writer *writer;
@@ -44,7 +62,7 @@ static int emit(void *ctx, FILE *f)
 	for (i = 0; i < c->writer->nr; i++) {
 		const struct p2c_page_record *run = &c->writer->runs[i];
 
-		if (run->slot >= c->nr_slots || !c->sections[run->slot].file)
+		if (!is_listed(run, c->sections, c->nr_slots))
 			continue;
 		if (run->slot != current) {
 			offsets_write_section(f, &c->sections[run->slot]);

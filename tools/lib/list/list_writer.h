@@ -17,6 +17,9 @@ struct list_writer {
 int list_writer_open(struct list_writer *r, const char *path, char **why);
 /* The next accessed run; joined to the one before if it goes on there. */
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run);
+/* Is there no page of a file that the list has a section for? */
+bool list_writer_empty(const struct list_writer *r, const struct offsets_section *sections,
+		       uint32_t nr_slots);
 /*
  * Write the list: sections[slot].file is NULL for what is left out. It gets its name only
  * when all of it is on disk; else an older list stays. Returns 0 or -errno.

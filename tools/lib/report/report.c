@@ -362,7 +362,7 @@ static void resident_record(struct output *out, const struct resident_file *f)
 }
 
 enum status report_resident(const struct target *targets, size_t n, struct output *out,
-			    struct list_writer *rec)
+			    struct list_writer *rec, bool allow_empty)
 {
 	struct offsets_section *sections = xcalloc(n, sizeof(*sections));
 	struct resident_file file;
@@ -396,6 +396,10 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 			table_row(t, &file);
 	}
 	table_end(t);
+	if (rec && !status && !allow_empty && list_writer_empty(rec, sections, n)) {
+		say("no page of the files is cached: no list was written (--allow-empty writes one)");
+		status = STATUS_FAILED;
+	}
 	if (rec && !status) {
 		err = list_writer_write(rec, sections, n);
 		if (err) {

@@ -46,8 +46,11 @@ void report_free(struct report *r);
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);
 void report_sections_free(struct offsets_section *sections, uint32_t n);
 
-/* --resident: what of each file is cached now; into a list as well if rec is not NULL. */
+/*
+ * --resident: what of each file is cached now; into a list as well if rec is not NULL, one
+ * without pages only if ALLOW_EMPTY.
+ */
 enum status report_resident(const struct target *targets, size_t n, struct output *out,
-			    struct list_writer *rec);
+			    struct list_writer *rec, bool allow_empty);
 
 #endif

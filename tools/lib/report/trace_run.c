@@ -31,11 +31,23 @@ static enum status open_run(struct trace_run *w)
 	if (err)
 		return fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT);
 	w->options.auto_files = !w->run.nr_files;
-	w->options.tree = w->run.command && !w->filter.everybody;
+	w->options.tree = (w->run.command && !w->filter.everybody) || w->filter.tree_pid;
+	w->options.tree_pid = w->filter.tree_pid;
 	w->options.pid = w->filter.pid;
 	w->options.cgroup_dir = w->filter.cgroup_dir;
 	w->options.nr_files = w->run.nr_files;
 	return STATUS_DONE;
+}
+
+static enum status no_process(const char *option, uint64_t pid)
+{
+	return fail_with(xasprintf("%s %llu: no such process", option, (unsigned long long)pid),
+			 STATUS_BAD_INPUT);
+}
+
+static bool is_gone(uint64_t pid)
+{
+	return pid && kill(pid, 0) && errno == ESRCH;
 }
 
 /* Process and cgroup: are they there? Nothing is attached yet. */
@@ -44,10 +56,10 @@ static enum status check_filter(const struct trace_run *w)
 	char *why = NULL;
 	int fd;
 
-	if (w->filter.pid && kill(w->filter.pid, 0) && errno == ESRCH)
-		return fail_with(xasprintf("-p %llu: no such process",
-					   (unsigned long long)w->filter.pid),
-				 STATUS_BAD_INPUT);
+	if (is_gone(w->filter.pid))
+		return no_process("-p", w->filter.pid);
+	if (is_gone(w->filter.tree_pid))
+		return no_process("-P", w->filter.tree_pid);
 	if (w->filter.cgroup_dir) {
 		fd = cgroup_open(w->filter.cgroup_dir, &why);
 		if (fd < 0)
@@ -104,6 +116,20 @@ static enum status resolve_targets(struct trace_run *w)
 	return fail_with(why, err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED);
 }
 
+/* -P: the process and its descendants so far. */
+static enum status add_tree(struct trace_run *w)
+{
+	int err = counters_add_tree(&w->counters, w->filter.tree_pid);
+
+	if (is_gone(w->filter.tree_pid))
+		return no_process("-P", w->filter.tree_pid);
+	if (err)
+		return fail_with(xasprintf("-P %llu: its descendants cannot be found: %s",
+					   (unsigned long long)w->filter.tree_pid, strerror(-err)),
+				 STATUS_UNSUPPORTED);
+	return STATUS_DONE;
+}
+
 /* Resolve and watch the files, then attach. */
 static enum status attach(const struct tool *tool, struct trace_run *w)
 {
@@ -124,7 +150,7 @@ static enum status attach(const struct tool *tool, struct trace_run *w)
 	}
 	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
-	return STATUS_DONE;
+	return w->filter.tree_pid ? add_tree(w) : STATUS_DONE;
 }
 
 struct callbacks {
