@@ -12,7 +12,6 @@ O       ?= build
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
-BTF     ?= /sys/kernel/btf/vmlinux
 ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/' -e 's/ppc64le/powerpc/')
 
 PKGS     := libbpf libelf zlib smartcols mount json-c
@@ -23,7 +22,8 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSI
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 # As needed: libmount brings libraries of its own, and pcforce, which uses none of it, starts without.
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
-BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf -I$(O)
+BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf \
+	-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
 TOOLS := cachemiss ratrace pcforce
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
@@ -62,13 +62,7 @@ help:
 	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: the list parser'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
 
-# The kernel's own types come from the running kernel; CO-RE adapts them to others.
-$(O)/vmlinux.h: $(BTF)
-	@mkdir -p $(@D)
-	$(say) BTF $@
-	$(Q)$(BPFTOOL) btf dump file $< format c >$@
-
-$(O)/%.bpf.o: bpf/%.bpf.c $(O)/vmlinux.h Makefile
+$(O)/%.bpf.o: bpf/%.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(say) BPF $@
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
@@ -97,7 +91,7 @@ $(O)/libpage2cache.a: $(LIB)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # Those that bring programs of their own for the kernel.
-$(O)/tests/%.bpf.o: tests/progs/%.bpf.c $(O)/vmlinux.h Makefile
+$(O)/tests/%.bpf.o: tests/progs/%.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(say) BPF $@
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@

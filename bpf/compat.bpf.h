@@ -3,7 +3,7 @@
 #ifndef PAGE2CACHE_COMPAT_BPF_H
 #define PAGE2CACHE_COMPAT_BPF_H
 
-#include "vmlinux.h"
+#include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
@@ -74,6 +74,20 @@ static __always_inline __u32 folio_pages(struct folio *folio)
 	else
 		order = BPF_CORE_READ((struct folio___6_6 *)folio, _flags_1) & 0xff;
 	return 1U << (order & 31);
+}
+
+/* Before Linux 7 the union that holds a dentry's place among its inode's names had a name. */
+struct dentry___6 {
+	union {
+		struct hlist_node d_alias;
+	} d_u;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct dentry *dentry_of_alias(struct hlist_node *alias)
+{
+	if (bpf_core_field_exists(((struct dentry___6 *)0)->d_u))
+		return (void *)alias - bpf_core_field_offset(struct dentry___6, d_u.d_alias);
+	return (void *)alias - bpf_core_field_offset(struct dentry, d_alias);
 }
 
 /* lib/xarray.c: entries are tagged in their low two bits. */

@@ -3,14 +3,12 @@
  * What the BPF programs and the user side of the tools share: keys, counters
  * and ring buffer records. Only fixed-width types, so that both compilers
  * agree on the layout. The names of types on the BPF side begin with p2c_,
- * because vmlinux.h defines all types of the kernel, which may get any name.
+ * because a type of that name in the running kernel would be taken for ours.
  */
 #ifndef PAGE2CACHE_RECORD_H
 #define PAGE2CACHE_RECORD_H
 
-#ifndef __VMLINUX_H__
 #include <linux/types.h>
-#endif
 
 /* The page cache's own name of a file: the inode that its pages hang from. */
 struct p2c_file_key {

@@ -87,7 +87,7 @@ static __always_inline void read_name(struct p2c_file_name *name, struct inode *
 	name->bytes = 0;
 	if (!alias)
 		return;
-	dentry = (void *)alias - bpf_core_field_offset(struct dentry, d_u.d_alias);
+	dentry = dentry_of_alias(alias);
 	for (level = 0; level < NAME_LEVELS; level++) {
 		const unsigned char *text;
 

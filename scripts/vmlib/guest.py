@@ -170,7 +170,7 @@ def copy_source(tree):
     target = tree + ROOT
     os.makedirs(target, exist_ok=True)
     shutil.copytree(ROOT, target, symlinks=True, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns(".git", "results", "*.o", "*.skel.h", "vmlinux.h",
+                    ignore=shutil.ignore_patterns(".git", "results", "*.o", "*.skel.h",
                                                   "fuzz", "__pycache__"))
 
 
