@@ -7,16 +7,16 @@ import lzma
 import os
 import re
 import shutil
-import subprocess
-import sys
 
+import archive
 import build
 import guest
 
-# Debian's meta packages: the newest kernel of each line.
+# Debian's kernels, and the release that has each line.
 STOCK = {
-    "stock-6.1": "linux-image-cloud-amd64",
-    "stock-6.12": "linux-image-6.12-cloud-amd64",
+    "stock-6.1": archive.HERE,
+    "stock-6.12": archive.HERE,
+    "stock-7.3": archive.BACKPORTS,
 }
 # What the tests use and Debian builds as modules; what these need comes along.
 MODULES = ("xfs", "btrfs", "overlay", "loop", "cts", "xts")
@@ -26,25 +26,18 @@ BUILT = {f"{kind}-{line}": (line, kind == "debug")
          for kind in ("patched", "debug") for line in build.LINES}
 NAMES = sorted(STOCK) + sorted(BUILT)
 
-# image: to boot; modules: a folder with the one of its version in it, or None
-Kernel = collections.namedtuple("Kernel", "name image modules")
+# image: to boot; modules: a folder with the one of its version in it, or None; release: where
+# Debian has it, or None
+Kernel = collections.namedtuple("Kernel", "name image modules release")
 
 
-def apt(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False)
-    return done.stdout if not done.returncode else None
-
-
-def newest_package(meta):
-    """The image package that META depends on now, with its version; None if apt knows none."""
-    depends = apt("apt-cache", "depends", "--no-recommends", meta) or ""
-    match = re.search(r"Depends: (linux-image-\S+)", depends)
-    if not match:
-        return None
-    policy = apt("apt-cache", "policy", match.group(1)) or ""
-    version = re.search(r"Candidate: (\S+)", policy)
-    return (match.group(1), version.group(1)) if version else None
+def newest_package(name):
+    """The newest kernel of a stock line; of any line, where the archive has replaced that; None if
+    the package lists have none."""
+    release = STOCK[name]
+    line = re.escape(name.split("-")[1])
+    return (release.newest(rf"linux-image-{line}\.\d.*-cloud-amd64") or
+            release.newest(r"linux-image-\d.*-cloud-amd64"))
 
 
 def wanted_modules(folder):
@@ -77,46 +70,48 @@ def copy_modules(source, target):
     guest.run("depmod", "-b", target, version)
 
 
-def download(package, version, folder):
-    """The package, unpacked but not installed, reduced to what a guest boots."""
-    print(f"vm: downloading {package} {version}", file=sys.stderr)
-    command = ["apt-get", "download", "-qq", f"{package}={version}"]
-    done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True, check=False)
-    debs = glob.glob(os.path.join(folder, "*.deb"))
-    if done.returncode or len(debs) != 1:
-        raise guest.Failed(f"{package} {version} cannot be downloaded: {done.stderr}")
+def download(release, package, folder):
+    """The kernel of an image package, reduced to what a guest boots."""
+    version = package.replace("linux-image-", "")
+    # Newer kernels come in parts.
+    parts = [f"linux-{part}-{version}" for part in ("binary", "modules", "base")]
     unpacked = os.path.join(folder, "deb")
-    guest.run("dpkg-deb", "-x", debs[0], unpacked)
-    shutil.copy2(glob.glob(unpacked + "/boot/vmlinuz-*")[0], os.path.join(folder, "vmlinuz"))
-    copy_modules(glob.glob(unpacked + "/lib/modules/*")[0], folder)
+    os.mkdir(unpacked)
+    release.unpack([package] + [part for part in parts if release.version(part)], unpacked)
+    modules = (glob.glob(unpacked + "/lib/modules/*") or glob.glob(unpacked + "/usr/lib/modules/*"))[0]
+    image = (glob.glob(unpacked + "/boot/vmlinuz-*") or [modules + "/vmlinuz"])[0]
+    shutil.copy2(image, os.path.join(folder, "vmlinuz"))
+    copy_modules(modules, folder)
     shutil.rmtree(unpacked)
-    os.unlink(debs[0])
 
 
 def stock(name, lists_are_new=False):
     """The kernel of that name: the newest that the package lists have, else the newest kept."""
+    release = STOCK[name]
     kept = os.path.join(guest.cache_folder(), name + "-")
-    newest = newest_package(STOCK[name])
-    if newest:
+    newest = newest_package(name)
+    try:
+        if not newest:
+            raise guest.Failed(f"{name}: the package lists have no such kernel")
         modules = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()[:4]
-        folder = f"{kept}{newest[1]}-{modules}"
-        try:
-            with guest.building(folder) as scratch:
-                if scratch:
-                    download(*newest, scratch)
-        except guest.Failed:
-            # Old lists name versions that the archive no longer has.
-            if lists_are_new or apt("apt-get", "-qq", "update") is None:
-                raise
-            return stock(name, True)
-    else:
+        folder = f"{kept}{release.version(newest)}-{modules}"
+        with guest.building(folder) as scratch:
+            if scratch:
+                download(release, newest, scratch)
+    except guest.Failed as e:
+        # Old lists name versions that the archive no longer has, or nothing yet.
+        if not lists_are_new:
+            try:
+                release.update()
+                return stock(name, True)
+            except guest.Failed:
+                pass
         folders = [f for f in glob.glob(kept + "*") if os.path.isdir(f) and not f.endswith(".new")]
         if not folders:
-            raise guest.Missing(f"{name}: the package lists have no {STOCK[name]}, and none is "
-                                "kept: apt-get update (Debian 12 with bookworm-security)")
+            raise guest.Missing(f"{e}, and none is kept") from e
         folder = max(folders, key=os.path.getmtime)
     modules = os.path.join(folder, "lib/modules")
-    return Kernel(name, os.path.join(folder, "vmlinuz"), modules)
+    return Kernel(name, os.path.join(folder, "vmlinuz"), modules, release)
 
 
 def get(name):
@@ -124,4 +119,4 @@ def get(name):
     if name in STOCK:
         return stock(name)
     image = os.path.join(build.kernel(*BUILT[name]), "vmlinuz") if name in BUILT else name
-    return Kernel(name, image, None)
+    return Kernel(name, image, None, None)

@@ -2,26 +2,11 @@
 """The kernel module of this project, built for the kernels that a machine can boot."""
 import glob
 import os
-import re
 import shutil
 import subprocess
 
 import guest
 import kernels
-
-
-def debian_headers(release, folder):
-    """Debian's packages of a kernel's headers, unpacked but not installed."""
-    name = "linux-headers-" + release
-    depends = kernels.apt("apt-cache", "depends", "--no-recommends", name) or ""
-    packages = [name] + re.findall(r"Depends: (linux-headers-\S+-common|linux-kbuild-\S+)", depends)
-    done = subprocess.run(["apt-get", "download", "-qq", *packages], cwd=folder,
-                          stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise guest.Failed(f"{' '.join(packages)} cannot be downloaded: {done.stderr}")
-    for deb in glob.glob(os.path.join(folder, "*.deb")):
-        guest.run("dpkg-deb", "-x", deb, folder)
-        os.unlink(deb)
 
 
 def stock_headers(kernel):
@@ -30,7 +15,9 @@ def stock_headers(kernel):
     folder = os.path.join(guest.cache_folder(), "headers-" + release)
     with guest.building(folder) as scratch:
         if scratch:
-            debian_headers(release, scratch)
+            name = "linux-headers-" + release
+            parts = kernel.release.depends(name, "linux-headers-.*-common$|linux-kbuild-")
+            kernel.release.unpack([name, *parts], scratch)
             makefile = os.path.join(scratch, "usr/src/linux-headers-" + release, "Makefile")
             with open(makefile, "r+", encoding="ascii") as f:
                 text = f.read().replace("/usr/src/", folder + "/usr/src/")
