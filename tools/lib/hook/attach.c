@@ -131,6 +131,11 @@ static int kprobe_type(void)
 	return type;
 }
 
+bool kprobes_built(void)
+{
+	return kprobe_type() >= 0;
+}
+
 static char *kprobe_refused(const char *function)
 {
 	struct perf_event_attr attr = { .size = sizeof(attr) };

@@ -24,6 +24,9 @@ int hook_kind(const char *section);
  */
 const struct btf *kernel_btf(char **why);
 
+/* Does the kernel have kprobes at all, whether or not it lets them be used? */
+bool kprobes_built(void);
+
 /* Returns why a section's hook is of no use, to be freed, or NULL if it is usable. */
 char *hook_refused(const char *section);
 

@@ -10,6 +10,7 @@
 
 #include "hook/attach.h"
 #include "hook/hooks.h"
+#include "hook/preempt.h"
 
 static int quiet_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -140,9 +141,18 @@ static bool has_choice(const struct hook *h)
 	return h->candidates[1].programs[0];
 }
 
+/*
+ * The kind that serves before the order of the candidates counts. On a preemptible kernel only
+ * kprobes see every event: exactness comes before cost.
+ */
+static int kind_preferred(void)
+{
+	return kprobes_built() && kernel_preempts() ? HOOK_KPROBE : ANY_KIND;
+}
+
 enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why)
 {
-	int kind = kind_asked();
+	int kind = kind_asked(), first = kind == ANY_KIND ? kind_preferred() : kind;
 	bool served = kind == ANY_KIND;
 	size_t i;
 
@@ -156,8 +166,8 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 		return STATUS_UNSUPPORTED;
 	*why = NULL;
 	for (i = 0; i < n; i++) {
-		if (kind != ANY_KIND)
-			choose(&hooks[i], obj, kind);
+		if (first != ANY_KIND)
+			choose(&hooks[i], obj, first);
 		served |= hooks[i].chosen && has_choice(&hooks[i]);
 		if (!hooks[i].chosen)
 			choose(&hooks[i], obj, ANY_KIND);
