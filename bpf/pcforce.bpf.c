@@ -157,6 +157,14 @@ static __always_inline void set_bits(void *map, __u32 word, __u64 bits)
 		__sync_fetch_and_or(v, bits);
 }
 
+static __always_inline void clear_bits(void *map, __u32 word, __u64 bits)
+{
+	__u64 *v = bpf_map_lookup_elem(map, &word);
+
+	if (v && *v & bits)
+		__sync_fetch_and_and(v, ~bits);
+}
+
 struct p2c_page_walk {
 	__u64 first;
 	__u64 last;
@@ -308,6 +316,8 @@ static long remove_step(__u32 i, void *data)
 	if (forcing)
 		set_bits(&removed, word, mask & ~ours);
 	unused = ours & ~bits_of(&used, word);
+	/* Whoever reads them now reads them himself. */
+	clear_bits(&forced, word, unused);
 	for (x = 0; unused && x < 64; x++) {
 		unused &= unused - 1;
 		__sync_fetch_and_add(&f->unused_removed, 1);

@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 25 + 4 + 3 + 2 + 7 + 5 + 6 + 3 + 7 + 5))
+plan $((2 * 25 + 4 + 3 + 2 + 7 + 5 + 6 + 3 + 9 + 5))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -301,6 +301,16 @@ while step; do
 	forced -t access -f "$file" -o "$list" -- bash -c "'$PROGS/access' --fadvise random -p '@$DIR/used' '$file'; '$PROGS/cached' -w 1000 '$file'"
 	misses=$(json "$TRUTH" .misses)
 	is "$(receipt "$OUT" '.coverage * 1000 | round')" $((1000 - misses)) "coverage: all but the reader's own $misses misses"
+	evict "$file"
+	seq 100 7 177 >"$DIR/twelve"
+	forced --follow --once -f "$file" -o "$DIR/twelve" -- bash -c "'$PROGS/cached' -w 12 '$file'
+		dd if='$file' iflag=nocache count=0 status=none; '$PROGS/access' --fadvise random -p '@$DIR/twelve' '$file'"
+	is "$(receipt "$OUT" '[.read, .unused_removed, .used, .accuracy]')" '[12,12,0,0]' 'evicted before anybody used them: a reader reads them himself then'
+	truncate -s 15T "$DIR/huge"
+	printf '# file=%s\n4000000000\n# file=%s\n0-11\n' "$DIR/huge" "$file" >"$list"
+	evict "$file"
+	forced --follow -o "$list" -- bash -c "'$PROGS/cached' -w 12 '$file'; head -c 48k '$file' >/dev/null"
+	is "$(receipt "$OUT" '[.read, .used]' | paste -sd' ')" '[1,null] [12,12]' 'a file with more pages than can be followed: the others are'
 done
 
 # --- pages that cannot be read

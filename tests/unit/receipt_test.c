@@ -48,6 +48,7 @@ static void accuracy_is_what_was_used_of_what_was_read(void **state)
 
 	assert_true(receipt_accuracy(&t, 40) == 0.75);
 	assert_true(receipt_accuracy(&t, 30) == 1);
+	assert_true(receipt_accuracy(&t, 29) < 0);
 	t.used = 0;
 	assert_true(receipt_accuracy(&t, 40) == 0);
 }

@@ -197,6 +197,13 @@ static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t 
 	bitmap_fill(&u->files[file].absent, index, nr, false);
 }
 
+/* Pages are submitted, or did not arrive after all. */
+static void mark(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool forced)
+{
+	if (f->opt.mark)
+		f->opt.mark(f->opt.ctx, file, index, nr, forced);
+}
+
 static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
 {
 	struct user_state *u = f->state;
@@ -215,8 +222,7 @@ static void submit_absent(struct force *f, const struct extent *run, uint64_t in
 	if (left < (int64_t)(run_end - index))
 		run_end = index + allowed + (left > 0 ? left : 0);
 	add(&f->counts[file].submitted, allowed);
-	if (f->opt.submitting)
-		f->opt.submitting(f->opt.ctx, file, index, allowed);
+	mark(f, file, index, allowed, true);
 	submit_pages(&sf, index, allowed, run_end, &f->stop);
 }
 
@@ -316,6 +322,7 @@ static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64
 		got = pread(fd, data, n * page_size(), index * page_size());
 		if (got == 0) {
 			c->past_eof += nr; /* truncated meanwhile */
+			mark(f, file, index, nr, false);
 			return;
 		}
 		if (got < 0) {
@@ -324,6 +331,7 @@ static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64
 		}
 		if (got < 0) {
 			c->failed++;
+			mark(f, file, index, 1, false);
 			continue;
 		}
 		/* The last page of a file may be a part of one. */
@@ -359,6 +367,19 @@ static void look_at(struct look *l, int fd, uint64_t first, uint64_t nr)
 		memset(l->vec, 0, l->nr);
 }
 
+/* Of pages from FROM on it is not known whether they have arrived: they are forced ones no more. */
+static void leave_unverified(struct force *f, const struct extent *run, uint64_t from)
+{
+	const struct user_state *u = f->state;
+	const struct bitmap *absent = &u->files[run->file].absent;
+	uint64_t at, end = run->index + run->nr_pages;
+
+	for (; f->opt.mark && (from = bitmap_next(absent, from, end, true)) < end; from = at) {
+		at = bitmap_next(absent, from, end, false);
+		mark(f, run->file, from, at - from, false);
+	}
+}
+
 /* Looks as far as NEAR_END, where the last run ends that lies close to this one. */
 static void verify_run(struct force *f, struct look *l, const struct extent *run, uint64_t near_end)
 {
@@ -381,7 +402,10 @@ static void verify_run(struct force *f, struct look *l, const struct extent *run
 			at++;
 		if (!f->stop || under_way(f, run->file, from))
 			wait_uptodate(f, run->file, from, at - from);
+		else
+			mark(f, run->file, from, at - from, false);
 	}
+	leave_unverified(f, run, at);
 }
 
 static void verify(struct force *f)
@@ -396,6 +420,8 @@ static void verify(struct force *f)
 		for (; i < end; i++)
 			verify_run(f, &l, &f->plan.runs[i], last->index + last->nr_pages);
 	}
+	for (; i < f->plan.nr_runs; i++)
+		leave_unverified(f, &f->plan.runs[i], f->plan.runs[i].index);
 	residency_unmap(&l.map);
 }
 

@@ -23,6 +23,13 @@
 
 const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
 
+/* Data that came before the firing, which an open asked for that was held, is not its first. */
+static void take_first_data(struct firing *f)
+{
+	if (f->last_first_data_ns >= f->fired_ns)
+		f->first_ns = f->last_first_data_ns;
+}
+
 int firing_event(void *ctx, void *data, size_t size)
 {
 	const struct p2c_force_record *r = data;
@@ -35,7 +42,7 @@ int firing_event(void *ctx, void *data, size_t size)
 		f->last_first_data_ns = r->ts_ns;
 		/* Of the firing under way, unless another is asked for by now. */
 		if (!f->requested_ns && !f->first_ns)
-			f->first_ns = r->ts_ns;
+			take_first_data(f);
 	}
 	return 0;
 }
@@ -101,11 +108,11 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 		f->on_again(f->ctx);
 	f->done_ns = 0;
 	f->fired_ns = requested_ns;
-	f->first_ns = f->last_first_data_ns;
-	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW) {
-		f->first_ns = 0;
+	f->first_ns = 0;
+	if (f->trigger == TRIGGER_OPEN || f->trigger == TRIGGER_NOW)
 		force_bpf_await_first(f->bpf);
-	}
+	else
+		take_first_data(f);
 	force_bpf_take_events(f->bpf);
 	await_first_data(f);
 	force_bpf_forcing(f->bpf, true);

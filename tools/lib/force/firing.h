@@ -39,7 +39,7 @@ struct firing {
 	int done_fd;	       /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	       /* eventfd: look at `stop` and `requested_ns` */
 	uint64_t requested_ns; /* somebody else than BPF asks to fire */
-	bool busy; /* the thread is at a firing, or looks whether one is asked for */
+	bool busy;	       /* the thread is at a firing, or looks whether one is asked for */
 	bool stop;
 	bool stop_holding; /* later than stop: forcing opens the files itself */
 	int opens_fd;	   /* FAN_OPEN: fires, or re-arms */

@@ -23,8 +23,11 @@ struct force_options {
 	unsigned int jobs;  /* submitting threads, 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool dry_run;	    /* look, submit nothing: what would be read is skipped */
-	/* Called before user space submits pages, from any thread; may be NULL. */
-	void (*submitting)(void *ctx, uint32_t file, uint64_t index, uint64_t nr);
+	/*
+	 * Called before user space submits pages (FORCED), and of those that did not arrive
+	 * after all; from any thread. May be NULL.
+	 */
+	void (*mark)(void *ctx, uint32_t file, uint64_t index, uint64_t nr, bool forced);
 	void *ctx;
 };
 

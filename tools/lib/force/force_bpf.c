@@ -11,6 +11,7 @@
 
 /* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
 #define MAX_WORDS (1ULL << 25)
+#define UNTRACKED UINT64_MAX
 
 /* Hooks [0, NR_ENGINE_HOOKS) are the engines'; each engine names those that it needs. */
 enum {
@@ -23,21 +24,50 @@ enum {
 struct hook force_hooks[] = { HOOK_FORCE, HOOK_HOLD, HOOK_OPEN, HOOK_INSERT, COUNTERS_HOOKS };
 const size_t nr_force_hooks = ARRAY_SIZE(force_hooks);
 
-/* Where each file's bits begin. Returns the words needed, 0 if they are too many. */
+static uint64_t words_of(const struct list_file *lf)
+{
+	return lf->end / 64 + 1;
+}
+
+static int by_end(const void *a, const void *b, void *files)
+{
+	const struct list_file *x = (struct list_file *)files + *(const size_t *)a;
+	const struct list_file *y = (struct list_file *)files + *(const size_t *)b;
+
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/*
+ * Where each file's bits begin, in the order of their number: those of one sparse file can be
+ * as many as those of all others together, which are still followed. Returns the words needed.
+ */
 static uint64_t lay_out(struct force_bpf *b)
 {
+	const struct list *l = b->force->list;
+	size_t *order = xcalloc(l->nr_files, sizeof(*order)), i;
 	uint64_t words = 0;
-	size_t i;
 
-	b->first_word = xcalloc(b->force->list->nr_files, sizeof(*b->first_word));
-	for (i = 0; i < b->force->list->nr_files; i++) {
-		b->first_word[i] = words;
-		if (b->force->list->files[i].state == LIST_READY)
-			words += b->force->list->files[i].end / 64 + 1;
-		if (words > MAX_WORDS)
-			return 0;
+	b->first_word = xcalloc(l->nr_files, sizeof(*b->first_word));
+	for (i = 0; i < l->nr_files; i++)
+		order[i] = i;
+	qsort_r(order, l->nr_files, sizeof(*order), by_end, l->files);
+	for (i = 0; i < l->nr_files; i++) {
+		const struct list_file *lf = &l->files[order[i]];
+
+		b->first_word[order[i]] = UNTRACKED;
+		if (lf->state != LIST_READY || words + words_of(lf) > MAX_WORDS)
+			continue;
+		b->first_word[order[i]] = words;
+		words += words_of(lf);
 	}
+	free(order);
 	return words;
+}
+
+/* Is what becomes of its pages followed? */
+static bool is_tracked(const struct force_bpf *b, size_t file)
+{
+	return b->forced && b->used && b->removed && b->first_word[file] != UNTRACKED;
 }
 
 static void size_bitmaps(struct force_bpf *b, uint32_t nr_slots)
@@ -69,9 +99,12 @@ static void unmap_bitmap(struct force_bpf *b, uint64_t *at)
 static struct p2c_force_file fresh(const struct force_bpf *b, size_t file)
 {
 	const struct engine *engine = b->force->opt.engine;
-	struct p2c_force_file ff = { .first_word = b->first_word[file] };
+	struct p2c_force_file ff = { 0 };
 
-	ff.bits = b->words ? b->force->list->files[file].end : 0;
+	if (is_tracked(b, file)) {
+		ff.first_word = b->first_word[file];
+		ff.bits = b->force->list->files[file].end;
+	}
 	if (engine->describe)
 		engine->describe(b->force, file, &ff);
 	return ff;
@@ -291,15 +324,15 @@ void force_bpf_await_first(struct force_bpf *b)
 	__atomic_store_n(&b->skel->bss->await_first, 1, __ATOMIC_SEQ_CST);
 }
 
-void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr)
+void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr, bool forced)
 {
-	struct bitmap forced;
+	struct bitmap bits;
 
-	if (!b->forced)
+	if (!is_tracked(b, file))
 		return;
-	forced.words = b->forced + b->first_word[file];
-	forced.bits = b->force->list->files[file].end;
-	bitmap_fill(&forced, index, nr, true);
+	bits.words = b->forced + b->first_word[file];
+	bits.bits = b->force->list->files[file].end;
+	bitmap_fill(&bits, index, nr, forced);
 }
 
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
@@ -330,17 +363,20 @@ void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 	const struct list_file *lf = &b->force->list->files[file];
 	struct p2c_file_counts c;
 	struct p2c_force_file ff;
-	uint64_t i;
+	uint64_t i, word;
 
 	memset(out, 0, sizeof(*out));
-	if (!b->used || lf->state != LIST_READY ||
+	if (!is_tracked(b, file) ||
 	    bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.force_files), &lf->target.slot, &ff) ||
 	    counters_read(&b->counters, lf->target.slot, &c))
 		return;
 	out->known = true;
 	out->late_known = counters_late_known(&b->counters);
-	for (i = 0; i < lf->end / 64 + 1; i++)
-		out->used += __builtin_popcountll(b->used[b->first_word[file] + i]);
+	for (i = 0; i < words_of(lf); i++) {
+		word = b->first_word[file] + i;
+		/* Pages that did not arrive were taken back: force_bpf_mark(). */
+		out->used += __builtin_popcountll(b->used[word] & b->forced[word]);
+	}
 	out->lookups = ff.lookups;
 	out->late = ff.late;
 	out->unused_removed = ff.unused_removed;

@@ -64,8 +64,8 @@ void force_bpf_renew(struct force_bpf *b);
 void force_bpf_forcing(struct force_bpf *b, bool on);
 /* Report the next access that gets its data, of any task. */
 void force_bpf_await_first(struct force_bpf *b);
-/* Pages that are about to be submitted; from any thread. */
-void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr);
+/* Pages are forced ones from now on, or no longer; from any thread. */
+void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr, bool forced);
 /* Is the process one that counts (COMMAND's, if there is one)? */
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid);
 /* A descriptor that is readable when events are to be taken; -1: nothing is watched. */

@@ -62,9 +62,9 @@ static enum status choose_engine(struct hint *h)
 	return STATUS_DONE;
 }
 
-static void mark_submitting(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
+static void mark(void *ctx, uint32_t file, uint64_t index, uint64_t nr, bool forced)
 {
-	force_bpf_mark(ctx, file, index, nr);
+	force_bpf_mark(ctx, file, index, nr, forced);
 }
 
 static void on_again(void *ctx)
@@ -82,7 +82,7 @@ static enum status prepare(struct hint *h)
 		.jobs = h->opt.jobs,
 		.max_bytes = h->opt.max_bytes,
 		.dry_run = h->opt.dry_run,
-		.submitting = mark_submitting,
+		.mark = h->opt.watch ? mark : NULL,
 		.ctx = &h->bpf,
 	};
 	int err = force_init(&h->force, &h->list, &fo);

@@ -5,9 +5,10 @@
 
 double receipt_accuracy(const struct force_usage *t, uint64_t read)
 {
-	if (!t->known || !read)
+	/* A kernel's engine that was stopped may have read more than it has counted. */
+	if (!t->known || !read || t->used > read)
 		return -1;
-	return t->used < read ? (double)t->used / read : 1;
+	return (double)t->used / read;
 }
 
 double receipt_coverage(const struct force_usage *t, bool recorded_known, uint64_t recorded)
