@@ -57,11 +57,28 @@ struct pt_regs {
 
 /* Tasks and their memory. */
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int in_iowait : 1;
 	pid_t pid;
 	pid_t tgid;
+	struct task_struct *real_parent;
+	struct list_head children;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 };
 
 struct mm_struct {
@@ -195,6 +212,11 @@ struct readahead_control {
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct bpf_iter__task_vma {
