@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 * 3 + 4))
+plan $((7 + 2 + 2 * 3 + 4))
 
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
 
@@ -32,6 +32,16 @@ overlay()
 	modprobe -q overlay
 	mount -t overlay overlay -o "lowerdir=$2,upperdir=$3/upper,workdir=$3/work" "$DIR/$1" 2>/dev/null &&
 		at_exit "umount '$DIR/$1'"
+}
+
+# disk NAME TYPE: a file system of its own, on $DIR/NAME; its device in DISK
+disk()
+{
+	mkdir "$DIR/$1" && truncate -s 160m "$DIR/$1.img" && "mkfs.$2" -q "$DIR/$1.img" 2>"$DIR/err" || return 1
+	modprobe -q loop
+	mount -o loop "$DIR/$1.img" "$DIR/$1" 2>"$DIR/err" || return 1
+	at_exit "umount '$DIR/$1'"
+	DISK=$(findmnt -no SOURCE "$DIR/$1")
 }
 
 mkdir "$DIR/lower"
@@ -70,6 +80,23 @@ if overlay merged "$DIR/lower" "$DIR/above"; then
 	done
 else
 	skip 7 'overlayfs cannot be mounted here'
+fi
+
+# The device below cuts a request to its own window, which is another one than the overlay's.
+if disk narrow ext4 && overlay cut "$DIR/narrow/lower" "$DIR/narrow/above"; then
+	echo 128 | tee "/sys/block/${DISK##*/}/queue/"{read_ahead_kb,max_sectors_kb} >/dev/null
+	over=$DIR/cut/data below=$DIR/narrow/lower/data
+	make_file "$below" 4m
+	printf '0+500\n520+500\n' >"$DIR/list"
+	for command in "--now -f '$over' -o '$DIR/list'" "--follow -f '$over' -o '$DIR/list' -- '$PROGS/cached' -w 1000 '$below'"; do
+		while step; do
+			evict "$below"
+			watched -f "$below" -- bash -c "'$PCFORCE' $command; '$PROGS/cached' -c '$below'"
+			is "$(record "$OUT" .read_misses) $(tail -n1 "$TRUTH")" '0 1000' "no request is cut, and exactly the list is read: ${command%% *}"
+		done
+	done
+else
+	skip 2 'no overlay on a device of its own here'
 fi
 
 # --- a profile of system calls

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -259,4 +260,10 @@ int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, c
 			strerror(-err));
 	bpf_link__destroy(link);
 	return err;
+}
+
+dev_t target_device(const struct target *t)
+{
+	/* As the kernel itself encodes it. */
+	return makedev(t->key.dev >> 20, t->key.dev & ((1U << 20) - 1));
 }

@@ -55,4 +55,7 @@ struct bpf_object;
  */
 int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, char **why);
 
+/* The device on which the pages of a resolved target lie: not its st_dev in an overlay. */
+dev_t target_device(const struct target *t);
+
 #endif

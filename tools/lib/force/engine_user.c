@@ -70,12 +70,27 @@ static int user_prepare(struct force *f)
 		err = bitmap_init(&u->files[i].absent, l->files[i].nr_pages);
 		/* Mostly that of the file before: sysfs is slow. */
 		if (limits.dev != l->files[i].target.id.dev)
-			submit_limits(l->files[i].target.id.dev, &limits);
+			submit_limits(l->files[i].target.fd, l->files[i].target.id.dev, &limits);
 		u->files[i].limits = limits;
 		/* Exactly what is asked for, nothing around it. */
 		posix_fadvise(l->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}
 	return err;
+}
+
+/* BPF has told by now on which device the files of an overlay lie. */
+static int user_loaded(struct force *f)
+{
+	struct user_state *u = f->state;
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++) {
+		const struct target *t = &f->list->files[i].target;
+
+		if (f->list->files[i].state == LIST_READY && !u->files[i].limits.known)
+			submit_limits(t->fd, target_device(t), &u->files[i].limits);
+	}
+	return 0;
 }
 
 static void user_free(struct force *f)
@@ -450,6 +465,7 @@ const struct engine engine_user = {
 	.name = "user",
 	.plain = true,
 	.prepare = user_prepare,
+	.loaded = user_loaded,
 	.run = user_run,
 	.free = user_free,
 };

@@ -25,7 +25,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -47,33 +49,49 @@
 #define MAX_CHUNK_BYTES (2UL << 20)
 #define MIN_CHUNK_BYTES (128UL << 10)
 
-/* The readahead setting of a device, in KiB. */
-static unsigned long read_ahead_kb(dev_t dev)
+/* Where the window is not known, what lies behind a run has to be safe from the widest. */
+#define UNKNOWN_WINDOW_BYTES (8UL << 20)
+
+/*
+ * The readahead setting of the device of a file. btrfs has one for all of its devices.
+ * Returns NULL where it is not known, as in an overlay, whose files lie on another device.
+ */
+static FILE *open_setting(int fd, dev_t dev)
 {
-	unsigned long kb;
-	char path[96];
+	struct btrfs_ioctl_fs_info_args info = { 0 };
+	char path[128];
+	size_t at, i;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
 	f = fopen(path, "re");
-	if (!f || fscanf(f, "%lu", &kb) != 1)
-		kb = 8192; /* not known: the guard behind a stream has to be wide */
-	if (f)
-		fclose(f);
-	return kb;
+	if (f || ioctl(fd, BTRFS_IOC_FS_INFO, &info))
+		return f;
+	at = snprintf(path, sizeof(path), "/sys/fs/btrfs/");
+	for (i = 0; i < BTRFS_FSID_SIZE; i++)
+		at += snprintf(path + at, sizeof(path) - at, "%s%02x",
+			       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", info.fsid[i]);
+	snprintf(path + at, sizeof(path) - at, "/bdi/read_ahead_kb");
+	return fopen(path, "re");
 }
 
-void submit_limits(dev_t dev, struct submit_limits *limits)
+void submit_limits(int fd, dev_t dev, struct submit_limits *limits)
 {
-	unsigned long kb = read_ahead_kb(dev);
+	FILE *f = open_setting(fd, dev);
+	unsigned long kb, chunk = MIN_CHUNK_BYTES, window = UNKNOWN_WINDOW_BYTES;
 
 	limits->dev = dev;
-	limits->window_pages = kb * 1024 / page_size();
-	if (kb * 1024 > MAX_CHUNK_BYTES)
-		kb = MAX_CHUNK_BYTES / 1024;
-	if (kb * 1024 < MIN_CHUNK_BYTES)
-		kb = MIN_CHUNK_BYTES / 1024;
-	limits->chunk_pages = kb * 1024 / page_size();
+	limits->known = f && fscanf(f, "%lu", &kb) == 1;
+	if (f)
+		fclose(f);
+	if (limits->known)
+		chunk = window = kb * 1024;
+	if (chunk > MAX_CHUNK_BYTES)
+		chunk = MAX_CHUNK_BYTES;
+	if (chunk < MIN_CHUNK_BYTES)
+		chunk = MIN_CHUNK_BYTES;
+	limits->window_pages = window / page_size();
+	limits->chunk_pages = chunk / page_size();
 }
 
 static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t nr,
@@ -187,7 +205,7 @@ void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint
 	uint64_t end = index + nr, stream_end = run_end, at = index;
 	uint64_t guard = 3 * f->limits.window_pages;
 
-	if (nr >= SUBMIT_LONG_PAGES && wide_window(f)) {
+	if (nr >= SUBMIT_LONG_PAGES && f->limits.known && wide_window(f)) {
 		if (run_end < f->nr_pages)
 			stream_end = run_end > guard ? run_end - guard : 0;
 		if (stream_end > end)

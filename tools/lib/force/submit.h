@@ -10,6 +10,7 @@
 /* Of a device. */
 struct submit_limits {
 	dev_t dev;
+	bool known;	       /* else the limits are those that any device keeps */
 	uint64_t chunk_pages;  /* largest request that readahead(2) does not truncate */
 	uint64_t window_pages; /* the kernel's own readahead reads at most that far ahead */
 };
@@ -31,6 +32,7 @@ struct submit_file {
 void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint64_t run_end,
 		  const volatile bool *stop);
 
-void submit_limits(dev_t dev, struct submit_limits *limits);
+/* The limits of DEV, on which the file of FD lies. */
+void submit_limits(int fd, dev_t dev, struct submit_limits *limits);
 
 #endif
