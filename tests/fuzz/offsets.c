@@ -32,10 +32,10 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 	struct offsets_section out = *s;
 
 	CHECK(s->file && *s->file);
-	fprintf(t->f, "%s has=%02x %llx %llu %u %llu %lld %llu %llu\n", s->file, s->has,
+	fprintf(t->f, "%s has=%02x %llx %llu %u %llu %lld %llu %llu %d\n", s->file, s->has,
 		(unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
 		(unsigned long long)s->id.size, (long long)s->id.mtime_ns,
-		(unsigned long long)s->page_size, (unsigned long long)s->misses);
+		(unsigned long long)s->page_size, (unsigned long long)s->misses, s->pattern);
 	if (t->copy)
 		offsets_write_section(t->copy, &out);
 	return NULL;

@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 9 + 3 + 10 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
+plan $((2 * 4 * 2 + 9 + 3 + 10 + 7 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -122,6 +122,24 @@ for ra in found 128; do
 done
 set_ra found
 
+# pattern MODE PATTERN WANTED: how the section says that the file was accessed
+pattern()
+{
+	recorded --evict -m "$1" -p "$2" -n 1000
+	is "$(sed -n '2s/.* pattern=//p' "$list")" "$3" "$1, $2: pattern=$3"
+}
+
+while step; do
+	pattern pread sequential seq
+	pattern pread strided seq
+	pattern pread reverse random
+	pattern pread random random
+	pattern mmap sequential mmap
+	pattern mmap random random
+	"$CACHEMISS" --resident -f "$file" -w "$list" >/dev/null
+	is "$(sed -n '2s/.* pattern=//p' "$list")" random '--resident: in an order that was not seen'
+done
+
 # Joined only where one access followed the other.
 while step; do
 	printf '%s\n' 5 6 7 20 8 9 5 100 99 98 21 >"$DIR/order"
@@ -132,7 +150,7 @@ while step; do
 	is "$(extents "$list")" '0+10' 'a run is one extent'
 	is "$(head -1 "$list")" '# page2cache offsets 1' 'the first line names the format'
 	matches "$(sed -n 2p "$list")" \
-		"^# file=/[^ ]*/data fsid=[0-9a-f]+ ino=$(stat -c %i "$file") gen=[0-9]+ size=67108864 mtime_ns=[0-9]+ page_size=$(getconf PAGESIZE) misses=10\$" \
+		"^# file=/[^ ]*/data fsid=[0-9a-f]+ ino=$(stat -c %i "$file") gen=[0-9]+ size=67108864 mtime_ns=[0-9]+ page_size=$(getconf PAGESIZE) misses=10 pattern=seq\$" \
 		'the second line says which file, by a name that works from anywhere, and how often it missed'
 done
 

@@ -22,10 +22,10 @@ static const char *trace_section(void *ctx, const struct offsets_section *s)
 	for (c = s->file; *c; c++)
 		fprintf(t->f, "%02x", (unsigned char)*c);
 	fprintf(t->f,
-		" has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu\n",
+		" has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu pattern=%d\n",
 		s->has, (unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
 		(unsigned long long)s->id.size, (long long)s->id.mtime_ns,
-		(unsigned long long)s->page_size, (unsigned long long)s->misses);
+		(unsigned long long)s->page_size, (unsigned long long)s->misses, s->pattern);
 	return NULL;
 }
 
@@ -120,7 +120,7 @@ static void a_last_line_needs_no_newline(void **state)
 {
 	expect("1\n2", "extent 1 1\nextent 2 1\n");
 	expect("1\n# file=/a ino=5", "extent 1 1\nsection 2f61 has=2 fsid=0 ino=5 gen=0 size=0 "
-				     "mtime=0 page=0 misses=0\n");
+				     "mtime=0 page=0 misses=0 pattern=0\n");
 	expect("1\n2+", "extent 1 1\nerror -22 line 2: "
 			"a page index is expected: N, N+COUNT or N-LAST\n");
 }
@@ -209,23 +209,45 @@ static void every_field_of_a_section_is_read(void **state)
 	expect("# file=/var/lib/db/data fsid=8f3a00000000abcd ino=1234 gen=77 size=536870912 "
 	       "mtime_ns=1700000000000000000 page_size=4096 misses=3190\n",
 	       "section 2f7661722f6c69622f64622f64617461 has=7f fsid=8f3a00000000abcd ino=1234 "
-	       "gen=77 size=536870912 mtime=1700000000000000000 page=4096 misses=3190\n");
+	       "gen=77 size=536870912 mtime=1700000000000000000 page=4096 misses=3190 pattern=0\n");
 	expect("# file=a\n",
-	       "section 61 has=0 fsid=0 ino=0 gen=0 size=0 mtime=0 page=0 misses=0\n");
+	       "section 61 has=0 fsid=0 ino=0 gen=0 size=0 mtime=0 page=0 misses=0 pattern=0\n");
 	expect("# file=a\tmisses=3  ino=2 \n",
-	       "section 61 has=42 fsid=0 ino=2 gen=0 size=0 mtime=0 page=0 misses=3\n");
+	       "section 61 has=42 fsid=0 ino=2 gen=0 size=0 mtime=0 page=0 misses=3 pattern=0\n");
 	expect("# file=a mtime_ns=-5\n",
-	       "section 61 has=10 fsid=0 ino=0 gen=0 size=0 mtime=-5 page=0 misses=0\n");
+	       "section 61 has=10 fsid=0 ino=0 gen=0 size=0 mtime=-5 page=0 misses=0 pattern=0\n");
 	expect("# file=a fsid=FFffFFffFFffFFff ino=18446744073709551615 gen=4294967295 "
 	       "size=18446744073709551615 mtime_ns=9223372036854775807\n",
 	       "section 61 has=1f fsid=ffffffffffffffff ino=18446744073709551615 gen=4294967295 "
-	       "size=18446744073709551615 mtime=9223372036854775807 page=0 misses=0\n");
+	       "size=18446744073709551615 mtime=9223372036854775807 page=0 misses=0 pattern=0\n");
+}
+
+static void a_pattern_is_read_and_an_unknown_one_ignored(void **state)
+{
+	static const struct {
+		const char *value;
+		enum offsets_pattern pattern;
+	} known[] = { { "seq", PATTERN_SEQ },	    { "mmap", PATTERN_MMAP },
+		      { "random", PATTERN_RANDOM }, { "", PATTERN_UNKNOWN },
+		      { "se", PATTERN_UNKNOWN },    { "seqs", PATTERN_UNKNOWN },
+		      { "1", PATTERN_UNKNOWN },	    { "stride", PATTERN_UNKNOWN } };
+	char line[64], want[160];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		snprintf(line, sizeof(line), "# file=a pattern=%s ino=2\n", known[i].value);
+		snprintf(want, sizeof(want),
+			 "section 61 has=2 fsid=0 ino=2 gen=0 size=0 mtime=0 page=0 misses=0 "
+			 "pattern=%d\n",
+			 known[i].pattern);
+		expect(line, want);
+	}
 }
 
 static void fields_of_later_versions_are_ignored(void **state)
 {
 	expect("# file=a colour=blue ino=2 x inode=9 xino=8\n",
-	       "section 61 has=2 fsid=0 ino=2 gen=0 size=0 mtime=0 page=0 misses=0\n");
+	       "section 61 has=2 fsid=0 ino=2 gen=0 size=0 mtime=0 page=0 misses=0 pattern=0\n");
 }
 
 static void malformed_headers_are_refused_with_their_line(void **state)
@@ -423,6 +445,7 @@ static const char *same_section(void *ctx, const struct offsets_section *s)
 	assert_memory_equal(&s->id, &r->s->id, sizeof(s->id));
 	assert_int_equal(s->page_size, r->s->page_size);
 	assert_int_equal(s->misses, r->s->misses);
+	assert_int_equal(s->pattern, r->s->pattern);
 	assert_int_equal(s->has, OFFSETS_FSID | OFFSETS_INO | OFFSETS_GEN | OFFSETS_SIZE |
 					 OFFSETS_MTIME | OFFSETS_PAGE_SIZE | OFFSETS_MISSES);
 	r->sections++;
@@ -524,6 +547,7 @@ static void random_sections_and_extents_survive(void **state)
 	for (round = 0; round < 200; round++) {
 		s = (struct offsets_section){ .file = "f", .page_size = unit_random() };
 		s.misses = unit_random() >> (unit_random() % 64);
+		s.pattern = unit_random() % NR_PATTERNS;
 		s.id.fsid = unit_random() >> (unit_random() % 64);
 		s.id.ino = unit_random() >> (unit_random() % 64);
 		s.id.gen = unit_random();
@@ -551,6 +575,7 @@ int main(void)
 		cmocka_unit_test(extents_beyond_64_bits_are_refused),
 		cmocka_unit_test(malformed_extents_are_refused_with_their_line),
 		cmocka_unit_test(every_field_of_a_section_is_read),
+		cmocka_unit_test(a_pattern_is_read_and_an_unknown_one_ignored),
 		cmocka_unit_test(fields_of_later_versions_are_ignored),
 		cmocka_unit_test(malformed_headers_are_refused_with_their_line),
 		cmocka_unit_test(fields_without_a_value_are_refused),

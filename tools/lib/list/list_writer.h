@@ -26,6 +26,12 @@ bool list_writer_empty(const struct list_writer *r, const struct offsets_section
  */
 int list_writer_write(struct list_writer *r, const struct offsets_section *sections,
 		      uint32_t nr_slots);
+/*
+ * The pattern of each file whose pages did not come nearly all in ascending order becomes
+ * PATTERN_RANDOM. Of files without listed pages it becomes unknown.
+ */
+void list_writer_find_random(const struct list_writer *r, struct offsets_section *sections,
+			     uint32_t nr_slots);
 /* Throw away what was not written. */
 void list_writer_free(struct list_writer *r);
 

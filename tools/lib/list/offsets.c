@@ -9,9 +9,23 @@
 /* A header line: a path of PATH_MAX bytes, each as %XX, and the fields. */
 #define MAX_LINE (16 << 10)
 
+static const char pattern_key[] = "pattern=";
+static const char *const pattern_names[NR_PATTERNS] = {
+	[PATTERN_SEQ] = "seq",
+	[PATTERN_MMAP] = "mmap",
+	[PATTERN_RANDOM] = "random",
+};
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static bool begins(const char *s, const char *end, const char *with)
+{
+	size_t len = strlen(with);
+
+	return (size_t)(end - s) >= len && !memcmp(s, with, len);
 }
 
 /* A decimal number at *s, which is moved behind it. */
@@ -101,6 +115,19 @@ static const char *decode_path(const char *s, const char *end, char **out)
 	return NULL;
 }
 
+/* A name that only a later version knows is as good as none: a pattern is a hint. */
+static enum offsets_pattern pattern_of(const char *s, const char *end)
+{
+	size_t i;
+
+	for (i = 0; i < NR_PATTERNS; i++) {
+		if (pattern_names[i] && strlen(pattern_names[i]) == (size_t)(end - s) &&
+		    !memcmp(s, pattern_names[i], end - s))
+			return i;
+	}
+	return PATTERN_UNKNOWN;
+}
+
 static const char *parse_field(struct offsets_section *sec, const char *s, const char *end)
 {
 	static const struct {
@@ -121,14 +148,15 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 	size_t i, len;
 	uint64_t v;
 
-	for (i = 0; i < ARRAY_SIZE(fields); i++) {
-		len = strlen(fields[i].key);
-		if ((size_t)(end - s) >= len && !memcmp(s, fields[i].key, len))
-			break;
+	if (begins(s, end, pattern_key)) {
+		sec->pattern = pattern_of(s + strlen(pattern_key), end);
+		return NULL;
 	}
+	for (i = 0; i < ARRAY_SIZE(fields) && !begins(s, end, fields[i].key); i++)
+		;
 	if (i == ARRAY_SIZE(fields))
 		return NULL; /* a later version's field */
-	s += len;
+	s += strlen(fields[i].key);
 	len = end - s;
 	if (!len || len >= sizeof(digits) || !(hex_digit(*s) >= 0 || (*s == '-' && len > 1)))
 		return fields[i].error;
@@ -200,14 +228,13 @@ static const char *parse_section(struct offsets_parser *p, const char *s, const 
 static const char *parse_comment(struct offsets_parser *p, const char *s, const char *end)
 {
 	static const char version[] = "# page2cache offsets ", file[] = "# file=";
-	size_t len = end - s;
 	uint64_t v;
 
-	if (len >= sizeof(file) - 1 && !memcmp(s, file, sizeof(file) - 1))
-		return parse_section(p, s + sizeof(file) - 1, end);
-	if (len < sizeof(version) - 1 || memcmp(s, version, sizeof(version) - 1))
+	if (begins(s, end, file))
+		return parse_section(p, s + strlen(file), end);
+	if (!begins(s, end, version))
 		return NULL;
-	s += sizeof(version) - 1;
+	s += strlen(version);
 	if (number(&s, end, &v) || s < end)
 		return "a version number is expected";
 	if (v != OFFSETS_VERSION)
@@ -309,9 +336,12 @@ void offsets_write_section(FILE *f, const struct offsets_section *sec)
 	}
 	fprintf(f,
 		" fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64
-		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64 "\n",
+		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64,
 		sec->id.fsid, sec->id.ino, sec->id.gen, sec->id.size, sec->id.mtime_ns,
 		sec->page_size, sec->misses);
+	if (sec->pattern)
+		fprintf(f, " %s%s", pattern_key, pattern_names[sec->pattern]);
+	fputc('\n', f);
 }
 
 void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages)

@@ -9,12 +9,22 @@
 
 #define OFFSETS_VERSION 1
 
+/* How a file was accessed while its list was recorded. */
+enum offsets_pattern {
+	PATTERN_UNKNOWN, /* the list does not say */
+	PATTERN_SEQ,	 /* by reads, nearly all in order */
+	PATTERN_MMAP,	 /* through page faults, nearly all in order */
+	PATTERN_RANDOM,	 /* in any other order, or in one that was not seen */
+	NR_PATTERNS,
+};
+
 /* A `# file=` line. Which fields it had is in `has`. */
 struct offsets_section {
 	char *file; /* decoded: any bytes but NUL */
 	struct identity id;
 	uint64_t page_size;
 	uint64_t misses;
+	enum offsets_pattern pattern;
 	unsigned int has;
 };
 

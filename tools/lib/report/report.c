@@ -311,6 +311,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 		s->id = t.id;
 		s->page_size = page_size();
 		s->misses = f->a.misses;
+		s->pattern = f->a.mmap_misses > f->a.read_misses ? PATTERN_MMAP : PATTERN_SEQ;
 		target_close(&t);
 	}
 	return unnamed;
@@ -388,6 +389,8 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 			status = STATUS_FAILED;
 		}
 		sections[i].misses = r.pages;
+		/* Being cached says nothing of the order in which pages are wanted. */
+		sections[i].pattern = PATTERN_RANDOM;
 		file = (struct resident_file){ targets[i].path, !err, pages, r.pages,
 					       pages && !err ? (double)r.pages / pages : -1 };
 		if (out->json)
