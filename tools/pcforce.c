@@ -2,6 +2,7 @@
 /* pcforce: put the pages of a list into the page cache before they are missed. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -224,6 +225,8 @@ static bool watches(void)
 
 static void set_hint(struct hint *h, struct output *out)
 {
+	const char *always = getenv("PAGE2CACHE_ALWAYS");
+
 	h->out = out;
 	h->opt = (struct hint_options){
 		.list = opt.list,
@@ -239,6 +242,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.strict = opt.strict,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
+		.always = always && !strcmp(always, "1"),
 		.hold_ms = opt.hold_ms,
 	};
 }

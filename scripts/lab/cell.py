@@ -206,7 +206,7 @@ class Cell:
                                    self.reader.command)
         # A list is forced again at a later open: the first time counts.
         receipt = tools.records(said, "receipt")[0]
-        if not receipt["read"] + receipt["resident"]:
+        if not receipt["read"] + receipt["resident"] + receipt["left"]:
             raise Failed(f"engine {engine} forced nothing: {json.dumps(receipt)}")
         return {**fields, "engine": receipt["engine"], "receipt": receipt}
 

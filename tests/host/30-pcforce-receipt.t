@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 25 + 4 + 3 + 2 + 7 + 5 + 6 + 3 + 9 + 5))
+plan $((2 * 25 + 4 + 10 + 3 + 2 + 7 + 5 + 6 + 3 + 9 + 5))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -126,6 +126,45 @@ while step; do
 	evict "$file"
 	forced --now -f "$file" -o "$list"
 	is "$STATUS $(receipt "$OUT" "$counts")" "0 [$pages,0,$pages,0,0,0]" 'page by page in the list: the same'
+done
+
+# --- what is long and in order is left to the kernel's readahead, beside a reader
+
+# left PATTERN PCFORCE_OPTIONS... [-- COMMAND]: force a list of the whole file, in order; PATTERN none: without a section
+left()
+{
+	[ "$1" = none ] || printf '# file=%s pattern=%s\n' "$file" "$1" >"$list"
+	[ "$1" != none ] || : >"$list"
+	printf '%s\n' "0+$((pages - 1))" $((pages - 1)) >>"$list"
+	evict "$file"
+	forced "${@:2}"
+}
+
+counts_left='[.requested, .resident, .read, .skipped, .left]'
+while step; do
+	beside=(-f "$file" -o "$list" -- sleep 0.2)
+	for pattern in none mmap later; do
+		left $pattern "${beside[@]}"
+		is "$STATUS $(receipt "$OUT" "$counts_left") $(adds_up "$OUT") $("$PROGS/cached" -c "$file")" "0 [$pages,0,0,$pages,$pages] yes 1 0" \
+			"pattern $pattern: all is left, and that is status 0"
+	done
+	"$PROGS/access" --evict -p random -n 100 --fadvise random "$file" >/dev/null
+	had=$("$PROGS/cached" -c "$file")
+	forced "${beside[@]}"
+	is "$STATUS $(receipt "$OUT" "$counts_left")" "0 [$pages,$had,0,$((pages - had)),$((pages - had))]" 'what of it is cached counts as resident'
+	evict "$file"
+	forced -t access -f "$file" -o "$list" -- bash -c "head -c 1 '$file' >/dev/null; sleep 0.2"
+	is "$STATUS $(receipt "$OUT" '[.requested - .resident - .left, .read]')" '0 [0,0]' '-t access: so, too'
+	is "$("$PCFORCE" -f "$file" -o "$list" -- sleep 0.2 2>&1 >/dev/null | grep -c "[0-9] left ")" 1 'the table has a word for it'
+	is "$("$PCFORCE" --raw -n --columns skipped -f "$file" -o "$list" -- sleep 0.2 2>&1 >/dev/null | grep -cx '[0-9]*')" 1 'but not that for scripts'
+	left seq -f "$file" -o "$list" -- "$PROGS/cached" -w $pages "$file"
+	is "$STATUS $(receipt "$OUT" "$counts_left")" "0 [$pages,0,$pages,0,0]" 'pattern=seq: reads gain, nothing is left'
+	left mmap --now -f "$file" -o "$list"
+	is "$STATUS $(receipt "$OUT" "$counts_left")" "0 [$pages,0,$pages,0,0]" '--now leaves nothing'
+	export PAGE2CACHE_ALWAYS=1
+	left mmap -f "$file" -o "$list" -- "$PROGS/cached" -w $pages "$file"
+	unset PAGE2CACHE_ALWAYS
+	is "$STATUS $(receipt "$OUT" "$counts_left")" "0 [$pages,0,$pages,0,0]" 'nor does PAGE2CACHE_ALWAYS=1'
 done
 
 # --- past the end

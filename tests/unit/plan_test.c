@@ -14,9 +14,12 @@ static void put(uint32_t file, uint64_t index, uint32_t nr)
 	extents[nr_extents++] = (struct extent){ index, nr, file };
 }
 
+static struct list_file files[3];
+
 static int empty_list(void **state)
 {
 	nr_extents = 0;
+	memset(files, 0, sizeof(files));
 	return 0;
 }
 
@@ -40,17 +43,27 @@ static unsigned int holds(const struct extent *e, size_t n, uint32_t file, uint6
 }
 
 /* The plan of the extents that were put; they stay where they are. */
-static struct plan make_plan(void)
+static struct plan make_plan_for(bool beside_reader)
 {
-	struct list list = { .nr_extents = nr_extents, .room = ROOM };
+	struct list list = {
+		.files = files,
+		.nr_files = ARRAY_SIZE(files),
+		.nr_extents = nr_extents,
+		.room = ROOM,
+	};
 	struct plan p;
 
 	list.extents = xcalloc(ROOM, sizeof(*list.extents));
 	memcpy(list.extents, extents, sizeof(extents));
-	plan_make(&p, &list);
+	plan_make(&p, &list, beside_reader);
 	assert_null(list.extents);
 	assert_int_equal(list.nr_extents, 0);
 	return p;
+}
+
+static struct plan make_plan(void)
+{
+	return make_plan_for(false);
 }
 
 /* Extents from NEXT on that a window of LIMIT pages holds. */
@@ -301,6 +314,89 @@ static void a_window_that_begins_before_the_end_of_another_is_not_near_it(void *
 	plan_free(&p);
 }
 
+/* Plan beside a reader, check what is left against WANT, and return how many pages are read. */
+static uint64_t check_left(const struct extent *want, size_t n)
+{
+	struct plan p = make_plan_for(true);
+	uint64_t read = pages_of(p.runs, p.nr_runs), listed = pages_of(extents, nr_extents);
+	uint64_t left = 0;
+	uint32_t i;
+
+	assert_int_equal(p.nr_left, n);
+	if (n)
+		assert_memory_equal(p.left, want, n * sizeof(*want));
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		left += plan_left_pages(&p, i);
+	assert_int_equal(left, pages_of(want, n));
+	assert_int_equal(read + left, listed);
+	plan_free(&p);
+	return read;
+}
+
+static void what_is_long_and_in_order_is_left_beside_a_reader_only(void **state)
+{
+	static const struct extent want[] = { { 5, PLAN_LONG_PAGES, 0 } };
+	struct plan p;
+
+	put(0, 5, PLAN_LONG_PAGES);
+	put(0, 1 << 20, PLAN_LONG_PAGES - 1);
+	assert_int_equal(check_left(want, 1), PLAN_LONG_PAGES - 1);
+	p = make_plan();
+	assert_int_equal(p.nr_left, 0);
+	assert_int_equal(p.nr_runs, 2);
+	plan_free(&p);
+}
+
+static void a_stream_goes_on_behind_extents_of_other_files(void **state)
+{
+	static const struct extent want[] = { { 0, PLAN_LONG_PAGES, 0 },
+					      { 9, PLAN_LONG_PAGES + 1, 2 } };
+	const uint32_t half = PLAN_LONG_PAGES / 2;
+
+	put(2, 9, half);
+	put(0, 0, half);
+	put(1, 7, 1);
+	put(2, 9 + half, half + 1);
+	put(0, half, half);
+	put(1, 8, 1);
+	assert_int_equal(check_left(want, 2), 2);
+}
+
+static void what_is_out_of_order_is_read(void **state)
+{
+	const uint32_t half = PLAN_LONG_PAGES / 2;
+
+	/* Next to each other in the file, but not in the list; and a jump over one page. */
+	put(0, half, half);
+	put(0, 0, half);
+	put(1, 0, half);
+	put(1, half + 1, half);
+	assert_int_equal(check_left(NULL, 0), 4ULL * half);
+}
+
+static void only_what_may_come_through_page_faults_is_left(void **state)
+{
+	static const struct extent want[] = { { 0, PLAN_LONG_PAGES, 0 } };
+	uint32_t i;
+
+	files[0].pattern = PATTERN_MMAP;
+	files[1].pattern = PATTERN_SEQ;
+	files[2].pattern = PATTERN_RANDOM;
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		put(i, 0, PLAN_LONG_PAGES);
+	assert_int_equal(check_left(want, 1), 2 * PLAN_LONG_PAGES);
+}
+
+static void a_stream_never_outgrows_its_count(void **state)
+{
+	static const struct extent want[] = { { 0, UINT32_MAX, 0 },
+					      { UINT32_MAX, PLAN_LONG_PAGES, 0 } };
+
+	put(0, 0, UINT32_MAX);
+	put(0, UINT32_MAX, PLAN_LONG_PAGES);
+	assert_int_equal(check_left(want, 2), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +415,12 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_window_that_begins_before_the_end_of_another_is_not_near_it, empty_list),
 		cmocka_unit_test_setup(every_page_of_a_random_list_comes_exactly_once, empty_list),
+		cmocka_unit_test_setup(what_is_long_and_in_order_is_left_beside_a_reader_only,
+				       empty_list),
+		cmocka_unit_test_setup(a_stream_goes_on_behind_extents_of_other_files, empty_list),
+		cmocka_unit_test_setup(what_is_out_of_order_is_read, empty_list),
+		cmocka_unit_test_setup(only_what_may_come_through_page_faults_is_left, empty_list),
+		cmocka_unit_test_setup(a_stream_never_outgrows_its_count, empty_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,7 @@ static void a_receipt_has_every_count_and_null_for_the_unwatched(void **state)
 					     .failed = 3,
 					     .past_eof = 4,
 					     .skipped = 5,
+					     .left = 2,
 					     .submitted = 10 };
 	fake.firing.fired_ns = 1000000;
 	fake.firing.done_ns = 6000000;
@@ -209,6 +210,7 @@ static void a_receipt_has_every_count_and_null_for_the_unwatched(void **state)
 	assert_int_equal(number(o, "requested"), 15);
 	assert_int_equal(number(o, "failed"), 3);
 	assert_int_equal(number(o, "past_eof"), 4);
+	assert_int_equal(number(o, "left"), 2);
 	assert_int_equal(number(o, "submitted"), 10);
 	assert_int_equal(number(o, "bytes"), 2 * page_size());
 	assert_int_equal(number(o, "elapsed_us"), 5000);
@@ -244,6 +246,10 @@ static void only_all_pages_resident_is_done(void **state)
 	fake.counts = (struct force_counts){ .requested = 3, .read = 2, .failed = 1 };
 	json_object_put(print(STATUS_PARTIAL));
 	fake.counts = (struct force_counts){ .requested = 3, .read = 2, .skipped = 1 };
+	json_object_put(print(STATUS_PARTIAL));
+	fake.counts.left = 1;
+	json_object_put(print(STATUS_DONE));
+	fake.counts = (struct force_counts){ .requested = 4, .read = 2, .skipped = 2, .left = 1 };
 	json_object_put(print(STATUS_PARTIAL));
 }
 

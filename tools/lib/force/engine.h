@@ -45,7 +45,7 @@ struct engine {
 	/* Has it read pages since it was armed? Waits until that is known, or for f->stop. */
 	bool (*worked)(const struct force *f);
 
-	/* Submit, wait and verify; f->counts are then complete. Ends early once f->stop is set. */
+	/* Submit, wait and verify; adds to f->counts, which are then complete. Ends early once f->stop is set. */
 	void (*run)(struct force *f);
 	void (*free)(struct force *f);
 };

@@ -171,7 +171,8 @@ static void split_budget(struct force *f)
 
 		if (lf->state != LIST_READY)
 			continue;
-		pages = lf->listed_pages < left ? lf->listed_pages : left;
+		pages = lf->listed_pages - plan_left_pages(&f->plan, i);
+		pages = pages < left ? pages : left;
 		head_of(k, i)->max_pages = pages;
 		left -= pages;
 		if (!pages)
@@ -418,12 +419,12 @@ static void take_answers(struct force *f, size_t file)
 	const struct page2cache_head *head = head_of(k, file);
 	struct force_counts *c = &f->counts[file];
 
-	c->resident = head->resident;
-	c->read = head->read;
-	c->failed = head->failed;
+	c->resident += head->resident;
+	c->read += head->read;
+	c->failed += head->failed;
 	c->past_eof += head->past_eof;
-	c->submitted = head->submitted;
-	c->skipped = head->skipped;
+	c->submitted += head->submitted;
+	c->skipped += head->skipped;
 	/* It was stopped and has not come to an end. */
 	if (state_of(k, file) != PAGE2CACHE_DONE)
 		force_skip_rest(c);

@@ -49,7 +49,7 @@ int force_init(struct force *f, struct list *l, const struct force_options *opt)
 	f->list = l;
 	f->opt = *opt;
 	f->counts = xcalloc(l->nr_files, sizeof(*f->counts));
-	plan_make(&f->plan, l);
+	plan_make(&f->plan, l, opt->beside_reader);
 	start_counts(f);
 	return opt->engine->prepare(f);
 }
@@ -87,6 +87,26 @@ void force_skip_rest(struct force_counts *c)
 	c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;
 }
 
+/* Nobody reads what is left; what of it is resident is said all the same. */
+static void count_left(struct force *f)
+{
+	const struct extent *left;
+	struct force_counts *c;
+	uint64_t cached;
+	size_t i;
+
+	for (i = 0; i < f->plan.nr_left; i++) {
+		left = &f->plan.left[i];
+		c = &f->counts[left->file];
+		if (residency_count(f->list->files[left->file].target.fd, left->index,
+				    left->nr_pages, &cached))
+			cached = 0;
+		c->resident += cached;
+		c->left += left->nr_pages - cached;
+		c->skipped += left->nr_pages - cached;
+	}
+}
+
 void force_run(struct force *f)
 {
 	size_t i;
@@ -97,6 +117,7 @@ void force_run(struct force *f)
 		if (f->list->files[i].state == LIST_READY)
 			f->counts[i].skipped = 0;
 	}
+	count_left(f);
 	f->end_ns = 0;
 	f->opt.engine->run(f);
 }

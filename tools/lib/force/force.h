@@ -13,7 +13,8 @@ struct force_counts {
 	uint64_t read;	   /* absent before, up to date after */
 	uint64_t failed;   /* reading returned an error */
 	uint64_t past_eof;
-	uint64_t skipped;   /* over the byte limit, out of time, or the file is not ready */
+	uint64_t skipped;   /* over the byte limit, out of time, the file is not ready, or left */
+	uint64_t left;	    /* of the skipped ones: absent, and left to the kernel's readahead */
 	uint64_t submitted; /* asked the kernel for */
 	bool blind; /* the kernel does not tell what is cached: what was resident is among read */
 };
@@ -23,6 +24,7 @@ struct force_options {
 	unsigned int jobs;  /* submitting threads, 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool dry_run;	    /* look, submit nothing: what would be read is skipped */
+	bool beside_reader; /* leave what plan_make() says */
 	/*
 	 * Called before user space submits pages (FORCED), and of those that did not arrive
 	 * after all; from any thread. May be NULL.

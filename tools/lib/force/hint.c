@@ -75,6 +75,12 @@ static void on_again(void *ctx)
 	force_bpf_reset(r->firing->bpf);
 }
 
+/* Does the reader read while we do? One that is held has been promised all pages. */
+static bool beside_reader(const struct hint_options *o)
+{
+	return !o->always && !o->hold_ms && (o->beside_command || o->trigger != TRIGGER_NOW);
+}
+
 static enum status prepare(struct hint *h)
 {
 	struct force_options fo = {
@@ -82,6 +88,7 @@ static enum status prepare(struct hint *h)
 		.jobs = h->opt.jobs,
 		.max_bytes = h->opt.max_bytes,
 		.dry_run = h->opt.dry_run,
+		.beside_reader = beside_reader(&h->opt),
 		.mark = h->opt.watch ? mark : NULL,
 		.ctx = &h->bpf,
 	};

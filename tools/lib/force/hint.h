@@ -16,6 +16,7 @@ struct hint_options {
 	bool once, dry_run, stale_ok, strict;
 	unsigned int jobs;  /* 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
+	bool always;	    /* leave nothing to the kernel's readahead */
 	uint64_t hold_ms;   /* 0: no open is held */
 };
 

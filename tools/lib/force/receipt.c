@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "force/receipt.h"
@@ -42,6 +43,7 @@ struct line {
 	struct force_usage t;
 	double accuracy, coverage, lateness, pollution;
 	double ms, first_ms; /* below 0: not known */
+	bool raw;	     /* no words in cells of numbers */
 };
 
 static char *ms_cell(const struct column *c, const void *row)
@@ -65,6 +67,18 @@ static char *used_cell(const struct column *c, const void *row)
 	return cell_known(l->t.known, l->t.used);
 }
 
+/* Scripts get a number. */
+static char *skipped_cell(const struct column *c, const void *row)
+{
+	const struct line *l = row;
+
+	if (!l->c.left || l->raw)
+		return cell_u64(l->c.skipped);
+	if (l->c.left == l->c.skipped)
+		return xasprintf("%" PRIu64 " left", l->c.left);
+	return xasprintf("%" PRIu64 " (%" PRIu64 " left)", l->c.skipped, l->c.left);
+}
+
 static char *file_cell(const struct column *c, const void *row)
 {
 	const struct line *l = row;
@@ -83,7 +97,7 @@ static const struct column columns[] = {
 	{ "READ",      false, 0, column_u64,     AT(c.read) },
 	{ "FAILED",    false, 0, column_u64,     AT(c.failed) },
 	{ "PAST_EOF",  false, 0, column_u64,     AT(c.past_eof) },
-	{ "SKIPPED",   false, 0, column_u64,     AT(c.skipped) },
+	{ "SKIPPED",   false, 0, skipped_cell },
 	{ "MS",        false, 0, ms_cell,        AT(ms) },
 	{ "FIRST_MS",  false, 0, ms_cell,        AT(first_ms) },
 	{ "USED",      false, 0, used_cell },
@@ -112,6 +126,7 @@ static struct line line_of(const struct receipt *r, size_t i)
 	uint64_t fired = r->firing->fired_ns;
 	struct line l = { .accuracy = -1, .coverage = -1, .lateness = -1, .pollution = -1 };
 
+	l.raw = r->out->tables.raw;
 	l.ms = r->firing->done_ns ? (r->firing->done_ns - fired) / 1e6 : -1;
 	l.first_ms = r->firing->first_ns ? (r->firing->first_ns - fired) / 1e6 : -1;
 
@@ -148,6 +163,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	json_u64(o, "failed", l->c.failed);
 	json_u64(o, "past_eof", l->c.past_eof);
 	json_u64(o, "skipped", l->c.skipped);
+	json_u64(o, "left", l->c.left);
 	json_u64(o, "submitted", l->c.submitted);
 	json_u64_if(o, "elapsed_us", f->done_ns, (f->done_ns - f->fired_ns) / 1000);
 	json_u64_if(o, "first_us", f->first_ns, (f->first_ns - f->fired_ns) / 1000);
@@ -163,10 +179,11 @@ static void print_json(const struct receipt *r, const struct line *l)
 	output_record(r->out, o);
 }
 
-/* Did each requested page become resident? */
+/* Did each requested page become resident, but for those that are the kernel's to read? */
 static bool is_fine(const struct line *l)
 {
-	return l->c.requested == l->c.resident + l->c.read && !(l->file && l->file->why);
+	return l->c.requested == l->c.resident + l->c.read + l->c.left &&
+	       !(l->file && l->file->why);
 }
 
 static void add_usage(struct force_usage *to, const struct force_usage *u)
@@ -212,6 +229,7 @@ static void add_line(struct total *sum, const struct line *l)
 	c->failed += l->c.failed;
 	c->past_eof += l->c.past_eof;
 	c->skipped += l->c.skipped;
+	c->left += l->c.left;
 	if (l->file->state != LIST_READY)
 		return;
 	add_usage(&sum->line.t, &l->t);

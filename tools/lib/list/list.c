@@ -139,6 +139,7 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 		struct list_file *f = &l->files[l->nr_files++];
 
 		memset(f, 0, sizeof(*f));
+		f->pattern = text->files[i].header.pattern;
 		file_of[i] = l->nr_files - 1;
 		if (opened[i].error != TARGET_OK) {
 			set_state(f, LIST_GONE, opened[i].why);

@@ -30,6 +30,7 @@ struct list_file {
 	uint64_t past_eof;     /* listed pages behind the end of the file */
 	uint64_t misses;       /* when it was recorded */
 	bool misses_known;
+	enum offsets_pattern pattern;
 	struct bitmap listed;
 };
 

@@ -77,12 +77,94 @@ static bool is_scattered(const struct extent *e, size_t n)
 	return pages / runs < PLAN_HEAD_MAX_RUN;
 }
 
-void plan_make(struct plan *p, struct list *l)
+/* Reads gain by forcing whatever their order; only page faults in order do not. */
+static bool may_leave(const struct list_file *f)
+{
+	return f->state == LIST_READY &&
+	       (f->pattern == PATTERN_MMAP || f->pattern == PATTERN_UNKNOWN);
+}
+
+static void leave_long(struct plan *p, const struct extent *stream)
+{
+	if (stream->nr_pages < PLAN_LONG_PAGES)
+		return;
+	p->left = xrealloc(p->left, p->nr_left + 1, sizeof(*p->left));
+	p->left[p->nr_left++] = *stream;
+}
+
+/*
+ * Find the streams of each file: extents that follow one another, whatever the list has of
+ * other files between them.
+ */
+static void find_left(struct plan *p, const struct list *l)
+{
+	struct extent *streams = xcalloc(l->nr_files, sizeof(*streams)), *s;
+	const struct extent *e;
+	size_t i;
+
+	for (i = 0; i < l->nr_extents; i++) {
+		e = &l->extents[i];
+		s = &streams[e->file];
+		if (!may_leave(&l->files[e->file]))
+			continue;
+		if (s->index + s->nr_pages == e->index && s->nr_pages <= UINT32_MAX - e->nr_pages) {
+			s->nr_pages += e->nr_pages;
+			s->file = e->file;
+		} else {
+			leave_long(p, s);
+			*s = *e;
+		}
+	}
+	for (i = 0; i < l->nr_files; i++)
+		leave_long(p, &streams[i]);
+	free(streams);
+	sort(p->left, p->nr_left);
+}
+
+/* Orders a listed extent before or behind one of those left; 0: it is a part of it. */
+static int by_left(const void *extent, const void *left)
+{
+	const struct extent *e = extent, *l = left;
+
+	if (e->file == l->file && e->index >= l->index && e->index - l->index < l->nr_pages)
+		return 0;
+	return by_place(e, l);
+}
+
+/* Take what is left out of the list: whole extents, as the list has each page once. */
+static void take_left(struct plan *p, struct list *l)
+{
+	size_t i, kept = 0;
+
+	find_left(p, l);
+	if (!p->nr_left)
+		return;
+	for (i = 0; i < l->nr_extents; i++) {
+		if (!bsearch(&l->extents[i], p->left, p->nr_left, sizeof(*p->left), by_left))
+			l->extents[kept++] = l->extents[i];
+	}
+	l->nr_extents = kept;
+}
+
+uint64_t plan_left_pages(const struct plan *p, uint32_t file)
+{
+	uint64_t pages = 0;
+	size_t i;
+
+	for (i = 0; i < p->nr_left; i++)
+		pages += p->left[i].file == file ? p->left[i].nr_pages : 0;
+	return pages;
+}
+
+void plan_make(struct plan *p, struct list *l, bool beside_reader)
 {
 	struct extent *e = l->extents;
-	size_t left = l->nr_extents, n, runs;
+	size_t left, n, runs;
 
 	memset(p, 0, sizeof(*p));
+	if (beside_reader)
+		take_left(p, l);
+	left = l->nr_extents;
 	p->runs = e;
 	while (left) {
 		n = window_extents(e, left, PLAN_WINDOW_PAGES);
@@ -116,5 +198,6 @@ size_t plan_near(const struct plan *p, size_t i, uint64_t max_pages)
 void plan_free(struct plan *p)
 {
 	free(p->runs);
+	free(p->left);
 	memset(p, 0, sizeof(*p));
 }
