@@ -33,6 +33,11 @@ class Cell:
         """Are its values times, in microseconds?"""
         return self.about["unit"] == "us"
 
+    @property
+    def has_clock(self):
+        """Are its values times by a clock of the reader's own? Else they are those of the line."""
+        return self.in_time and self["clock"] != "typed"
+
     def of(self, arm, engine=None):
         """The runs of a series, in the order in which they were made."""
         return [r for r in self.runs if r["arm"] == arm and r.get("engine") == engine]
@@ -84,15 +89,8 @@ class Cell:
 
     def paired(self, function, *series):
         """[function(values of one round)] over the rounds that have them all; each series is a
-        tuple (arm,) or (arm, engine). A round with a ratio to 0 (a clock too coarse) has none."""
-        rounds = [self.rounds(*s) for s in series]
-        found = []
-        for i in sorted(set(rounds[0]).intersection(*rounds[1:])):
-            try:
-                found.append(function(*(r[i] for r in rounds)))
-            except ZeroDivisionError:
-                pass
-        return found
+        tuple (arm,) or (arm, engine)."""
+        return together(function, *(self.rounds(*s) for s in series))
 
     def gain(self, engine):
         """cold / forced of each round."""
@@ -139,16 +137,51 @@ class Cell:
         """{round: microseconds} of the whole line as it was typed, tool included."""
         return self.more("typed_us", arm, engine)
 
+    def typed_now(self, engine):
+        """typed() of `now`, by this engine or by the one that there is."""
+        return self.typed("now", engine) or self.typed("now")
+
     def typed_gain(self, engine):
         """cold / forced of each round, by the whole lines."""
-        cold, forced = self.typed("cold"), self.typed("forced", engine)
-        return [cold[i] / forced[i] for i in sorted(cold.keys() & forced.keys()) if forced[i]]
+        return together(lambda c, f: c / f, self.typed("cold"), self.typed("forced", engine))
+
+    def typed_cost(self, engine):
+        """forced - cold of each round, by the whole lines, in microseconds."""
+        return together(lambda c, f: f - c, self.typed("cold"), self.typed("forced", engine))
+
+    def typed_of_now(self, engine):
+        """forced / now of each round, by the whole lines."""
+        return together(lambda f, n: f / n, self.typed("forced", engine), self.typed_now(engine))
+
+    def typed_of_limit(self, engine, plus_us=0):
+        """The whole line of each round, less PLUS_US, over floor + warm, which have no line: the
+        device and the program, one after the other."""
+        return together(lambda f, d, w: (f - plus_us) / (d + w), self.typed("forced", engine),
+                         self.rounds("floor"), self.rounds("warm"))
+
+    def typed_of_longer(self, engine):
+        """The whole line of each round over the longer of floor and warm: the limit where the
+        two overlap."""
+        return together(lambda f, d, w: f / max(d, w), self.typed("forced", engine),
+                         self.rounds("floor"), self.rounds("warm"))
 
     def figures(self):
         """The names of the further numbers that the timed runs have, what was typed apart."""
         timed = [r.get("more") or {} for r in self.runs if r["arm"] not in UNTIMED]
         return list(dict.fromkeys(name for more in timed for name, value in more.items()
                                   if name != "typed_us" and is_number(value)))
+
+
+def together(function, *rounds):
+    """[function(values of one round)] over the rounds that all have: each is {round: value}. A
+    round with a ratio to 0 (a clock too coarse) has none."""
+    found = []
+    for i in sorted(set(rounds[0]).intersection(*rounds[1:])):
+        try:
+            found.append(function(*(r[i] for r in rounds)))
+        except ZeroDivisionError:
+            pass
+    return found
 
 
 def largest(cells):

@@ -2,11 +2,11 @@
 """Two inputs, row by row."""
 from dataclasses import dataclass
 
-from .inputs import mixed
+from .inputs import TYPED, mixed
 from .source import Bad
 from .stats import bound, ratio_of_medians
 from .tables import Table
-from .text import tail, value
+from .text import counted, tail, value
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def compare(before, after):
     mixed(before, after)
     if not before.rows.keys() & after.rows.keys():
         raise Bad(f"{after.path}: no file, cell or job in common with {before.path}")
+    _typed_on_both(before, after)
     rows = []
     for key in dict.fromkeys([*before.rows, *after.rows]):
         sides = [[v for v in side.rows.get(key, []) if v is not None] for side in (before, after)]
@@ -46,6 +47,18 @@ def compare(before, after):
         rows.append(Row(*key, bound(sides[0])[1], bound(sides[1])[1], low, ratio, high,
                         tuple(len(side) for side in sides)))
     return rows
+
+
+def _typed_on_both(before, after):
+    """Older results have no times as typed. The other's are left out then, and that is said."""
+    for side, other in ((before, after), (after, before)):
+        lacking = [key for key in other.rows if key[1].endswith(TYPED) and key not in side.rows
+                   and (key[0], key[1].removesuffix(TYPED), key[2]) in side.rows]
+        for key in lacking:
+            del other.rows[key]
+        if lacking:
+            side.notes.append(f"{counted(len(lacking), 'arm')} without a time as typed: of "
+                              "these the readers' own clocks are compared")
 
 
 def table(rows):

@@ -11,7 +11,14 @@ NUMBER = (int, float, None)
 MARKS = {
     "limit": {"at_most": (int, float)},
     "of-warm": {"at_most": (int, float)},
-    "no-loss": {"at_least": (int, float), "pairs": (int,)},
+    "no-loss": {"at_least": (int, float), "pairs": (int,), "clock": (str, None),
+                "from_us": NUMBER},
+    "of-cold": {"at_most": (int, float)},
+    "of-now": {"at_most": (int, float)},
+    "typed-limit": {"at_most": (int, float), "plus_us": (int, float)},
+    "more-than-cold": {"at_most_us": (int, float)},
+    "first": {"arm": (str,), "figure": (str, None), "at_most": (int, float)},
+    "at-most": {"at_most_us": (int, float), "arm": (str,), "figure": (str, None)},
     "speedup": {"at_least": (int, float)},
     "first-data": {"at_most_us": (int, float)},
     "cost": {"at_most": (int, float), "arm": (str,), "over": (str,)},
@@ -60,6 +67,11 @@ class Folder:
         return self.meta.get("failed") or {}
 
     @property
+    def skipped(self):
+        """{cell: why that machine could not run it}."""
+        return self.meta.get("skipped") or {}
+
+    @property
     def machine(self):
         return self.meta["machine"]
 
@@ -85,12 +97,12 @@ class Folder:
         check(meta, path, 1, experiment=(str,), state=(str,), reason=(str, None),
               command=(str, None), quick=(bool, None), rounds=(int, None), seed=(int, None),
               steps_total=(int,), machine=(dict,), cells=(list,), engines=(dict, None),
-              failed=(dict, None),
+              failed=(dict, None), skipped=(dict, None),
               started=(str, None), finished=(str, None))
         check(meta["machine"], path, 1, cpus=(int, None), memory_bytes=(int, None))
         if meta["state"] not in STATES:
             raise Bad(f"{path}:1: state {meta['state']!r} is none of {', '.join(STATES)}")
-        for field, kinds in (("engines", (str, type(None))), ("failed", str)):
+        for field, kinds in (("engines", (str, type(None))), ("failed", str), ("skipped", str)):
             for name, why in (meta.get(field) or {}).items():
                 if not isinstance(why, kinds):
                     raise Bad(f"{path}:1: {field}: {name} is not a text")
@@ -106,8 +118,8 @@ class Folder:
         if not isinstance(cell, dict):
             raise Bad(f"{path}:1: a cell is not an object")
         check(cell, path, 1, cell=(str,), workload=(str,), group=(str, None), x=NUMBER,
-              x_label=(str, None), unit=(str,), kind=(str, None), file_bytes=(int, None),
-              rounds=(int, None), arms=(list,), marks=(list,))
+              x_label=(str, None), unit=(str,), kind=(str, None), clock=(str, None),
+              file_bytes=(int, None), rounds=(int, None), arms=(list,), marks=(list,))
         where = f"{path}:1: cell {cell['cell']!r}"
         if not all(isinstance(arm, str) for arm in cell["arms"]):
             raise Bad(f"{where}: an arm is not a text")

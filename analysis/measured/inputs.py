@@ -12,6 +12,8 @@ NAMES = {"record", "file", "dev", "ino", "engine", "trigger", "reason", "meaning
 RESULTS = {"cachemiss": ("file", "resident"), "ratrace": ("file",), "pcforce": ("receipt",)}
 KINDS = {"meta", "interval", "file", "event", "receipt", "command", "check", "resident"}
 FIO = ("read", "write", "trim")
+# Behind an arm's name: the whole line as typed, beside the reader's own clock.
+TYPED = ":typed"
 
 
 @dataclass
@@ -70,7 +72,11 @@ def _folder(path):
         found.notes.append("QUICK: a look, not a result")
     for cell in folder.cells:
         for arm, engine in cell.arms():
-            found.add(meta, cell.name, arm, engine, *cell.values(arm, engine))
+            typed = cell.typed(arm, engine).values()
+            if typed:
+                found.add(meta, cell.name, arm + TYPED, engine, *typed)
+            if cell.has_clock or not typed:
+                found.add(meta, cell.name, arm, engine, *cell.values(arm, engine))
             for name in cell.figures():
                 values = cell.more(name, arm, engine).values()
                 if values:

@@ -2,16 +2,20 @@
 """The marks that a cell is measured against (docs/results.md), and whether they are met."""
 from dataclasses import dataclass
 
-from .stats import bound
+from .cells import together
+from .stats import LEAST, bound
+from .text import counted, figure
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A mark, judged: `verdict` is "pass", "MISS" or "open", `why` says why it is open.
-    `value`, `low` and `high` are None where nothing was measured."""
+    """A mark, judged: `verdict` is "pass", "MISS" or "open", `why` says why it is open, or what
+    else there is to say. `typed_us` is the median of the forced lines as typed. It, `value`,
+    `low` and `high` are None where nothing was measured."""
     cell: str
     engine: str | None
     what: str
+    typed_us: float | None
     value: float | None
     low: float | None
     high: float | None
@@ -25,20 +29,26 @@ def judge(cells):
     found = []
     for cell in cells:
         for mark in cell["marks"]:
-            if mark["mark"] == "cost":
-                found.append(_cost(cell, mark))
+            if mark["mark"] in ALONE:
+                found.append(ALONE[mark["mark"]](cell, mark))
             else:
                 for engine in cell.forced() or [None]:
                     found.append(JUDGES[mark["mark"]](cell, engine, mark))
     return found
 
 
-def _judged(cell, engine, what, values, met, open_because=lambda *_: None):
+def _judged(cell, engine, what, values, met, open_because=lambda *_: None, note=None):
     """met(low, median) decides; open_because(low) may say why it is not decided."""
     low, median, high = bound(values)
     why = "nothing measured" if median is None else open_because(low)
     verdict = "open" if why else "pass" if met(low, median) else "MISS"
-    return Judged(cell.label, engine, what, median, low, high, verdict, why, len(values))
+    typed = bound(cell.typed("forced", engine).values())[1]
+    return Judged(cell.label, engine, what, typed, median, low, high, verdict, why or note,
+                  len(values))
+
+
+def _in_ms(values):
+    return [v / 1000 for v in values]
 
 
 def _limit(cell, engine, mark):
@@ -51,16 +61,50 @@ def _of_warm(cell, engine, mark):
                    cell.of_warm(engine), lambda _, m: m <= mark["at_most"])
 
 
-def _no_loss(cell, engine, mark):
-    pairs = cell.gain(engine)
+def _too_few(values, wanted):
+    """Why a bound is not known well enough, None if it is."""
+    if len(values) < wanted or bound(values)[0] is None:
+        return f"{counted(len(values), 'pair')}, and it takes {wanted}"
+    return None
 
-    def too_few(low):
-        if len(pairs) < mark["pairs"] or low is None:
-            return f"{len(pairs)} pairs, and it takes {mark['pairs']}"
-        return None
+
+def _no_loss(cell, engine, mark):
+    typed = mark.get("clock") == "typed"
+    pairs = cell.typed_gain(engine) if typed else cell.gain(engine)
+    cold = bound(cell.typed("cold").values() if typed else cell.values("cold"))[1]
+
+    def undecided(_):
+        least = mark.get("from_us")
+        if least and cold < least:
+            return f"cold takes {cold / 1000:.0f} ms, and it is about {least / 1000:g} ms and more"
+        return _too_few(pairs, mark["pairs"])
     return _judged(cell, engine,
-                   f"never a loss: low of cold / forced >= {mark['at_least']:g}",
-                   pairs, lambda low, _: low >= mark["at_least"], too_few)
+                   f"never a loss{', as typed' if typed else ''}: low of cold / forced >= "
+                   f"{mark['at_least']:g}",
+                   pairs, lambda low, _: low >= mark["at_least"], undecided)
+
+
+def _of_cold(cell, engine, mark):
+    return _judged(cell, engine, f"as typed: forced / cold <= {mark['at_most']:g}",
+                   [1 / gain for gain in cell.typed_gain(engine)], lambda _, m: m <= mark["at_most"])
+
+
+def _of_now(cell, engine, mark):
+    return _judged(cell, engine, f"as typed: forced / now <= {mark['at_most']:g}",
+                   cell.typed_of_now(engine), lambda _, m: m <= mark["at_most"])
+
+
+def _typed_limit(cell, engine, mark):
+    return _judged(cell, engine, f"as typed: (forced - {mark['plus_us'] / 1000:g} ms) / (floor + "
+                   f"warm) <= {mark['at_most']:g}", cell.typed_of_limit(engine, mark["plus_us"]),
+                   lambda _, m: m <= mark["at_most"])
+
+
+def _more_than_cold(cell, engine, mark):
+    values, most = _in_ms(cell.typed_cost(engine)), mark["at_most_us"] / 1000
+    high = bound(values)[2]
+    return _judged(cell, engine, f"as typed: high of forced - cold <= {most:g} ms", values,
+                   lambda *_: high <= most, lambda _: _too_few(values, LEAST))
 
 
 def _speedup(cell, engine, mark):
@@ -77,8 +121,38 @@ def _speedup(cell, engine, mark):
 
 
 def _first_data(cell, engine, mark):
-    return _judged(cell, engine, f"first data <= {mark['at_most_us']:g} us",
-                   cell.first_us(engine), lambda _, m: m <= mark["at_most_us"])
+    most = mark["at_most_us"] / 1000
+    return _judged(cell, engine, f"first data <= {most:g} ms", _in_ms(cell.first_us(engine)),
+                   lambda _, m: m <= most)
+
+
+def _at_most(cell, mark):
+    arm, name, most = mark["arm"], mark.get("figure"), mark["at_most_us"] / 1000
+    values = _in_ms(cell.more(name, arm).values() if name else cell.values(arm))
+    what = f"{arm}: {_figure(name, 'wall')} <= {most:g} ms"
+    receipts = [run["receipt"] for run in cell.of(arm) if run.get("receipt")]
+    short = sum(r.get("resident") != r.get("requested") for r in receipts)
+    note = f"the worst of {len(values)}: {figure(max(values))}" if values else None
+    if short:
+        note += f"; {short} receipts do not say that all was there"
+    return _judged(cell, None, what, values, lambda _, m: m <= most and not short, note=note)
+
+
+def _first(cell, mark):
+    arm, name, most = mark["arm"], mark["figure"], mark["at_most"]
+
+    def rounds(of):
+        return cell.more(name, of) if name else cell.rounds(of)
+    others = {of: bound(rounds(of).values())[1] for of in cell["arms"] if of != arm and rounds(of)}
+    best = min(others, key=others.get, default=None)
+    values = together(lambda a, b: a / b, rounds(arm), rounds(best)) if best else []
+    return _judged(cell, None, f"{arm}: {_figure(name, 'with the reader')} / that of the best other <= {most:g}",
+                   values, lambda _, m: m <= most, note=f"the best other is {best}")
+
+
+def _figure(name, without):
+    """A mark's figure in words, WITHOUT one the value's."""
+    return without if name is None else name.removesuffix("_us").replace("_", " ")
 
 
 def _cost(cell, mark):
@@ -88,4 +162,7 @@ def _cost(cell, mark):
 
 
 JUDGES = {"limit": _limit, "of-warm": _of_warm, "no-loss": _no_loss, "speedup": _speedup,
-          "first-data": _first_data}
+          "first-data": _first_data, "of-cold": _of_cold, "of-now": _of_now,
+          "typed-limit": _typed_limit, "more-than-cold": _more_than_cold}
+# About arms that no engine has.
+ALONE = {"cost": _cost, "at-most": _at_most, "first": _first}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tables of a folder, made once for text and for HTML."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .cells import TIMED, base_arm
 from .stats import bound
-from .text import figure, ms, number, short, size
+from .text import clean, figure, ms, number, short, size
 
 
 MOST = 60               # characters of a name in text
@@ -13,18 +13,40 @@ MOST = 60               # characters of a name in text
 @dataclass(frozen=True)
 class Table:
     """`head` names the columns; a row is a list of (value, bound), both texts, the bound ""
-    where there is none. The first `names` columns are words. `wide`: bounds have a line of
-    their own in text."""
+    where there is none. The first `names` columns are words, and so is one that is called
+    `note`. `wide`: bounds have a line of their own in text."""
     title: str
     head: list
     rows: list
     names: int = 1
     wide: bool = False
 
+    def is_words(self, column):
+        return column < self.names or self.head[column] == "note"
+
 
 def tables(folder):
-    """[Table]: times as typed and by the reader's clock; cells with arms of their own; further figures."""
-    return [t for t in (_typed(folder), _times(folder), *_own(folder), _more(folder)) if t.rows]
+    """[Table]: times as typed and by the reader's clock; cells with arms of their own; further
+    figures."""
+    return [_filled(t) for t in (_typed(folder), _times(folder), *_own(folder), _more(folder))
+            if t.rows]
+
+
+def _filled(table):
+    """The table without columns that say nothing: those in which nothing was measured, and that
+    of the engine where there is but one, which the title has then."""
+    title, names, keep = table.title, table.names, []
+    for i, head in enumerate(table.head):
+        found = {value for (value, _) in (row[i] for row in table.rows)}
+        one = head == "engine" and len(found) == 1
+        if one and found != {"-"}:
+            title += f"; engine {min(found)}"
+        if one or found <= {"-", ""}:
+            names -= i < table.names
+        else:
+            keep.append(i)
+    return replace(table, title=title, names=names, head=[table.head[i] for i in keep],
+                   rows=[[row[i] for i in keep] for row in table.rows])
 
 
 def _bounded(values, words):
@@ -39,33 +61,37 @@ def _typed(folder):
         for engine in cell.engines("forced"):
             if not cell.in_time or not cell.typed("forced", engine):
                 continue
-            now = cell.typed("now", engine) or cell.typed("now")
+            lines = (_bounded(list(found.values()), ms) for found in (
+                cell.typed("cold"), cell.typed("forced", engine), cell.typed_now(engine),
+                cell.typed("warm")))
+            cold, forced, now, warm = lines
             rows.append([
-                (cell.label, ""), (engine or "-", ""),
-                *(_bounded(list(found.values()), ms) for found in
-                  (cell.typed("cold"), cell.typed("forced", engine), now, cell.typed("warm"))),
-                _bounded(cell.typed_gain(engine), figure)])
+                (cell.label, ""), (engine or "-", ""), cold, forced,
+                *(_bounded(ratios(engine), figure) for ratios in (
+                    cell.typed_gain, cell.typed_of_limit, cell.typed_of_longer)), now, warm])
     return Table("As typed: medians of the whole line in ms, with their 95 % bound",
-                 ["", "engine", "cold", "forced", "now", "warm", "cold / forced"], rows, 2,
-                 wide=True)
+                 ["", "engine", "cold", "forced", "cold / forced", "forced / (floor + warm)",
+                  "forced / longer of floor, warm", "now", "warm"], rows, 2, wide=True)
 
 
 def _times(folder):
     rows = []
     for cell in folder.cells:
-        if not cell.in_time or not any(arm in ("cold", "forced", "now") for arm, _ in cell.arms()):
+        if not cell.has_clock or not any(arm in ("cold", "forced", "now") for arm, _ in
+                                         cell.arms()):
             continue
         for engine in cell.engines("forced", "now") or [None]:
             now = ("now", engine) if cell.values("now", engine) else ("now", None)
             rows.append([
                 (cell.label, ""), (engine or "-", ""),
-                *(_bounded(cell.values(*series), ms) for series in
-                  (("cold",), ("forced", engine), now, ("warm",), ("floor",))),
-                _bounded(cell.misses_before(), number), _bounded(cell.misses_left(engine), number),
-                _bounded(cell.gain(engine), figure), _bounded(cell.of_limit(engine), figure)])
+                *(_bounded(cell.values(*series), ms) for series in (("cold",), ("forced", engine))),
+                _bounded(cell.gain(engine), figure), _bounded(cell.of_limit(engine), figure),
+                *(_bounded(cell.values(*series), ms) for series in (("floor",), ("warm",), now)),
+                _bounded(cell.misses_before(), number),
+                _bounded(cell.misses_left(engine), number)])
     return Table("By the reader's own clock: medians in ms, with their 95 % bound",
-                 ["", "engine", "cold", "forced", "now", "warm", "floor", "misses", "left",
-                  "cold / forced", "forced / (floor + warm)"], rows, 2, wide=True)
+                 ["", "engine", "cold", "forced", "cold / forced", "forced / (floor + warm)",
+                  "floor", "warm", "now", "misses", "left"], rows, 2, wide=True)
 
 
 def _own(folder):
@@ -113,12 +139,13 @@ def _figure(name):
 
 
 def marks_table(judged):
-    """The marks as a table: verdict, where, what, value with bound, why it is open."""
-    return Table("Marks", ["", "workload", "engine", "mark", "reached", ""],
-                 [[(j.verdict, ""), (j.cell, ""), (j.engine or "-", ""), (j.what, ""),
-                   (figure(j.value), "" if j.low in (None, j.high) else
-                    f"{figure(j.low)} to {figure(j.high)}"), (j.why or "", "")]
-                  for j in judged], 4)
+    """The marks as a table: verdict, where, what, the forced line's time, value with bound, why it
+    is open."""
+    return _filled(Table("Marks", ["", "workload", "engine", "mark", "typed, ms", "reached", "note"],
+                         [[(j.verdict, ""), (j.cell, ""), (j.engine or "-", ""), (j.what, ""),
+                           (ms(j.typed_us), ""), (figure(j.value), "" if j.low in (None, j.high)
+                                                  else f"{figure(j.low)} to {figure(j.high)}"),
+                           (j.why or "", "")] for j in judged], 4))
 
 
 def as_text(table):
@@ -133,7 +160,6 @@ def as_text(table):
             lines.append([short(value, MOST) + (f" [{b}]" if b else "")
                           for (value, _), b in zip(row, bounds)])
     widths = [max(len(cells[i]) for cells in lines) for i in range(len(table.head))]
-    last = len(widths) - 1
-    return "\n".join([table.title] + ["  ".join(
-        c.ljust(w) if i < table.names or i == last and not table.head[i] else c.rjust(w)
+    return "\n".join([clean(table.title)] + ["  ".join(
+        c.ljust(w) if table.is_words(i) else c.rjust(w)
         for i, (c, w) in enumerate(zip(cells, widths))).rstrip() for cells in lines])

@@ -20,7 +20,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 
-plan $((10 + 13 + 6 + 20 + 18 + 15 + 17))
+plan $((10 + 13 + 6 + 6 + 20 + 18 + 15 + 19))
 
 # make KIND...: the folders $DIR/KIND
 make_results()
@@ -30,7 +30,7 @@ make_results()
 		"$ROOT/tests/analysis/make-results" "$kind" "$DIR/$kind" || bail "cannot make $kind"
 	done
 }
-make_results bounds near engines one-engine loses overhead scale snapshot peers partial hostile thesis
+make_results bounds near engines one-engine loses overhead scale snapshot peers typed partial hostile thesis
 
 # analysis PROGRAM ARGS...: its data in $DIR/out, its words in $DIR/err
 analysis()
@@ -116,6 +116,33 @@ is "$(marks overhead)" 'pass -,MISS -' 'cost'
 is "$(marks thesis | tr , '\n' | sort | uniq -c | tr -s ' ' | paste -sd,)" ' 6 MISS user, 10 open user, 24 pass user' \
 	'with too few pairs it is open'
 
+# --- as typed
+
+analysis summary --json "$DIR/typed"
+is "$(jq -r '.marks[] | [.cell, .verdict, .what, (.value * 1000 | round / 1000)] | join(" ")' "$DIR/out" | head -8)" \
+	'list pass never a loss, as typed: low of cold / forced >= 0.95 2.857
+list pass as typed: forced / now <= 1.05 1.014
+list MISS as typed: (forced - 10 ms) / (floor + warm) <= 1.1 1.111
+short open never a loss, as typed: low of cold / forced >= 0.95 0.926
+short MISS never a loss: low of cold / forced >= 0.95 0.9
+short pass as typed: high of forced - cold <= 5 ms 4
+program pass as typed: forced / cold <= 0.8 0.75
+program MISS as typed: forced / now <= 1 1.071' 'marks by the whole line, and by the reader'\''s clock'
+is "$(jq -r '.marks[8:][] | [.verdict, .what, .value, .why] | join(" ")' "$DIR/out" | head -4)" \
+	'pass a tool: wall <= 5 ms 4 the worst of 21: 9.00
+MISS a tool: cpu <= 5 ms 6 the worst of 21: 6.00
+MISS late: wall <= 5 ms 4 the worst of 21: 4.00; 1 receipts do not say that all was there
+pass ours: ready / that of the best other <= 1 0.9411764705882353 the best other is other' 'of arms of their own: the median judges, the worst is said'
+is "$(jq -r '.marks[3].why' "$DIR/out")" 'cold takes 50 ms, and it is about 100 ms and more' 'a mark about longer runs is open for a short one'
+is "$(jq -c .skipped "$DIR/out")" '{"node":"node is not installed"}' 'what was skipped, and why'
+analysis summary "$DIR/typed"
+is "$(sed 's/  */ /g' "$DIR/out" | sed -n '/^As typed/,/^$/p')" 'As typed: medians of the whole line in ms, with their 95 % bound; engine user
+ cold forced cold / forced forced / (floor + warm) forced / longer of floor, warm now warm
+list 200.0 70.0 2.86 1.30 1.75 69.0 16.0
+short 50.0 54.0 0.926 - - - -
+program 200.0 150.0 1.33 - - 140.0 120.0' 'first a table of whole lines, with both distances to the limit'
+is "$(sed -n '/^By the reader/,/^$/p' "$DIR/out" | grep -c program)" 0 'a program without a clock of its own is not in the reader'\''s table'
+
 # --- as text
 
 row()
@@ -123,9 +150,9 @@ row()
 	sed 's/  */ /g' "$DIR/out" | grep -A1 -F "$1"
 }
 analysis summary "$DIR/engines"
-is "$(row 'sparse random read user' | head -1)" 'sparse random read user 1000.0 100.0 110.0 5.00 50.0 13,107 41 10.0 1.81' \
-	'a row: cold, forced, now, warm, floor, misses, left, gain, of the limit'
-is "$(row 'sparse random read user' | sed -n 2p)" ' 970.0..1030.0 97.0..103.0 106.7..113.3 4.85..5.15 48.5..51.5 9.81..10.1 1.74..1.89' 'and its bounds'
+is "$(row 'sparse random read user' | head -1)" 'sparse random read user 1000.0 100.0 10.0 1.81 50.0 5.00 110.0 13,107 41' \
+	'a row: cold, forced, gain, of the limit, floor, warm, now, misses, left'
+is "$(row 'sparse random read user' | sed -n 2p)" ' 970.0..1030.0 97.0..103.0 9.81..10.1 1.74..1.89 48.5..51.5 4.85..5.15 106.7..113.3' 'and its bounds'
 matches "$(head -1 "$DIR/out")" '^engines: Linux 6\.18\.0-test, Test CPU 9000, 2 CPUs, 4 GiB, virtual \(kvm\), ext4 on vda.*read_ahead_kb 128, commit 0123456789ab' \
 	'the machine, on a line'
 analysis summary "$DIR/overhead"
@@ -340,6 +367,16 @@ cp -r "$DIR/one-engine" "$DIR/larger"
 sed -i 's/"file_bytes": [0-9]*/"file_bytes": 4096/' "$DIR/larger/meta.json"
 wrong 'the same cells on files of another size' 'compare: .*mixed input: cell .* on 4096 bytes, but' compare "$DIR/one-engine" "$DIR/larger"
 wrong 'two experiments' "compare: $DIR/near/meta.json:1: mixed input: experiment sparse, but engines" compare "$DIR/engines" "$DIR/near"
+analysis compare --json "$DIR/typed" "$DIR/typed"
+is "$(jq -c '[.rows[] | select(.subject == "list" and .engine == "user" or .subject == "program" and .metric != "forced:typed") | [.metric, .after]] | sort' "$DIR/out")" \
+	'[["cold:typed",200000],["forced",66000],["forced:typed",70000],["now",65000],["now:typed",69000],["now:typed",140000],["warm:typed",120000]]' \
+	'as typed and by the reader'\''s clock; of a program the line alone'
+cp -r "$DIR/typed" "$DIR/untyped"
+sed -i '/"cell": "list"/s/"typed_us": [0-9.]*,*//' "$DIR/untyped/runs.jsonl"
+analysis compare "$DIR/untyped" "$DIR/typed" --fail-if 'ratio>1.01'
+is "$STATUS $(grep -c ':typed' "$DIR/out"), $(grep -A1 '^before:' "$DIR/out" | tail -1 | sed 's/^ *//')" \
+	'0 7, 4 arms without a time as typed: of these the readers'\'' own clocks are compared' 'what one side has no time as typed of is said' ||
+	diag "$(cat "$DIR/out" "$DIR/err")"
 analysis compare "$DIR/hostile" "$DIR/hostile"
 is "$STATUS $(grep -c $'\e' "$DIR/out")" '0 0' 'names of strangers'
 "$ROOT/analysis/compare" --help >"$DIR/out" 2>&1
