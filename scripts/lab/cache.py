@@ -35,16 +35,25 @@ libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
 
-def read_extents(path):
-    """The extents of a list, (first page, pages) each, in its order; of all its sections."""
-    out = []
-    with open(path, encoding="utf-8", errors="replace") as f:
+def sections(path):
+    """[(file, extents)] of a list, in its order: extents are (first page, pages) each, the file
+    is None before the first header that names one."""
+    out = [(None, [])]
+    with open(path, encoding="utf-8", errors="surrogateescape") as f:
         for line in f:
+            name = re.match(r"# file=(\S+)", line)
+            if name:
+                out.append((urllib.parse.unquote(name[1], errors="surrogateescape"), []))
             m = re.match(r"(\d+)(?:([+-])(\d+))?\s*$", line)
             if m:
                 first, n = int(m[1]), int(m[3] or 1)
-                out.append((first, n - first + 1 if m[2] == "-" else n))
-    return out
+                out[-1][1].append((first, n - first + 1 if m[2] == "-" else n))
+    return [section for section in out if section[1]]
+
+
+def read_extents(path):
+    """The extents of a list, in its order; of all its sections."""
+    return [extent for _, extents in sections(path) for extent in extents]
 
 
 def write_section(path, file, out):
@@ -150,11 +159,31 @@ def make_file(path, size):
     return File(path)
 
 
+def drop(what):
+    """1: pages that nobody uses; 2: inodes and names; 3: both."""
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+        f.write(str(what))
+
+
 def prepare(nbytes):
     """Memory for twice what is about to be read, and no other pages in the cache."""
     run([WORKLOAD, "touch", str(2 * nbytes + 64 * MIB)])
-    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
-        f.write("1")
+    drop(1)
+
+
+def evict_listed(listed):
+    """Drops the files of sections() one by one. Returns how many of the listed pages are still
+    there, because somebody uses them."""
+    left = 0
+    for path, extents in listed:
+        try:
+            file = File(path)
+        except FileNotFoundError:       # it was one for a while only
+            continue
+        os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        left += file.resident(merged(extents))
+        file.close()
+    return left
 
 
 def start_programs():

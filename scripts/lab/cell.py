@@ -51,8 +51,13 @@ class Cell:
     def describe(self, seed):
         return {"cell": self.name, "workload": self.workload, "group": self.group, "x": self.x,
                 "x_label": self.x_label, "unit": self.unit, "kind": self.kind,
-                "file_bytes": self.size, "rounds": self.rounds, "arms": self.arms,
-                "marks": self.marks, "steps": len(self.steps(seed))}
+                "file_bytes": self.size, "clock": "reader", "rounds": self.rounds,
+                "arms": self.arms, "marks": self.marks, "steps": len(self.steps(seed))}
+
+    @staticmethod
+    def missing():
+        """Why this machine cannot run it, None if it can."""
+        return None
 
     def steps(self, seed):
         """In the order in which they are made, the same for the same seed."""
@@ -147,8 +152,8 @@ class Cell:
         out = tools.run_ok(command, done(command[0]))
         typed_us = round((time.monotonic() - start) * 1e6)
         r = self.reader.read(out)
-        return {"value": r.us, "first_us": r.first_us, "accesses": r.accesses,
-                "more": {**r.more, "typed_us": typed_us},
+        return {"value": typed_us if r.us is None else r.us, "first_us": r.first_us,
+                "accesses": r.accesses, "more": {**r.more, "typed_us": typed_us},
                 "raw": [self.results.keep(self._raw(step, end), text)
                         for end, text in r.raw.items()]}
 
@@ -157,7 +162,7 @@ class Cell:
         and the path of the records."""
         name = self._raw(step, os.path.basename(tool) + ".jsonl")
         said = self.results.path("raw", name)
-        fields = self._read(step, [tool, "--tool-status", "-f", self.file.path, "-j", "-O", said,
+        fields = self._read(step, [tool, "--tool-status", *self._only(), "-j", "-O", said,
                                    *options, "--"] + command)
         ended = tools.records(said, "command")
         if not ended or ended[0]["status"] not in done(command[0]):
@@ -165,11 +170,22 @@ class Cell:
         fields["raw"].append(name)
         return fields, said
 
+    def _only(self):
+        """The options that say which file it is about."""
+        return ["-f", self.file.path]
+
     def _counted(self, step, options, command):
         fields, said = self._under(step, CACHEMISS, options, command)
         found = tools.records(said, "file")
-        fields.update({k: found[0][k] if found else 0 for k in ("accesses", "misses")})
+        for k in ("accesses", "misses"):
+            counts = [r[k] for r in found]
+            fields[k] = None if None in counts else sum(counts)
         return fields
+
+    @staticmethod
+    def _receipt(said):
+        """A list is forced again at a later open: the first time counts."""
+        return tools.records(said, "receipt")[0]
 
     @staticmethod
     def _force(engine):
@@ -178,8 +194,8 @@ class Cell:
 
     def _forcing(self, engine):
         """The reader under pcforce, which says nothing: for counting around both."""
-        return [PCFORCE, "--tool-status", *self._force(engine), "-f", self.file.path,
-                "-o", self.list, "-O", "/dev/null", "--"] + self.reader.command
+        return [PCFORCE, "--tool-status", *self._force(engine), *self._only(), "-o",
+                self.list, "-O", "/dev/null", "--"] + self.reader.command
 
     def _record(self, step):
         self._cool(new=True)
@@ -204,8 +220,7 @@ class Cell:
         self._cool()
         fields, said = self._under(step, PCFORCE, [*self._force(engine), "-o", self.list],
                                    self.reader.command)
-        # A list is forced again at a later open: the first time counts.
-        receipt = tools.records(said, "receipt")[0]
+        receipt = self._receipt(said)
         if not receipt["read"] + receipt["resident"] + receipt["left"]:
             raise Failed(f"engine {engine} forced nothing: {json.dumps(receipt)}")
         return {**fields, "engine": receipt["engine"], "receipt": receipt}
@@ -220,12 +235,12 @@ class Cell:
         self._cool()
         said = os.path.join(self.work, "now.jsonl")
         start = time.monotonic()
-        tools.run_ok([PCFORCE, "--now", "-f", self.file.path, "-o", self.list, "-j", "-O", said],
+        tools.run_ok([PCFORCE, "--now", *self._only(), "-o", self.list, "-j", "-O", said],
                      done(PCFORCE))
-        us = (time.monotonic() - start) * 1e6
-        receipt = tools.records(said, "receipt")[0]
+        us = round((time.monotonic() - start) * 1e6)
+        receipt = self._receipt(said)
         fields = self._read(step, self.reader.command)
-        fields["more"]["typed_us"] += round(us)
+        fields["more"]["typed_us"] += us
         return {**fields, "value": us + fields["value"], "engine": receipt["engine"],
                 "receipt": receipt}
 

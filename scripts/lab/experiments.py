@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The experiments: each a function from the options to its cells."""
+import argparse
 import os
 import random
 import shutil
@@ -7,13 +8,15 @@ import shutil
 from lab import cache, readers
 from lab.cell import Cell
 from lab.other import Loading, Overhead, Peers
+from lab.programs import Git, Grep, Node, Postgres, Python, Sqlite
 from lab.restore import Restore
+from lab.start import FirstPage, Start
 from lab.tools import WORKLOAD
 
 SEED = "20240229"       # of the workloads: the same accesses in every run
 # Rounds: six are the fewest with a 95 % bound of a median, 21 what a cell that must never lose
 # is asked for.
-ROUNDS, LOSS_ROUNDS, QUICK_ROUNDS = 9, 21, 6
+ROUNDS, LOSS_ROUNDS, START_ROUNDS, QUICK_ROUNDS = 9, 21, 20, 6
 ENGINES = ("cold", "forced", "warm", "floor")
 PLAIN = (*ENGINES, "count")
 NOW = (*PLAIN, "now")
@@ -28,7 +31,15 @@ def limit(at_most):
     return [{"mark": "limit", "at_most": at_most}, {"mark": "first-data", "at_most_us": 5000}]
 
 
-NO_LOSS = [{"mark": "no-loss", "at_least": 0.95, "pairs": LOSS_ROUNDS}]
+def no_loss(clock, from_us=None):
+    return {"mark": "no-loss", "at_least": 0.95, "pairs": LOSS_ROUNDS, "clock": clock,
+            "from_us": from_us}
+
+
+# A line that is shorter than that may lose what a tool takes to start: marks of their own.
+NO_LOSS = [no_loss("typed", 100_000), no_loss("reader")]
+# As typed, forced is to be no slower than `pcforce --now` and then the run.
+OF_NOW = [{"mark": "of-now", "at_most": 1.05}]
 
 
 def words(nbytes):
@@ -79,9 +90,9 @@ def whole(a):
     speedup = [{"mark": "speedup", "at_least": 8}]
     return [
         Cell("random-read", "all pages at random, read", own("read", "-r", SEED), rounds(a),
-             a.best, kind="read", arms=NOW, marks=limit(1.10) + speedup, **data(a)),
+             a.best, kind="read", arms=NOW, marks=limit(1.10) + speedup + OF_NOW, **data(a)),
         Cell("random-mmap", "all pages at random, mmap", own("mmap", "-r", SEED), rounds(a),
-             a.best, kind="mmap", arms=NOW, marks=limit(1.15), **data(a)),
+             a.best, kind="mmap", arms=NOW, marks=limit(1.15) + OF_NOW, **data(a)),
         Cell("seq-read", "front to back, read", own("read"), rounds(a, LOSS_ROUNDS), a.best,
              kind="read", arms=NOW, marks=NO_LOSS, trace=True, **data(a)),
         Cell("seq-mmap", "front to back, mmap", own("mmap"), rounds(a, LOSS_ROUNDS), a.best,
@@ -129,9 +140,10 @@ def replayed(mode):
 def sparse(a):
     """one page in ten at random, and the list of an application, replayed"""
     pages = os.path.getsize(a.file) // cache.PAGE if a.file else a.size // cache.PAGE
+    typed = [{"mark": "typed-limit", "at_most": 1.10, "plus_us": 10_000}]
     found = [Cell(f"sparse-{mode}", f"10 % of the pages at random, {mode}",
                   own(mode, "-r", SEED, "-p", "10"), rounds(a), a.best, kind=mode, arms=NOW,
-                  marks=limit(1.05), trace=True, pages=pages // 10, **data(a))
+                  marks=limit(1.05) + typed, trace=True, pages=pages // 10, **data(a))
              for mode in ("read", "mmap")]
     found += [Cell(f"list-{mode}", f"an application's list, {mode}", replayed(mode), rounds(a),
                    a.best, kind=mode, arms=NOW, pages=pages // 5, **data(a))
@@ -236,17 +248,68 @@ def snapshot(a):
 
 def peers(a):
     """cat, fadvise and vmtouch on the same lists"""
-    return [Peers(name, what, reader, rounds(a, 7), a.best, kind="read", **data(a))
+    first = [{"mark": "first", "arm": Peers.OURS, "figure": figure, "at_most": 1.0}
+             for figure in ("ready_us", None)]
+    return [Peers(name, what, reader, rounds(a), a.best, kind="read", marks=first, **data(a))
             for name, what, reader in (
                 ("random", "all pages at random", own("read", "-r", SEED)),
                 ("sparse", "10 % of the pages at random", own("read", "-r", SEED, "-p", "10")),
                 ("list", "an application's list", replayed("read")))]
 
 
+def start(a):
+    """what a line takes more because a tool starts in front of it, everything cached; and how soon
+    pcforce reads its first page"""
+    return [Start(rounds(a, START_ROUNDS)), FirstPage(rounds(a, START_ROUNDS))]
+
+
+def small(a):
+    """small files from front to back, which are read before a list can help: what it costs"""
+    return [Cell(f"small-{mode}-{words(size)}", f"{words(size)} front to back, {mode}", own(mode),
+                 rounds(a, LOSS_ROUNDS), a.best, size=size, kind=mode, arms=("cold", "forced"),
+                 marks=[no_loss("reader"), {"mark": "more-than-cold", "at_most_us": 5000}])
+            for size in (32 << 10, 2 << 20) for mode in ("read", "mmap")]
+
+
+def programs(a):
+    """real programs, as typed: python3, sqlite, git status, node, a PostgreSQL restart, and grep
+    over 20,000 files"""
+    def of_cold(at_most):
+        return {"mark": "of-cold", "at_most": at_most}
+
+    shrink = 10 if a.quick else 1
+
+    def program(kind, name, workload, room, *marks):
+        return kind(name, workload, rounds(a), shrink, room * cache.MIB, marks)
+    return [
+        program(Python, "python3", "python3, some two dozen modules", 16, of_cold(0.80),
+                {"mark": "of-now", "at_most": 1.0}),
+        program(Sqlite, "sqlite", f"sqlite, {Sqlite.QUERIES // shrink:,} random queries", 256),
+        program(Git, "git-status", f"git status, {Git.FILES // shrink:,} files", 64),
+        program(Node, "node", "node, eight modules", 1),
+        program(Postgres, "postgresql",
+                f"PostgreSQL restart, {Postgres.QUERIES // shrink:,} look-ups", 512),
+        program(Grep, "grep", f"grep -r, {Grep.FILES // shrink:,} files", 128, of_cold(0.6)),
+    ]
+
+
+def typed(a):
+    """what a person waits for who types the line: start, small, programs, and of whole, half and
+    sparse the cells that have marks as typed"""
+    # Half of it is to take as long as the whole of the others.
+    twice = argparse.Namespace(**{**vars(a), "size": 2 * a.size})
+    lists = [cell for cell in whole(a) + half(twice) + sparse(a) if cell.marks]
+    for cell in lists:
+        cell.arms.remove("count")       # of misses no mark as typed says anything
+    return start(a) + small(a) + programs(a) + lists
+
+
 def marks(a):
-    """what the project is measured by: whole, sparse, half, overhead and snapshot in one folder"""
-    return whole(a) + sparse(a) + half(a) + overhead(a) + snapshot(a)
+    """what the project is measured by: whole, sparse, half, overhead, snapshot, start, small and
+    programs in one folder"""
+    return (whole(a) + sparse(a) + half(a) + overhead(a) + snapshot(a) + start(a) + small(a)
+            + programs(a))
 
 
 EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,
-                                       snapshot, peers, marks)}
+                                       snapshot, peers, start, small, programs, typed, marks)}

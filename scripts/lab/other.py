@@ -193,15 +193,17 @@ class Loading(Cell):
 class Peers(Cell):
     """Other tools on the same list: until all its pages are readable, and the reader after it."""
 
+    OURS = "pcforce --now"
+
     def __init__(self, name, workload, reader, rounds, engines, **options):
-        arms = ["pcforce --now", "cat", "fadvise", "fadvise, sorted"]
+        arms = [self.OURS, "cat", "fadvise", "fadvise, sorted"]
         if shutil.which("vmtouch"):
             arms.append("vmtouch -t")
         super().__init__(name, workload, reader, rounds, engines, arms=arms, **options)
 
     def _prefetch(self, arm):
         path = self.file.path
-        if arm == "pcforce --now":
+        if arm == self.OURS:
             tools.run_ok([PCFORCE, "--now", "-f", path, "-o", self.list, "-O", "/dev/null"], (0, 4))
         elif arm == "cat":
             subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
@@ -239,5 +241,6 @@ class Peers(Cell):
         fields = self._read(step, self.reader.command)
         took = (ready - start) * 1e6
         more = {"ready_us": took, "reader_us": fields["value"], "readable": readable,
-                "cached_bytes": self.file.resident() * cache.PAGE}
+                "cached_bytes": self.file.resident() * cache.PAGE,
+                "typed_us": round(took) + fields["more"]["typed_us"]}
         return {**self.fields(step), **fields, "value": took + fields["value"], "more": more}

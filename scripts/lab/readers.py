@@ -11,8 +11,8 @@ import shutil
 from lab import tools
 from lab.tools import Failed
 
-# us: the workload's time. first_us: from the open to the first data, None where it does not say.
-# accesses: how many it made. raw: what it wrote, {name's end: text}.
+# us: the workload's time, None where it has no clock. first_us: from the open to the first data,
+# None where it does not say. accesses: how many it made. raw: what it wrote, {name's end: text}.
 Reading = collections.namedtuple("Reading", "us first_us accesses more raw")
 
 
@@ -28,6 +28,17 @@ class Own:
         found = tools.last_object(out, self.command[0])
         return Reading(found["elapsed_us"], found.get("first_us"), found.get("accesses"),
                        {k: found[k] for k in self.MORE if k in found}, {"reader.json": out})
+
+
+class Line:
+    """A program without a clock of its own: the whole line's time is all that is known."""
+
+    def __init__(self, command):
+        self.command = command
+
+    @staticmethod
+    def read(_):
+        return Reading(None, None, None, {}, {})
 
 
 class Fio:

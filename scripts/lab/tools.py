@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHEMISS = os.path.join(ROOT, "build/cachemiss")
@@ -51,6 +52,24 @@ def run_ok(args, allowed=(0,)):
     return out
 
 
+def timed(args):
+    """(wall, CPU) of a program that must not fail, in microseconds: from just before it is
+    started to its end, and what it and those that it waited for took of the processors. What it
+    says is not kept: of a line of few milliseconds, a pipe and a thread to read it are a part."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        streams = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)]
+        start = time.monotonic()
+        child = os.posix_spawnp(args[0], args, os.environ, file_actions=streams)
+        _, status, used = os.wait4(child, 0)
+        wall = time.monotonic() - start
+    finally:
+        os.close(null)
+    if status:
+        raise Failed(f"{shlex.join(args)}: status {os.waitstatus_to_exitcode(status)}")
+    return round(wall * 1e6), round((used.ru_utime + used.ru_stime) * 1e6)
+
+
 def last_object(text, what):
     """The last line of a program's output that is a JSON object."""
     lines = [x for x in text.splitlines() if x.startswith("{")]
@@ -64,6 +83,15 @@ def records(path, kind):
     with open(path, encoding="utf-8", errors="replace") as f:
         found = [json.loads(line) for line in f if line.startswith("{")]
     return [r for r in found if r.get("record") == kind]
+
+
+def receipt_of_all(path):
+    """One receipt for all files of a list."""
+    found = records(path, "receipt")
+    counts = ("requested", "resident", "read", "failed", "past_eof", "skipped", "left",
+              "submitted")
+    return {"files": len(found), "engine": found[0]["engine"],
+            **{k: sum(r[k] for r in found) for k in counts}}
 
 
 def engines():

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 2 + 4 + 8 + 4 + 2 + 8 + 11))
+plan $((8 + 5 + 2 + 8 + 4 + 8 + 4 + 2 + 8 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -68,6 +68,33 @@ run_it scale --quick --rounds 1 --cells load-1000,load-1000000 --dir "$DIR" --re
 is "$STATUS $(runs 'map(.receipt.requested)')" '0 [1000,1000000]' 'scale: lists are loaded' || diag "$(cat "$DIR/err")"
 is "$(runs 'map(.more.max_rss_bytes) | .[0] < 12e6 and .[1] > .[0] + 16e6 - 4e6')" true 'in memory that grows with the list' ||
 	diag "$(runs 'map(.more.max_rss_bytes)')"
+
+# --- as typed: what a tool's start takes, and a program; one that is not installed is skipped
+
+rm -rf "$results"
+mkdir "$DIR/bin"
+for program in true sleep git findmnt lsblk; do
+	ln -s "$(command -v $program)" "$DIR/bin/"
+done
+typed=(env "PATH=$DIR/bin" "$(realpath "$(python3 -c 'import sys; print(sys.executable)')")" "$experiment" typed --quick --rounds 1 --dir "$DIR" --results "$results")
+"${typed[@]}" --cells start,first-page,small-read-32K,git-status,node >"$DIR/out" 2>"$DIR/err"
+is "$? $(meta '"\(.state) \([.cells[].cell] | join(" ")), \(.skipped | tostring)"')" \
+	'0 complete start first-page small-read-32K git-status, {"node":"node is not installed"}' 'typed: what is not installed is skipped, with a reason' ||
+	diag "$(cat "$DIR/err")"
+matches "$(cat "$DIR/err"; cat "$DIR/out")" $'node: skipped: node is not installed\n.*SKIPPED: node: node is not installed' 'which is said'
+is "$(runs 'map(select(.cell == "start")) | [length, all(.[]; .more.typed_us == .value and .more.cpu_us > 0)], (map({(.arm): .value}) | add | .nothing < .["pcforce, 1 file"] and .["pcforce, 1 file"] < .["pcforce --follow, 1 file"])')" \
+	$'[5,true]\ntrue' 'start: wall and CPU of each line, of which `true` alone is the shortest'
+is "$(runs 'map(select(.cell == "first-page").value) | [length, all(.[]; . > 300 and . < 1e6)]')" '[1,true]' 'the first page enters the cache after the start, and soon'
+is "$(meta '.cells[] | select(.cell == "git-status") | "\(.clock) \(.file_bytes) \(.arms | join(" "))"')" 'typed null cold forced now warm' \
+	'a program has no clock but the line'
+is "$(runs 'map(select(.cell == "git-status" and .arm != "record")) | [length, all(.[]; .value == .more.typed_us)]')" '[4,true]' 'all its arms, as typed'
+# Cold is cold: what the first run missed is not there before the others, but for what somebody else uses.
+is "$(runs 'map(select(.cell == "git-status")) | (map(select(.arm == "record").misses)[0] > 5), (map(select(.arm == "now").receipt) | length, all(.[]; .files > 1 and .requested > 20 and .resident <= 0.05 * .requested and
+	.requested == .resident + .read + .failed + .past_eof + .skipped))')" $'true\n1\ntrue' 'forced from a list of several files, none of which was cached' ||
+	diag "$(runs 'map(select(.cell == "git-status") | [.arm, .misses, .receipt])')"
+rm -rf "$results"
+"${typed[@]}" --cells node >"$DIR/out" 2>"$DIR/err"
+is "$? $(grep -c 'node: node is not installed' "$DIR/err") $([ -e "$results" ] && echo made)" '2 1 ' 'nothing but what is not installed: no experiment'
 
 # --- a list of several files, and a command, for a file of one's own
 
