@@ -168,3 +168,7 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
 }
+
+static __always_inline void on_exit(void)
+{
+}

@@ -13,6 +13,7 @@
  *                                          the page that the fault was about or not
  *   on_data(slot, index, ns)               a missed page arrived after ns
  *   on_insert(slot, index, nr), on_remove(slot, index, nr)
+ *   on_exit()                              the current task ends
  */
 #ifndef PAGE2CACHE_LOOKUP_BPF_H
 #define PAGE2CACHE_LOOKUP_BPF_H
@@ -117,6 +118,7 @@ static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool 
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
+static __always_inline void on_exit(void);
 
 /* Not every kind of program runs with preemption off: a per-CPU slot can have two writers. */
 static __always_inline void count(__u32 slot, enum p2c_count what, __u64 by)
@@ -245,6 +247,9 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	key.index = index;
 	key.tid = (__u32)bpf_get_current_pid_tgid();
 	before = bpf_map_lookup_elem(&misses, &key);
+	/* Numbers of tasks are used again: another's lookup is none of this task's. */
+	if (st && !st->open)
+		before = NULL;
 	/*
 	 * A blocking lookup that comes here twice lost its page while it waited
 	 * and is still the same one; a non-blocking one has failed in between.
@@ -260,6 +265,19 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	bpf_map_update_elem(&misses, &key, &miss, BPF_ANY);
 	count(slot, COUNT_READ_MISSES, 1);
 	on_miss(slot, index, false);
+}
+
+/* A task ends: lookups of it that failed, or that a signal broke off, are over. */
+static __always_inline void forget_lookups(void)
+{
+	struct p2c_task_state *st = state_if_any();
+
+	if (!st)
+		return;
+	take_slept(st);
+	if (st->open)
+		__sync_fetch_and_add(&open_misses, -(__s64)st->open);
+	st->open = 0;
 }
 
 /* Page faults. */

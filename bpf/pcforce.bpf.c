@@ -332,6 +332,10 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	bpf_loop(MAX_WORDS, remove_step, &w, 0);
 }
 
+static __always_inline void on_exit(void)
+{
+}
+
 /* Its number is the kernel's to know: tools/lib/force/engine_kernel.c puts it in. */
 static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, __u64 index,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;

@@ -350,6 +350,14 @@ static __always_inline bool by_others(struct inode *inode)
 	return !task_counted() && current_tgid() != cfg.self_tgid && is_backed_file(inode);
 }
 
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(lookup_exit)
+{
+	forget_lookups();
+	on_exit();
+	return 0;
+}
+
 SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {

@@ -327,14 +327,6 @@ int BPF_KPROBE(unbounded_kprobe, struct readahead_control *ractl, unsigned long 
 	return 0;
 }
 
-/* Numbers of tasks are used again. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(decision_exit)
-{
-	decision_end();
-	return 0;
-}
-
 /* What becomes of the pages. */
 
 struct p2c_page_walk {
@@ -487,4 +479,10 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	bpf_loop(MAX_CHUNKS, drop_step, &w, 0);
+}
+
+/* Numbers of tasks are used again. */
+static __always_inline void on_exit(void)
+{
+	decision_end();
 }

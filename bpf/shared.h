@@ -227,7 +227,7 @@ struct p2c_watch {
 	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
 	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
 	__u32 tree_tgid;		/* while its descendants are looked for, 0: they are not */
-	__u32 pad;
+	__u32 on;	   /* accesses count: programs are attached and detached one by one */
 	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
 	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */

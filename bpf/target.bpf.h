@@ -147,6 +147,13 @@ static __always_inline int new_slot(struct inode *inode, const struct p2c_file_k
 	return slot;
 }
 
+/* Most files are told from the watched ones by their inode number alone. */
+static __always_inline bool may_be_watched(unsigned long ino)
+{
+	return watch.on && (cfg.auto_files ||
+			    watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64)));
+}
+
 /*
  * The slot of a file whose pages change, -1 if it is not watched. A new file
  * is taken up only if the current task is one that counts.
@@ -158,7 +165,7 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 	struct p2c_file_key key;
 	__u32 *slot;
 
-	if (!cfg.auto_files && !(watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
+	if (!may_be_watched(ino))
 		return -1;
 	key.ino = ino;
 	sb = FIELD(typed, inode, i_sb);
@@ -178,11 +185,7 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 /* The slot of a file that the current task accesses, -1 if that is not watched. */
 static __always_inline int access_slot(struct inode *inode, bool typed)
 {
-	unsigned long ino = FIELD(typed, inode, i_ino);
-
-	if (!cfg.auto_files && !(watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64))))
-		return -1;
-	if (!task_counted())
+	if (!may_be_watched(FIELD(typed, inode, i_ino)) || !task_counted())
 		return -1;
 	return file_slot(inode, typed, true);
 }

@@ -14,6 +14,7 @@
 /* clang-format off */
 static struct hook hooks[] = {
 	READAHEAD_HOOKS,
+	HOOK_EXIT,
 	HOOK_READ_LOOKUP,
 	HOOK_MMAP_ACCESS,
 	HOOK_MMAP_FAULT_AROUND,
@@ -23,7 +24,6 @@ static struct hook hooks[] = {
 	HOOK_REMOVAL,
 	HOOK_TASK_START,
 	HOOK_TASK_EXIT,
-	{ "task_end", false, { { { "decision_exit" } } } },
 };
 /* clang-format on */
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Hook plans: whichever kind of hooks serves, the counts are the same; what a kernel has
-# not is said, with status 3; and what serves is on record.
+# not is said, with status 3; what serves is on record; and hooks count from one moment on.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -11,10 +11,11 @@ RATRACE=$BUILD/ratrace
 
 needs_root
 needs jq jq
+needs python3 python3
 needs_built "$CACHEMISS" "$RATRACE" "$PCFORCE" "$PROGS/access"
 setup_dir
 
-plan $((3 * 4 + 5 + 2))
+plan $((3 * 4 + 5 + 2 + 2))
 
 file=$DIR/data
 make_file "$file" 4m
@@ -85,3 +86,42 @@ is "$(jq -cs '[.[] | select(.event) | .candidates[] | select(.available | not) |
 	true '--check: a reason for each that is of no use'
 "$CACHEMISS" -v -f "$file" -- true >/dev/null 2>"$DIR/err"
 matches "$(cat "$DIR/err")" 'read_miss: (tp_btf|fentry|kprobe)/page_cache_sync_ra' '-v says what is attached'
+
+# --- from one moment to another, though programs are attached one after the other
+
+cat >"$DIR/misser.py" <<-'END'
+	# Reads pages without end, each of them absent and removed again. Says when it has begun.
+	import os, sys
+	fd = os.open(sys.argv[1], os.O_RDONLY)
+	os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+	i = 0
+	while True:
+	    os.pread(fd, 4096, i * 4096)
+	    os.posix_fadvise(fd, i * 4096, 4096, os.POSIX_FADV_DONTNEED)
+	    i = (i + 97) % 1024
+	    if i == 97:
+	        open(sys.argv[2], "w").close()
+END
+# Beginning and end may each cut an access in two, no more.
+whole='.hits <= 1 and (.inserted_pages - .misses | fabs) <= 1 and (.removed_pages - .misses | fabs) <= 1'
+for ((i = 0; i < 4; i++)); do
+	evict "$file"
+	rm -f "$DIR/begun"
+	python3 "$DIR/misser.py" "$file" "$DIR/begun" &
+	wait_until 10 test -e "$DIR/begun"
+	"$CACHEMISS" -j -O "$DIR/data.out" -f "$file" -d 0.1
+	end_child $! && wait $! 2>/dev/null
+	record "$DIR/data.out" "[$whole, .accesses > 0, .hits, .misses, .inserted_pages, .removed_pages]"
+done >"$DIR/moments"
+is "$(grep -c '^\[true,true' "$DIR/moments")" 4 'no access is counted by some of the hooks only' || diag "$(cat "$DIR/moments")"
+
+# --- what a task leaves behind
+
+if command -v bpftool >/dev/null && nowait_reads; then
+	evict "$file"
+	"$CACHEMISS" -f "$file" -- bash -c "'$PROGS/access' -m nowait-once -n 5 --fadvise random -p random '$file' >/dev/null
+		bpftool -j map dump name cachemis.bss >'$DIR/bss'" 2>/dev/null
+	is "$(grep -o '"open_misses":[^,}]*' "$DIR/bss")" '"open_misses":0' 'lookups that failed are forgotten when their task ends'
+else
+	skip 1 'no bpftool, or refused reads start no I/O'
+fi

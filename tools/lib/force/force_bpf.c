@@ -271,11 +271,14 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 	}
 	if (hooks_attach(force_hooks, nr_force_hooks, b->skel->obj, why))
 		return STATUS_UNSUPPORTED;
+	counters_on(&b->counters, true);
 	return STATUS_DONE;
 }
 
 void force_bpf_detach(struct force_bpf *b)
 {
+	if (b->counters.watch)
+		counters_on(&b->counters, false);
 	hooks_detach(force_hooks, nr_force_hooks);
 }
 

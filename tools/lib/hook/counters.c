@@ -89,6 +89,11 @@ void counters_bind(struct counters *w, struct p2c_watch *watch)
 	watch->nr_slots = SLOT_OTHERS + 1;
 }
 
+void counters_on(struct counters *w, bool on)
+{
+	__atomic_store_n(&w->watch->on, on, __ATOMIC_SEQ_CST);
+}
+
 int cgroup_open(const char *dir, char **why)
 {
 	struct statfs fs;

@@ -59,6 +59,7 @@ struct counters {
 #define HOOK_OPEN	{ "open", true, { { { "open_file" } } } }
 #define HOOK_INSERT	{ "insert", false, { { { "page_insert" } } } }
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
+#define HOOK_EXIT	{ "exit", true, { { { "lookup_exit" } } } }
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } } } }
 #define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } } } }
 
@@ -70,7 +71,7 @@ struct counters {
 	{ "readahead_unbounded", false, { { { "unbounded_tp" } }, { { "unbounded_fentry" } }, { { "unbounded_kprobe" } } } }
 
 #define COUNTERS_HOOKS \
-	HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
+	HOOK_EXIT, HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
 	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
 /* clang-format on */
 
@@ -107,6 +108,12 @@ int counters_add_task(struct counters *w, pid_t pid);
 int counters_add_tree(struct counters *w, pid_t pid);
 /* Count COMMAND's first task, which waits, from now on. Returns 0 or -errno. */
 int counters_add_command(struct counters *w);
+
+/*
+ * Accesses count from now on, or no longer: after the last program is attached, and before the
+ * first is detached, so that no access is seen by some of them only.
+ */
+void counters_on(struct counters *w, bool on);
 
 /* Per-CPU counters, added up. */
 void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what);

@@ -255,6 +255,7 @@ static enum status trace(const struct tool *tool, struct trace_run *w)
 	status = status ? status : attach(tool, w);
 	if (status)
 		return status;
+	counters_on(&w->counters, true);
 	w->start_ns = now_ns();
 	tool->begin(w);
 	if (w->out.json)
@@ -262,6 +263,7 @@ static enum status trace(const struct tool *tool, struct trace_run *w)
 			      json_meta(tool->name, hooks_json(tool->hooks, tool->nr_hooks)));
 	status = wait_for_end(tool, w);
 	/* Frozen here: what happens while the summary is made is not of the run. */
+	counters_on(&w->counters, false);
 	hooks_detach(tool->hooks, tool->nr_hooks);
 	return status ? status : report(tool, w);
 }
