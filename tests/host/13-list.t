@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 9 + 3 + 10 + 7 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
+plan $((2 * 4 * 2 + 9 + 3 + 2 + 10 + 7 + 4 + 7 + 5 + 8 + 4 + 5 + 1))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -149,8 +149,10 @@ while step; do
 	recorded --evict -p "@$DIR/order" --fadvise random
 	is "$(extents "$list")" '0+10' 'a run is one extent'
 	is "$(head -1 "$list")" '# page2cache offsets 1' 'the first line names the format'
+	# Sixteen zero bytes are no UUID, and findmnt says so as well.
+	uuid=$(findmnt -no UUID -T "$DIR")
 	matches "$(sed -n 2p "$list")" \
-		"^# file=/[^ ]*/data fsid=[0-9a-f]+ ino=$(stat -c %i "$file") gen=[0-9]+ size=67108864 mtime_ns=[0-9]+ page_size=$(getconf PAGESIZE) misses=10 pattern=seq\$" \
+		"^# file=/[^ ]*/data fsid=[0-9a-f]+ ino=$(stat -c %i "$file") gen=[0-9]+ size=67108864 mtime_ns=[0-9]+ page_size=$(getconf PAGESIZE) misses=10${uuid:+ uuid=$uuid} pattern=seq\$" \
 		'the second line says which file, by a name that works from anywhere, and how often it missed'
 done
 
@@ -167,6 +169,24 @@ while step; do
 	is "$sections" ' one: 3 1+2 two: 3 1+2 one: 100+2' 'two files, one of them twice, in order across files'
 	is "$(json "$OUT" "select(.record == \"file\" and .file == \"$DIR/one\") | [.accesses, .misses]")" '[5,5]' \
 		'and each is counted by name'
+done
+
+# A file that takes the place of a recorded one is not the one whose pages were read.
+while step; do
+	make_file "$DIR/one" 1m
+	make_file "$DIR/two" 1m
+	rm -f "$list"
+	watched -w "$list" -f "$DIR/one" -f "$DIR/two" -- bash -c "'$PROGS/access' --fadvise random -n 3 '$DIR/one'
+		'$PROGS/access' --fadvise random -n 4 '$DIR/two'; echo >'$DIR/new'; mv '$DIR/new' '$DIR/one'"
+	is "$(extents "$list") $(grep -c '^# file=' "$list") $(grep -c "one: was replaced by another file" "$ERR")" '0+4 1 1' \
+		'a file that was replaced meanwhile is left out, which is said'
+	make_file "$DIR/one" 1m
+	rm "$DIR/two"
+	make_file "$DIR/two" 1m
+	rm -f "$list"
+	watched -w "$list" -f "$DIR/one" -f "$DIR/two" -- bash -c "'$PROGS/access' --evict --fadvise random -n 3 '$DIR/one'
+		'$PROGS/access' --fadvise random -n 4 '$DIR/two'; rm '$DIR/two'"
+	is "$(extents "$list") $(grep -c '^# file=' "$list") $(grep -c "two: No such file.*: the pages" "$ERR")" '0+3 1 1' 'one that was removed: the same'
 done
 
 # Names with any byte in them.

@@ -289,11 +289,45 @@ static char *absolute(const char *path)
 	return real ? real : xstrdup(path);
 }
 
+/*
+ * Is an opened file the one whose pages were recorded? Its name may have been given to another
+ * meanwhile, by rename(2) as package managers and editors replace files.
+ */
+static bool is_recorded(const struct report *r, size_t i, const struct identity *now)
+{
+	const struct p2c_file_key *key = &r->files[i].known.key;
+	const struct identity *then = &r->targets[i].id;
+
+	/* A file that was found has the numbers of the page cache only; its path fits its device. */
+	if (r->auto_files)
+		return now->ino == key->ino && (!now->gen || now->gen == key->gen);
+	return now->dev == then->dev && now->ino == then->ino && now->gen == then->gen;
+}
+
+/* Open a file that was recorded by the name that it has; says why if that is not possible. */
+static bool open_recorded(const struct report *r, size_t i, struct target *t)
+{
+	const char *path = r->files[i].known.path;
+	char *why;
+
+	if (target_open(t, path, &why) != TARGET_OK) {
+		say("%s: the pages of this file are not in the list", why);
+		free(why);
+		return false;
+	}
+	if (is_recorded(r, i, &t->id))
+		return true;
+	say("%s: was replaced by another file during the recording: the pages of the former are "
+	    "not in the list",
+	    path);
+	target_close(t);
+	return false;
+}
+
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
 {
 	struct target t;
 	size_t i, unnamed = 0;
-	char *why;
 
 	*n = r->counters->max_slots;
 	*sections = xcalloc(*n, sizeof(**sections));
@@ -303,10 +337,12 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 
 		if ((r->auto_files && !f->a.misses) || s->file)
 			continue;
-		if (!f->known.path || target_open(&t, f->known.path, &why) != TARGET_OK) {
+		if (!f->known.path) {
 			unnamed++;
 			continue;
 		}
+		if (!open_recorded(r, i, &t))
+			continue;
 		s->file = absolute(f->known.path);
 		s->id = t.id;
 		s->page_size = page_size();
