@@ -144,7 +144,7 @@ fuzz: $(O)/fuzz/offsets
 	@mkdir -p $(O)/fuzz/corpus
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
 
-$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/list/offsets.c tools/lib/base/util.c Makefile
+$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/list/offsets.c tools/lib/file/uuid.c tools/lib/base/util.c Makefile
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
 	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@

@@ -30,8 +30,12 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 {
 	struct trace *t = ctx;
 	struct offsets_section out = *s;
+	size_t i;
 
 	CHECK(s->file && *s->file);
+	for (i = 0; i < sizeof(s->id.uuid.bytes); i++)
+		fprintf(t->f, "%02x", s->id.uuid.bytes[i]);
+	fputc(' ', t->f);
 	fprintf(t->f, "%s has=%02x %llx %llu %u %llu %lld %llu %llu %d\n", s->file, s->has,
 		(unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
 		(unsigned long long)s->id.size, (long long)s->id.mtime_ns,

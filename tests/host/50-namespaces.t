@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 3 + 2 + 2 + 2 + 2))
+plan $((3 + 2 * 3 + 2 + 2 + 2 + 2))
 
 file=$DIR/data
 make_file "$file" 4m
@@ -51,6 +51,54 @@ if overlay merged; then
 	done
 else
 	skip 6 'overlayfs cannot be mounted here'
+fi
+
+# another_number FS SUBVOLUMES: a file system on a device that gets another number, as after a
+# reboot. What statfs(2) says of xfs is that number; of btrfs it tells subvolumes apart, whose
+# files have the same inode numbers.
+another_number()
+{
+	local fs=$1 mnt=$DIR/mnt.$1 image=$DIR/image.$1 loop
+
+	modprobe -q loop
+	truncate -s 400m "$image"
+	mkdir -p "$mnt"
+	mkfs."$fs" -q "$image" && loop=$(losetup -f --show "$image") || return 1
+	at_exit "losetup -d $loop"
+	mount -t "$fs" "$loop" "$mnt" || return 1
+	at_exit "umount '$mnt'"
+	if [ "$2" = yes ]; then btrfs -q subvolume create "$mnt/sub"; else mkdir "$mnt/sub"; fi
+	head -c 100k /dev/urandom >"$mnt/sub/data"
+	sync -f "$mnt"
+	"$CACHEMISS" --resident -f "$mnt/sub/data" -w "$DIR/list.$fs" >/dev/null
+	[ "$2" = no ] || btrfs -q subvolume snapshot "$mnt/sub" "$mnt/snap"
+	umount "$mnt"
+	losetup -d "$loop"
+	# This one takes the number.
+	truncate -s 1m "$DIR/pad"
+	loop=$(losetup -f --show "$DIR/pad")
+	at_exit "losetup -d $loop"
+	loop=$(losetup -f --show "$image")
+	at_exit "losetup -d $loop"
+	mount -t "$fs" "$loop" "$mnt"
+	at_exit "umount '$mnt'"
+}
+
+if another_number xfs no >/dev/null 2>&1; then
+	forced --now -o "$DIR/list.xfs"
+	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 25' 'xfs: from another device it is the same file system'
+else
+	skip 1 'xfs cannot be made and mounted here'
+fi
+if another_number btrfs yes >/dev/null 2>&1; then
+	forced --now -o "$DIR/list.btrfs"
+	is "$STATUS $(receipt "$OUT" '.resident + .read')" '0 25' 'btrfs: from another device it is the same file system'
+	mv "$DIR/mnt.btrfs/sub" "$DIR/mnt.btrfs/old"
+	mv "$DIR/mnt.btrfs/snap" "$DIR/mnt.btrfs/sub"
+	forced --now -o "$DIR/list.btrfs"
+	is "$STATUS $(grep -c 'on another file system since' "$ERR")" '2 1' 'a snapshot in the place of its subvolume is another one'
+else
+	skip 2 'btrfs cannot be made and mounted here'
 fi
 
 # A container's mount namespace, where the file has another name.

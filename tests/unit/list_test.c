@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "list/list.h"
+#include "list/list_text.h"
 
 #define DATA_PAGES 10
 
@@ -264,9 +265,53 @@ static void stale_unless(const char *key, const char *value, const char *about)
 	EXTENTS({ 0, 1, 0 });
 }
 
+/* A header of some file system, against what a file's is now. */
+static bool is_of_fs(uint8_t recorded_uuid, uint64_t recorded_fsid, const struct identity *now)
+{
+	struct offsets_section s = { .id = { .uuid.bytes = { [15] = recorded_uuid },
+					     .fsid = recorded_fsid },
+				     .has = recorded_fsid ? OFFSETS_FSID : 0 };
+
+	return header_is_of_fs(&s, now);
+}
+
+static void a_file_system_is_its_uuid_and_else_its_fsid(void **state)
+{
+	const struct identity xfs = { .uuid.bytes = { [15] = 7 }, .fsid = 1 };
+	const struct identity btrfs = { .uuid.bytes = { [15] = 7 }, .fsid = 1, .subvolumes = true };
+	const struct identity squashfs = { .fsid = 1 };
+
+	assert_true(is_of_fs(7, 1, &xfs));
+	/* Its device has another number. */
+	assert_true(is_of_fs(7, 2, &xfs));
+	assert_true(is_of_fs(7, 0, &xfs));
+	assert_false(is_of_fs(8, 1, &xfs));
+	/* A list of before. */
+	assert_true(is_of_fs(0, 1, &xfs));
+	assert_false(is_of_fs(0, 2, &xfs));
+	assert_true(is_of_fs(0, 0, &xfs));
+	/* Another subvolume of the same file system. */
+	assert_true(is_of_fs(7, 1, &btrfs));
+	assert_false(is_of_fs(7, 2, &btrfs));
+	assert_false(is_of_fs(8, 1, &btrfs));
+	/* One without a UUID. */
+	assert_true(is_of_fs(7, 1, &squashfs));
+	assert_false(is_of_fs(7, 2, &squashfs));
+}
+
 static void another_file_system_or_inode_is_stale_unless_allowed(void **state)
 {
-	stale_unless("fsid=", "1", "another file system");
+	struct identity id;
+	int fd = open("data", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(identity_of(fd, &id), 0);
+	close(fd);
+	if (uuid_is_known(&id.uuid))
+		stale_unless("uuid=", "11112222-3333-4444-5555-666677778888",
+			     "another file system");
+	else
+		stale_unless("fsid=", "1", "another file system");
 	stale_unless("ino=", "1", "replaced");
 }
 
@@ -551,6 +596,7 @@ int main(void)
 		TEST(an_empty_list_is_no_error),
 		TEST(all_pages_of_an_empty_file_are_past_its_end),
 		TEST(an_unchanged_file_is_ready),
+		TEST(a_file_system_is_its_uuid_and_else_its_fsid),
 		TEST(another_file_system_or_inode_is_stale_unless_allowed),
 		TEST(another_generation_is_stale_where_both_are_known),
 		TEST(a_file_that_shrank_is_stale_and_one_that_grew_is_not),

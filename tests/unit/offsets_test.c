@@ -17,10 +17,13 @@ static const char *trace_section(void *ctx, const struct offsets_section *s)
 {
 	struct trace *t = ctx;
 	const char *c;
+	size_t i;
 
 	fputs("section ", t->f);
 	for (c = s->file; *c; c++)
 		fprintf(t->f, "%02x", (unsigned char)*c);
+	for (i = 0; uuid_is_known(&s->id.uuid) && i < sizeof(s->id.uuid.bytes); i++)
+		fprintf(t->f, "%s%02x", i ? "" : " uuid=", s->id.uuid.bytes[i]);
 	fprintf(t->f,
 		" has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu pattern=%d\n",
 		s->has, (unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
@@ -244,6 +247,15 @@ static void a_pattern_is_read_and_an_unknown_one_ignored(void **state)
 	}
 }
 
+static void a_uuid_is_read_and_zeros_are_none(void **state)
+{
+	expect("# file=a uuid=00112233-4455-6677-8899-aAbBcCdDeEfF ino=2\n",
+	       "section 61 uuid=00112233445566778899aabbccddeeff has=2 fsid=0 ino=2 gen=0 size=0 "
+	       "mtime=0 page=0 misses=0 pattern=0\n");
+	expect("# file=a uuid=00000000-0000-0000-0000-000000000000\n",
+	       "section 61 has=0 fsid=0 ino=0 gen=0 size=0 mtime=0 page=0 misses=0 pattern=0\n");
+}
+
 static void fields_of_later_versions_are_ignored(void **state)
 {
 	expect("# file=a colour=blue ino=2 x inode=9 xino=8\n",
@@ -282,6 +294,11 @@ static void malformed_headers_are_refused_with_their_line(void **state)
 	REFUSED("# file=a mtime_ns=9223372036854775808", "mtime_ns=");
 	REFUSED("# file=a page_size=4k", "page_size=");
 	REFUSED("# file=a misses=many", "misses=");
+	REFUSED("# file=a uuid=00112233445566778899aabbccddeeff", "uuid=");
+	REFUSED("# file=a uuid=00112233-4455-6677-8899-aabbccddeef", "uuid=");
+	REFUSED("# file=a uuid=00112233-4455-6677-8899-aabbccddeeff0", "uuid=");
+	REFUSED("# file=a uuid=0011223-34455-6677-8899-aabbccddeeff", "uuid=");
+	REFUSED("# file=a uuid=0011223g-4455-6677-8899-aabbccddeeff", "uuid=");
 }
 
 /* A field without a value identifies nothing: a list must not count as checked. */
@@ -294,6 +311,7 @@ static void fields_without_a_value_are_refused(void **state)
 	REFUSED("# file=a mtime_ns=", "mtime_ns=");
 	REFUSED("# file=a page_size=", "page_size=");
 	REFUSED("# file=a misses=", "misses=");
+	REFUSED("# file=a uuid=", "uuid=");
 }
 
 /* It would end the name early, and another file would be forced. */
@@ -517,7 +535,11 @@ static void a_path_of_the_greatest_length_survives(void **state)
 	struct offsets_section s = {
 		.page_size = UINT64_MAX,
 		.misses = UINT64_MAX,
-		.id = { UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT64_MAX, INT64_MIN },
+		.id = { .fsid = UINT64_MAX,
+			.ino = UINT64_MAX,
+			.gen = UINT32_MAX,
+			.size = UINT64_MAX,
+			.mtime_ns = INT64_MIN },
 	};
 	static char path[4096];
 	char *text, *got;
@@ -548,6 +570,8 @@ static void random_sections_and_extents_survive(void **state)
 		s = (struct offsets_section){ .file = "f", .page_size = unit_random() };
 		s.misses = unit_random() >> (unit_random() % 64);
 		s.pattern = unit_random() % NR_PATTERNS;
+		for (i = 0; i < sizeof(s.id.uuid.bytes) && round % 2; i++)
+			s.id.uuid.bytes[i] = unit_random();
 		s.id.fsid = unit_random() >> (unit_random() % 64);
 		s.id.ino = unit_random() >> (unit_random() % 64);
 		s.id.gen = unit_random();
@@ -576,6 +600,7 @@ int main(void)
 		cmocka_unit_test(malformed_extents_are_refused_with_their_line),
 		cmocka_unit_test(every_field_of_a_section_is_read),
 		cmocka_unit_test(a_pattern_is_read_and_an_unknown_one_ignored),
+		cmocka_unit_test(a_uuid_is_read_and_zeros_are_none),
 		cmocka_unit_test(fields_of_later_versions_are_ignored),
 		cmocka_unit_test(malformed_headers_are_refused_with_their_line),
 		cmocka_unit_test(fields_without_a_value_are_refused),

@@ -64,7 +64,9 @@ static void set_identity(struct identity *id, int fd, const struct stat *st,
 	if (ioctl(fd, FS_IOC_GETVERSION, &gen))
 		gen = 0;
 	memset(id, 0, sizeof(*id));
+	id->uuid = uuid_of_fs(fd, fs->f_type);
 	memcpy(&id->fsid, &fs->f_fsid, sizeof(id->fsid));
+	id->subvolumes = fs->f_type == BTRFS_SUPER_MAGIC;
 	id->dev = st->st_dev;
 	id->ino = st->st_ino;
 	id->gen = gen;

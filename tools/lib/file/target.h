@@ -8,9 +8,12 @@
 
 #include "shared.h"
 #include "base/util.h"
+#include "file/uuid.h"
 
 struct identity {
-	uint64_t fsid; /* of statfs(2): survives a reboot, unlike a device number */
+	struct uuid uuid; /* of the file system */
+	uint64_t fsid;	  /* of statfs(2); on some file systems the device number */
+	bool subvolumes;  /* btrfs: fsid tells apart what uuid does not */
 	uint64_t ino;
 	uint32_t gen;  /* FS_IOC_GETVERSION, 0 where the file system has none */
 	uint64_t size; /* bytes */

@@ -62,7 +62,7 @@ static void check_stale(struct list_file *f, const struct offsets_section *s,
 	const struct identity *id = &f->target.id;
 
 	if (!opt->stale_ok) {
-		if (s->has & OFFSETS_FSID && s->id.fsid != id->fsid)
+		if (!header_is_of_fs(s, id))
 			make_stale(f, "it is on another file system");
 		else if (!header_matches(s, id))
 			make_stale(f, "it was replaced by another file");

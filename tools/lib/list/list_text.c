@@ -57,10 +57,21 @@ size_t list_text_add(struct list_text *t, const char *path)
 	return t->nr_files++;
 }
 
+bool header_is_of_fs(const struct offsets_section *header, const struct identity *id)
+{
+	if (uuid_is_known(&header->id.uuid) && uuid_is_known(&id->uuid)) {
+		if (memcmp(&header->id.uuid, &id->uuid, sizeof(id->uuid)))
+			return false;
+		if (!id->subvolumes)
+			return true;
+	}
+	return !(header->has & OFFSETS_FSID) || header->id.fsid == id->fsid;
+}
+
 bool header_matches(const struct offsets_section *header, const struct identity *id)
 {
-	return !((header->has & OFFSETS_FSID && header->id.fsid != id->fsid) ||
-		 (header->has & OFFSETS_INO && header->id.ino != id->ino) ||
+	return header_is_of_fs(header, id) &&
+	       !((header->has & OFFSETS_INO && header->id.ino != id->ino) ||
 		 (header->has & OFFSETS_GEN && header->id.gen && id->gen &&
 		  header->id.gen != id->gen));
 }

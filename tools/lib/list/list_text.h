@@ -46,6 +46,11 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 size_t list_text_add(struct list_text *t, const char *path);
 void list_text_free(struct list_text *t);
 
+/*
+ * Whether a header can be of a file system: by UUID where both have one, else by fsid, which is
+ * compared as well where it tells subvolumes apart.
+ */
+bool header_is_of_fs(const struct offsets_section *header, const struct identity *id);
 /* Whether a header can be of this file, by its file system, inode and generation. */
 bool header_matches(const struct offsets_section *header, const struct identity *id);
 

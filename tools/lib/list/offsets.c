@@ -9,6 +9,7 @@
 /* A header line: a path of PATH_MAX bytes, each as %XX, and the fields. */
 #define MAX_LINE (16 << 10)
 
+static const char uuid_key[] = "uuid=";
 static const char pattern_key[] = "pattern=";
 static const char *const pattern_names[NR_PATTERNS] = {
 	[PATTERN_SEQ] = "seq",
@@ -128,6 +129,38 @@ static enum offsets_pattern pattern_of(const char *s, const char *end)
 	return PATTERN_UNKNOWN;
 }
 
+/* As file systems' UUIDs are printed everywhere: digits in groups of 8, 4, 4, 4 and 12. */
+static const char *parse_uuid(struct uuid *uuid, const char *s, const char *end)
+{
+	static const char form[] = "00000000-0000-0000-0000-000000000000";
+	uint8_t *to = uuid->bytes;
+	size_t i;
+
+	if ((size_t)(end - s) != sizeof(form) - 1)
+		goto fail;
+	for (i = 0; i < sizeof(form) - 1; i++) {
+		if (form[i] == '-' ? s[i] != '-' : hex_digit(s[i]) < 0)
+			goto fail;
+	}
+	for (; s < end; s += 2) {
+		s += *s == '-';
+		*to++ = hex_digit(s[0]) << 4 | hex_digit(s[1]);
+	}
+	return NULL;
+fail:
+	return "uuid=: 8-4-4-4-12 hexadecimal digits are expected";
+}
+
+static void write_uuid(FILE *f, const struct uuid *uuid)
+{
+	size_t i;
+
+	fprintf(f, " %s", uuid_key);
+	for (i = 0; i < sizeof(uuid->bytes); i++)
+		fprintf(f, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			uuid->bytes[i]);
+}
+
 static const char *parse_field(struct offsets_section *sec, const char *s, const char *end)
 {
 	static const struct {
@@ -148,6 +181,8 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 	size_t i, len;
 	uint64_t v;
 
+	if (begins(s, end, uuid_key))
+		return parse_uuid(&sec->id.uuid, s + strlen(uuid_key), end);
 	if (begins(s, end, pattern_key)) {
 		sec->pattern = pattern_of(s + strlen(pattern_key), end);
 		return NULL;
@@ -339,6 +374,8 @@ void offsets_write_section(FILE *f, const struct offsets_section *sec)
 		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64,
 		sec->id.fsid, sec->id.ino, sec->id.gen, sec->id.size, sec->id.mtime_ns,
 		sec->page_size, sec->misses);
+	if (uuid_is_known(&sec->id.uuid))
+		write_uuid(f, &sec->id.uuid);
 	if (sec->pattern)
 		fprintf(f, " %s%s", pattern_key, pattern_names[sec->pattern]);
 	fputc('\n', f);
