@@ -116,6 +116,8 @@ static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 
 	bpf_get_current_comm(d.r.comm, sizeof(d.r.comm));
 	if (kind < NR_RA_KINDS)
 		ADD(slot, decisions[kind], 1);
+	if (kind == RA_SYNC && !d.r.ra_pages)
+		ADD(slot, off, 1);
 	if (bpf_map_update_elem(&decisions, &tid, &d, BPF_ANY)) {
 		ADD(slot, lost_events, 1);
 		return NULL;
@@ -402,18 +404,22 @@ static long use_step(__u32 i, void *data)
 static long drop_step(__u32 i, void *data)
 {
 	struct p2c_page_walk *w = data;
+	struct p2c_chunk_key key = { .chunk = w->first / 64 + i, .slot = w->slot };
 	struct p2c_ra_chunk *c;
-	__u64 mask;
+	__u64 mask, read;
 
-	if (w->first / 64 + i > w->last / 64)
+	if (key.chunk > w->last / 64)
 		return 1;
 	c = walk_chunk(w, i, &mask);
 	if (!c)
 		return 0;
-	mask &= __sync_fetch_and_and(&c->read, ~mask);
-	mask &= ~c->used;
+	read = __sync_fetch_and_and(&c->read, ~mask);
+	mask &= read & ~c->used;
 	if (mask)
 		ADD(w->slot, pages_unused_removed, popcount(mask));
+	/* Pages that are put in at this very moment would be lost: of the same 256 KiB, within 1 us. */
+	if (!c->read)
+		bpf_map_delete_elem(&chunks, &key);
 	return 0;
 }
 

@@ -186,6 +186,7 @@ struct p2c_ra_decision {
 struct p2c_ra_counts {
 	__u64 decisions[NR_RA_KINDS];
 	__u64 plain; /* of the sync ones: read what was asked for, no window */
+	__u64 off;   /* of the sync ones: the file's readahead is switched off */
 	__u64 pages_read;
 	__u64 pages_used;
 	__u64 pages_unused_removed;

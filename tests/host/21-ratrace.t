@@ -15,7 +15,7 @@ needs jq jq
 needs_built "$RATRACE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 8 + 5 + 5 + 4 + 3 + 5 + 4 + 3))
+plan $((2 * 8 + 5 + 5 + 4 + 3 + 5 + 4 + 3 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -148,6 +148,24 @@ while step; do
 		"[$cached,100,$((cached - 100)),0]" 'and evicted: unused pages are counted as such'
 	is "$(record "$OUT" '.first_use_us_p50 <= .first_use_us_p99 and .first_use_us_p99 <= .first_use_us_max * 1.1 and .first_use_us_p50 > 0')" \
 		true 'time to first use'
+done
+
+# --- readahead that is off; pages that have left the cache
+
+while step; do
+	set_ra 0
+	traced -s -f "$file" -- "$PROGS/access" --evict -p sequential -n 100 "$file"
+	is "$(record "$OUT" '[.sync, .plain, .off]')" '[100,100,100]' 'read_ahead_kb 0: each miss is told as one without readahead'
+	matches "$(record "$OUT" .meaning)" 'readahead is off' 'which says nothing of the reader'
+	set_ra 512
+	if command -v bpftool >/dev/null; then
+		evict "$file"
+		traced -s -f "$file" -- bash -c "cat '$file' >/dev/null; bpftool -j map dump name chunks >'$DIR/full'
+			dd if='$file' iflag=nocache count=0 status=none; bpftool -j map dump name chunks >'$DIR/empty'"
+		is "$(jq length "$DIR/full") $(jq length "$DIR/empty")" "$((pages / 64)) 0" 'nothing is kept of pages that have left the cache'
+	else
+		skip 1 'no bpftool'
+	fi
 done
 
 # --- which decisions: -s, -a, other tasks, several files

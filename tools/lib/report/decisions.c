@@ -10,6 +10,9 @@
 #define BAR	40
 /* Decisions that do not make a pattern. */
 #define FEW 3
+/* Pages that one fault maps (fault_around_bytes), and those of the smallest first window. */
+#define AROUND_PAGES 16
+#define FIRST_WINDOW 4
 
 const char *const ra_kind_names[NR_RA_KINDS] = { "sync", "async", "order", "unbounded", "force" };
 
@@ -177,6 +180,12 @@ static char *shape(const struct p2c_ra_counts *c)
 		return xasprintf("asked for by a program (readahead, fadvise, madvise), in parts "
 				 "of at most %llu page%s",
 				 (unsigned long long)c->largest, c->largest == 1 ? "" : "s");
+	if (n[RA_SYNC] && c->off * 2 > all)
+		return xstrdup(
+			"each miss reads its page alone: readahead is off (read_ahead_kb 0)");
+	if (all && !c->largest)
+		return xasprintf("%llu decision%s, and what they could have read was cached", all,
+				 all == 1 ? "" : "s");
 	if (all < FEW)
 		return xasprintf("%llu decision%s, too few to see a pattern", all,
 				 all == 1 ? "" : "s");
@@ -187,26 +196,67 @@ static char *shape(const struct p2c_ra_counts *c)
 		return xasprintf("windows grow to %llu pages and stay: sequential",
 				 (unsigned long long)c->largest);
 	if (c->plain * 2 > all)
-		return xstrdup("each miss reads what was asked for, no more: random, and "
-			       "readahead sees it");
+		return xstrdup("each miss reads what was asked for, no more: random, or said to "
+			       "be (POSIX_FADV_RANDOM)");
 	return xasprintf("starts over at %llu of %llu decisions: random, or many places at once",
 			 started + n[RA_ORDER], all);
 }
 
-/* Where most of it was for nothing: what would read less. */
-static const char *advice(const struct p2c_ra_counts *c)
+static uint64_t windows(const struct p2c_ra_counts *c)
 {
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < RA_HIST; i++)
+		sum += c->windows[i];
+	return sum;
+}
+
+/*
+ * Where most of it was for nothing: what would read less, by how much of a window is used.
+ * Who uses more of it than one access takes would read page by page without readahead,
+ * slower than with a window of that size.
+ */
+static char *advice(const struct p2c_ra_counts *c)
+{
+	bool faults = c->decisions[RA_ORDER] * 2 > decided(c);
+	uint64_t n = windows(c), used = n ? (c->pages_used + n - 1) / n : 0, pages = 1;
+
 	if (c->decisions[RA_FORCE] * 2 > decided(c))
-		return " yet";
-	if (c->decisions[RA_ORDER] * 2 > decided(c))
-		return " (MADV_RANDOM or a smaller read_ahead_kb reads less)";
-	return " (POSIX_FADV_RANDOM or a smaller read_ahead_kb reads less)";
+		return xstrdup(" yet");
+	if (used <= (faults ? AROUND_PAGES : FIRST_WINDOW))
+		return xasprintf(" (%s or a smaller read_ahead_kb reads less)",
+				 faults ? "MADV_RANDOM" : "POSIX_FADV_RANDOM");
+	while (pages < used)
+		pages *= 2;
+	return xasprintf(" (of a window some %" PRIu64 " pages are used: read_ahead_kb %" PRIu64
+			 " or less reads less)",
+			 used, pages * page_size() / 1024);
+}
+
+/* What became of the pages; takes TEXT, the sentence so far. */
+static char *add_use(char *text, const struct p2c_ra_counts *c)
+{
+	unsigned int percent = 100.0 * unused(c) / c->pages_read + 0.5;
+	char *hint = percent < 50 ? xstrdup("") : advice(c), *longer;
+
+	if (!unused(c))
+		longer = xasprintf("%s; all that was read ahead was used", text);
+	else if (!percent)
+		longer = xasprintf("%s; %" PRIu64 " of the %" PRIu64
+				   " pages that were read ahead were never used",
+				   text, unused(c), (uint64_t)c->pages_read);
+	else
+		longer = xasprintf("%s; %u %% of what was read ahead was never used%s", text,
+				   percent, hint);
+	free(hint);
+	free(text);
+	return longer;
 }
 
 char *ra_meaning(const struct p2c_ra_counts *c, const struct account *a)
 {
-	unsigned int percent;
-	char *text, *longer;
+	char *text;
 
 	if (!decided(c) && !a->accesses)
 		return xstrdup("not accessed");
@@ -217,16 +267,7 @@ char *ra_meaning(const struct p2c_ra_counts *c, const struct account *a)
 	if (!decided(c))
 		return xstrdup("no readahead: what was accessed was in the page cache");
 	text = shape(c);
-	if (!c->pages_read || c->lost_pages)
-		return text;
-	percent = 100.0 * unused(c) / c->pages_read + 0.5;
-	if (!percent)
-		longer = xasprintf("%s; all that was read ahead was used", text);
-	else
-		longer = xasprintf("%s; %u %% of what was read ahead was never used%s", text,
-				   percent, percent < 50 ? "" : advice(c));
-	free(text);
-	return longer;
+	return !c->pages_read || c->lost_pages ? text : add_use(text, c);
 }
 
 static void summary_record(struct output *out, const struct summary *s)
@@ -246,6 +287,7 @@ static void summary_record(struct output *out, const struct summary *s)
 	for (i = 0; i < NR_RA_KINDS; i++)
 		json_u64(o, ra_kind_names[i], c->decisions[i]);
 	json_u64(o, "plain", c->plain);
+	json_u64(o, "off", c->off);
 	json_u64(o, "pages_read", c->pages_read);
 	json_u64_if(o, "pages_used", known, c->pages_used);
 	json_u64_if(o, "pages_unused_removed", known, c->pages_unused_removed);
@@ -378,7 +420,9 @@ void decisions_summary(struct decisions *d)
 		    "can be printed; the summary counts them",
 		    lost_events);
 	if (lost_pages)
-		say("%" PRIu64 " times the use of pages could not be followed: too many files",
+		say("the use of %" PRIu64
+		    " times 64 pages could not be followed: the table of pages "
+		    "that were read ahead and are cached is full",
 		    lost_pages);
 	free(all);
 	known_files_free(&files);
