@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A histogram of times for each file: struct p2c_file_latency. */
+/* A histogram of times for each file below cfg.near_slots: struct p2c_file_latency. */
 #ifndef PAGE2CACHE_LATENCY_BPF_H
 #define PAGE2CACHE_LATENCY_BPF_H
 

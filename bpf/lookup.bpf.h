@@ -33,7 +33,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct p2c_file_counts);
-} counts SEC(".maps");
+} counts SEC(".maps"); /* of the slots below cfg.near_slots */
 
 /* Where a task is in its page fault. */
 enum p2c_fault_phase {
@@ -125,6 +125,8 @@ static __always_inline void count(__u32 slot, enum p2c_count what, __u64 by)
 {
 	struct p2c_file_counts *c = bpf_map_lookup_elem(&counts, &slot);
 
+	if (!c && cfg.auto_files)
+		c = bpf_map_lookup_elem(&far_counts, &slot);
 	if (c)
 		__sync_fetch_and_add(&c->count[what], by);
 }

@@ -66,6 +66,16 @@ struct p2c_file_name {
 	char names[NAME_BYTES + 256]; /* one more, so that a verifier sees that it fits */
 };
 
+/* The same for a path that is short, as most are: with it an element of a map takes 256 bytes. */
+#define SHORT_NAME_BYTES 168
+
+struct p2c_short_name {
+	struct p2c_file_key key;
+	__u32 bytes;
+	__u32 pad;
+	char names[SHORT_NAME_BYTES];
+};
+
 /* A run of pages that was accessed for the first time (cachemiss -w). */
 struct p2c_page_record {
 	__u64 index;
@@ -212,12 +222,13 @@ struct p2c_config {
 	__u32 filter_tgid; /* count this process only; 0: any */
 	__u32 self_tgid;   /* the tool itself is never counted */
 	__u32 max_slots;
+	__u32 near_slots;   /* those below have counters for each CPU, and a histogram */
 	__u8 auto_files;    /* each file gets a slot at its first access */
 	__u8 filter_tree;   /* count tasks in counted_tasks only: COMMAND's or those of -P */
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 /* What the two sides tell each other while the programs run. */

@@ -4,7 +4,8 @@
  *
  * A file is its inode (struct p2c_file_key), never a name. Each has a slot: the
  * user side hands slots out for files it names; where it names none, each file
- * gets one at its first access (auto_files).
+ * gets one at its first access (auto_files). Each of these takes memory when it is
+ * found, not before: there may be hundreds of thousands.
  */
 #ifndef PAGE2CACHE_TARGET_BPF_H
 #define PAGE2CACHE_TARGET_BPF_H
@@ -18,16 +19,51 @@ struct p2c_watch watch = {};
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct p2c_file_key);
 	__type(value, __u32);
 } files SEC(".maps");
 
+/* The name of each slot is in one of these two. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct p2c_short_name);
+} short_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct p2c_file_name);
 } names SEC(".maps");
+
+/*
+ * Where names are read before it is known how long they are. A program may be preempted by
+ * another one that finds a file: that has another slot, and so another one of these.
+ */
+#define NAME_DRAFTS 64
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NAME_DRAFTS);
+	__type(key, __u32);
+	__type(value, struct p2c_file_name);
+} name_drafts SEC(".maps");
+
+/* Counters of the slots from cfg.near_slots on, one element for all CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct p2c_file_counts);
+} far_counts SEC(".maps");
+
+const volatile struct p2c_file_counts no_counts = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -120,25 +156,54 @@ static __always_inline bool is_backed_file(struct inode *inode)
 	       (BPF_CORE_READ(ops, readahead) || BPF_CORE_READ(ops, read_folio));
 }
 
+/* False: there is no memory for a name. */
+static __always_inline bool keep_name(__u32 slot, struct inode *inode,
+				      const struct p2c_file_key *key)
+{
+	__u32 draft = slot % NAME_DRAFTS;
+	struct p2c_file_name *name = bpf_map_lookup_elem(&name_drafts, &draft);
+
+	if (!name)
+		return false;
+	name->key = *key;
+	read_name(name, inode);
+	/* Both kinds begin alike; what is behind the bytes that are named is of no meaning. */
+	if (name->bytes <= SHORT_NAME_BYTES)
+		return !bpf_map_update_elem(&short_names, &slot, name, BPF_ANY);
+	return !bpf_map_update_elem(&names, &slot, name, BPF_ANY);
+}
+
+static __always_inline bool keep_counts(__u32 slot)
+{
+	return slot < cfg.near_slots ||
+	       !bpf_map_update_elem(&far_counts, &slot, (void *)&no_counts, BPF_ANY);
+}
+
+/* The table is full: such a file is only remembered, so that it is known how many these are. */
+static __always_inline int beyond(const struct p2c_file_key *key)
+{
+	__u32 slot = SLOT_OTHERS;
+
+	bpf_map_update_elem(&files, key, &slot, BPF_NOEXIST);
+	return SLOT_OTHERS;
+}
+
 static __always_inline int new_slot(struct inode *inode, const struct p2c_file_key *key)
 {
-	struct p2c_file_name *name;
 	__u32 slot, *raced;
 
 	if (!is_backed_file(inode))
 		return -1;
 	if (watch.nr_slots >= cfg.max_slots)
-		return SLOT_OTHERS;
+		return beyond(key);
 	slot = __sync_fetch_and_add(&watch.nr_slots, 1);
 	if (slot >= cfg.max_slots) {
 		__sync_fetch_and_sub(&watch.nr_slots, 1);
-		return SLOT_OTHERS;
+		return beyond(key);
 	}
-	name = bpf_map_lookup_elem(&names, &slot);
-	if (!name)
+	/* Without memory at the moment: this slot stays empty, and the next access tries again. */
+	if (!keep_counts(slot) || !keep_name(slot, inode, key))
 		return SLOT_OTHERS;
-	name->key = *key;
-	read_name(name, inode);
 	if (bpf_map_update_elem(&files, key, &slot, BPF_NOEXIST)) {
 		/* Another CPU was faster: its slot counts, this one stays empty. */
 		raced = bpf_map_lookup_elem(&files, key);

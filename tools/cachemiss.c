@@ -242,6 +242,7 @@ static const struct tool tool = {
 	.argp = &argp,
 	.hooks = hooks,
 	.nr_hooks = ARRAY_SIZE(hooks),
+	.max_files = COUNTERS_FAR_FILES,
 	.prepare = prepare,
 	.open = open_programs,
 	.configure = configure,

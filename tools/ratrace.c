@@ -167,6 +167,7 @@ static const struct tool tool = {
 	.argp = &argp,
 	.hooks = hooks,
 	.nr_hooks = ARRAY_SIZE(hooks),
+	.max_files = COUNTERS_NEAR_FILES,
 	.prepare = prepare,
 	.open = open_programs,
 	.configure = configure,

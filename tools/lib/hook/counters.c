@@ -32,12 +32,15 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 
 	memset(w, 0, sizeof(*w));
 	memset(config, 0, sizeof(*config));
-	config->auto_files = opt->auto_files;
+	config->auto_files = opt->auto_files != 0;
 	config->filter_tree = opt->tree;
 	config->filter_cgroup = opt->cgroup_dir != NULL;
 	config->filter_tgid = opt->pid;
 	config->self_tgid = getpid();
-	config->max_slots = 1 + (opt->auto_files ? COUNTERS_AUTO_FILES : opt->nr_files);
+	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
+	config->near_slots = config->max_slots;
+	if (opt->auto_files > COUNTERS_NEAR_FILES)
+		config->near_slots = 1 + COUNTERS_NEAR_FILES;
 	if (stat("/proc/self/ns/pid", &ns))
 		return -errno;
 	if (ns.st_ino != PROC_PID_INIT_INO) {
@@ -54,6 +57,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	w->config = config;
 	w->finds_tree = opt->tree_pid;
 	w->max_slots = config->max_slots;
+	w->near_slots = config->near_slots;
 	w->nr_cpus = libbpf_num_possible_cpus();
 	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
 	return 0;
@@ -68,6 +72,7 @@ static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
 
 int counters_size(struct counters *w, struct bpf_object *obj)
 {
+	bool found = w->config->auto_files;
 	int err;
 
 	w->obj = obj;
@@ -77,10 +82,12 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "find_tree"),
 				  w->finds_tree);
 	err = types_write(obj);
-	err = err ? err : size_map(obj, "files", w->max_slots);
-	err = err ? err : size_map(obj, "counts", w->max_slots);
-	err = err ? err : size_map(obj, "latency", w->max_slots);
-	return err ? err : size_map(obj, "names", w->config->auto_files ? w->max_slots : 1);
+	err = err ? err : size_map(obj, "files", found ? COUNTERS_TOLD_FILES : w->max_slots);
+	err = err ? err : size_map(obj, "counts", w->near_slots);
+	err = err ? err : size_map(obj, "far_counts", found ? w->max_slots : 1);
+	err = err ? err : size_map(obj, "latency", w->near_slots);
+	err = err ? err : size_map(obj, "short_names", found ? w->max_slots : 1);
+	return err ? err : size_map(obj, "names", found ? w->near_slots : 1);
 }
 
 void counters_bind(struct counters *w, struct p2c_watch *watch)
@@ -221,13 +228,27 @@ void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus
 
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum)
 {
-	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counts"), &slot,
+	bool near = slot < w->near_slots;
+	const char *map = near ? "counts" : "far_counts";
+	int err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, map), &slot,
 				      w->per_cpu);
 
 	if (err)
 		return err;
-	file_counts_sum(w->per_cpu, w->nr_cpus, sum);
+	file_counts_sum(w->per_cpu, near ? w->nr_cpus : 1, sum);
 	return 0;
+}
+
+int counters_name(const struct counters *w, uint32_t slot, struct p2c_file_name *name)
+{
+	int err;
+
+	/* A short one leaves the rest as it is: nothing of it is looked at. */
+	err = bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "short_names"), &slot,
+				  name);
+	return err ? bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "names"), &slot,
+					 name)
+		   : 0;
 }
 
 bool counters_late_known(const struct counters *w)

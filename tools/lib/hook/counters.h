@@ -15,10 +15,10 @@
 #include "file/target.h"
 
 struct counters_options {
-	bool auto_files; /* every file that is accessed, not named ones */
-	bool tree;	 /* those tasks that counters_add_...() names, and their descendants */
-	pid_t tree_pid;	 /* of them: a process that runs already; 0: none */
-	pid_t pid;	 /* 0: any */
+	uint32_t auto_files; /* so many that are accessed, at most; 0: named ones */
+	bool tree;	     /* those tasks that counters_add_...() names, and their descendants */
+	pid_t tree_pid;	     /* of them: a process that runs already; 0: none */
+	pid_t pid;	     /* 0: any */
 	const char *cgroup_dir; /* NULL: any */
 	uint32_t nr_files;	/* named ones */
 };
@@ -28,7 +28,7 @@ struct counters {
 	const struct p2c_config *config;
 	struct p2c_watch *watch;
 	unsigned int nr_cpus;
-	uint32_t max_slots;
+	uint32_t max_slots, near_slots;
 	bool finds_tree;
 	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
@@ -75,8 +75,15 @@ struct counters {
 	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
 /* clang-format on */
 
-/* Maps and memory are bounded: this many files without names, the rest is counted as one. */
-#define COUNTERS_AUTO_FILES 8192
+/*
+ * Maps and memory are bounded. So many files that are found have counters for each CPU and a
+ * histogram of their own,
+ */
+#define COUNTERS_NEAR_FILES 8192
+/* and so many have counters at all, half a KiB each when they are found. The rest is one file. */
+#define COUNTERS_FAR_FILES 200000
+/* As many are at least told apart. */
+#define COUNTERS_TOLD_FILES (2 * COUNTERS_FAR_FILES)
 
 /*
  * Between open and load: writes the read-only data of an object whose hooks are
@@ -121,6 +128,8 @@ void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus
 		     struct p2c_file_counts *sum);
 /* Counters of one slot. Returns 0 or -errno. */
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
+/* The name that a file was found by. Returns 0 or -errno. */
+int counters_name(const struct counters *w, uint32_t slot, struct p2c_file_name *name);
 
 /* Could late hits be told so far? They are null otherwise. */
 bool counters_late_known(const struct counters *w);

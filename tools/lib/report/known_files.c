@@ -9,7 +9,9 @@ static struct known_file *add(struct known_files *f, uint32_t slot, const struct
 {
 	struct known_file *file;
 
-	f->files = xrealloc(f->files, f->nr + 1, sizeof(*f->files));
+	/* Doubled: there may be hundreds of thousands. */
+	if (!(f->nr & (f->nr - 1)))
+		f->files = xrealloc(f->files, f->nr ? f->nr * 2 : 1, sizeof(*f->files));
 	file = &f->files[f->nr++];
 	file->slot = slot;
 	file->key = *key;
@@ -24,7 +26,7 @@ void known_file_read(struct known_file *f, const struct counters *w, const struc
 
 	memset(f, 0, sizeof(*f));
 	f->slot = slot;
-	if (bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "names"), &slot, &name))
+	if (counters_name(w, slot, &name))
 		return;
 	f->key = name.key;
 	f->path = mounts_path(m, &name);
@@ -43,6 +45,10 @@ static void read_found(struct known_files *f, const struct counters *w)
 		before = &key;
 		if (bpf_map_lookup_elem(files, &key, &slot))
 			continue;
+		if (slot == SLOT_OTHERS) {
+			f->nr_beyond++;
+			continue;
+		}
 		known_file_read(&found, w, m, slot);
 		add(f, slot, &key, found.path);
 	}

@@ -16,6 +16,7 @@ struct known_file {
 struct known_files {
 	struct known_file *files;
 	size_t nr;
+	size_t nr_beyond; /* found when the table was full: SLOT_OTHERS stands for them */
 };
 
 /* All of them, at the end of a run; named ones in their order. */

@@ -200,7 +200,6 @@ static void add_file(struct report *r, const struct known_file *known)
 	struct p2c_file_counts c = { 0 };
 	struct report_file *f;
 
-	r->files = xrealloc(r->files, r->nr_files + 1, sizeof(*r->files));
 	f = &r->files[r->nr_files++];
 	memset(f, 0, sizeof(*f));
 	f->known = *known;
@@ -221,6 +220,7 @@ void report_read(struct report *r)
 	size_t i;
 
 	known_files_read(&r->known, r->counters, r->targets, r->nr_targets, r->auto_files);
+	r->files = xcalloc(r->known.nr, sizeof(*r->files));
 	for (i = 0; i < r->known.nr; i++)
 		add_file(r, &r->known.files[i]);
 	if (r->auto_files)
@@ -324,6 +324,23 @@ static bool open_recorded(const struct report *r, size_t i, struct target *t)
 	return false;
 }
 
+/* Files that the table has no room for are not in the list, and neither is what they missed. */
+static void say_beyond(const struct report *r, uint64_t misses)
+{
+	size_t beyond = r->known.nr_beyond;
+	/* The map that remembers them is full as well. */
+	bool more = r->known.nr + beyond >= COUNTERS_TOLD_FILES;
+
+	if (beyond)
+		say("%" PRIu64 " misses are not in the list: %s%zu files were accessed beyond the "
+		    "%u that have counters of their own",
+		    misses, more ? "at least " : "", beyond, r->counters->max_slots - 1);
+	else
+		say("%" PRIu64 " misses are not in the list: the kernel had no memory for "
+		    "counters of their files",
+		    misses);
+}
+
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
 {
 	struct target t;
@@ -337,6 +354,10 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 
 		if ((r->auto_files && !f->a.misses) || s->file)
 			continue;
+		if (f->known.slot == SLOT_OTHERS) {
+			say_beyond(r, f->a.misses);
+			continue;
+		}
 		if (!f->known.path) {
 			unnamed++;
 			continue;

@@ -41,7 +41,7 @@ void report_free(struct report *r);
 
 /*
  * The sections of a list, by slot: named files, else those with misses.
- * Returns how many of the latter have no path.
+ * Returns how many of the latter have no path; says how many had no slot.
  */
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);
 void report_sections_free(struct offsets_section *sections, uint32_t n);

@@ -20,17 +20,33 @@ static enum status open_targets(struct trace_run *w)
 	return status;
 }
 
-static enum status open_run(struct trace_run *w)
+/* How many files are counted each on their own where none is named. */
+static enum status limit_files(struct trace_run *w, uint32_t max)
+{
+	const char *asked = getenv("PAGE2CACHE_FILES");
+	uint64_t files = max;
+
+	if (w->run.nr_files)
+		return STATUS_DONE;
+	if (asked && *asked && (parse_u64(asked, &files) || !files || files > max))
+		return fail_with(xasprintf("PAGE2CACHE_FILES: must be 1 to %u files: '%s'", max,
+					   asked),
+				 STATUS_BAD_INPUT);
+	w->options.auto_files = files;
+	return STATUS_DONE;
+}
+
+static enum status open_run(const struct tool *tool, struct trace_run *w)
 {
 	enum status status = open_targets(w);
 	int err;
 
+	status = status ? status : limit_files(w, tool->max_files);
 	if (status)
 		return status;
 	err = output_open(&w->out, w->run.out, w->run.json, w->run.command, &w->run.tables);
 	if (err)
 		return fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT);
-	w->options.auto_files = !w->run.nr_files;
 	w->options.tree = (w->run.command && !w->filter.everybody) || w->filter.tree_pid;
 	w->options.tree_pid = w->filter.tree_pid;
 	w->options.pid = w->filter.pid;
@@ -293,7 +309,7 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 	program_begin(tool->name, tool->argp, argc, argv);
 	hooks_quiet_libbpf();
 	session_block_signals(w->run.command);
-	status = open_run(w);
+	status = open_run(tool, w);
 	if (!status && tool->prepare)
 		status = tool->prepare(w);
 	if (!status && !w->done)

@@ -41,6 +41,7 @@ struct tool {
 	const struct argp *argp;
 	struct hook *hooks;
 	size_t nr_hooks;
+	uint32_t max_files; /* that it counts each on their own where none is named */
 	/* The options are parsed, the files and the output are open. May be missing. */
 	enum status (*prepare)(struct trace_run *w);
 	/* Open the skeleton; false with errno set if it cannot be. */
