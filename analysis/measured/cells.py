@@ -137,6 +137,20 @@ class Cell:
         """{round: microseconds} of the whole line as it was typed, tool included."""
         return self.more("typed_us", arm, engine)
 
+    @property
+    def is_typed(self):
+        """Is it known what the whole lines took, cold and forced?"""
+        return bool(self.typed("cold") and any(self.typed("forced", e) for e in self.forced()))
+
+    def line(self, arm, engine=None):
+        """{round: microseconds} that somebody waits: as typed, or by the reader's clock where
+        that is all that is known of the cell."""
+        return self.typed(arm, engine) if self.is_typed else self.rounds(arm, engine)
+
+    def line_gain(self, engine, arm="forced"):
+        """cold / forced of each round, of line()."""
+        return together(lambda c, f: c / f, self.line("cold"), self.line(arm, engine))
+
     def typed_now(self, engine):
         """typed() of `now`, by this engine or by the one that there is."""
         return self.typed("now", engine) or self.typed("now")

@@ -20,6 +20,17 @@ def line(folder, brief=False):
     return clean(", ".join(p for p in parts if p))
 
 
+def place(folder):
+    """The machine for a sentence, as who reads it would call it."""
+    m = folder.machine
+    what = "a virtual machine" if m.get("virtualization") else "a machine"
+    has = [counted(m["cpus"], "processor") if m.get("cpus") else "",
+           f"{size(m['memory_bytes'])} of memory" if m.get("memory_bytes") else ""]
+    has = " and ".join(x for x in has if x)
+    return clean(f"on {what}{' with ' + has if has else ''}, Linux {m.get('kernel')}, files on "
+                 f"{m.get('filesystem')} ({m.get('device')})")
+
+
 def _kernel_extras(m):
     have = [what for field, what in (("patch", "with the patch"), ("module", "with the module"))
             if m.get(field)]

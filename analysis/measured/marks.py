@@ -85,8 +85,9 @@ def _no_loss(cell, engine, mark):
 
 
 def _of_cold(cell, engine, mark):
-    return _judged(cell, engine, f"as typed: forced / cold <= {mark['at_most']:g}",
-                   [1 / gain for gain in cell.typed_gain(engine)], lambda _, m: m <= mark["at_most"])
+    part = [1 / gain for gain in cell.typed_gain(engine)]
+    return _judged(cell, engine, f"as typed: forced / cold <= {mark['at_most']:g}", part,
+                   lambda _, m: m <= mark["at_most"])
 
 
 def _of_now(cell, engine, mark):
@@ -146,8 +147,9 @@ def _first(cell, mark):
     others = {of: bound(rounds(of).values())[1] for of in cell["arms"] if of != arm and rounds(of)}
     best = min(others, key=others.get, default=None)
     values = together(lambda a, b: a / b, rounds(arm), rounds(best)) if best else []
-    return _judged(cell, None, f"{arm}: {_figure(name, 'with the reader')} / that of the best other <= {most:g}",
-                   values, lambda _, m: m <= most, note=f"the best other is {best}")
+    what = f"{arm}: {_figure(name, 'with the reader')} / that of the best other <= {most:g}"
+    return _judged(cell, None, what, values, lambda _, m: m <= most,
+                   note=f"the best other is {best}")
 
 
 def _figure(name, without):

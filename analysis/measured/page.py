@@ -25,12 +25,14 @@ def render(folder):
     meta = folder.meta
     return env.get_template("report.html").render(
         title=meta["experiment"], style=style, style_hash=style_hash,
+        opening=sentences.opening(folder), skipped=folder.skipped,
         line=machine.line(folder), scope=machine.scope(folder),
         partial=folder.partial, failed=folder.failed, quick=bool(meta.get("quick")),
         sentences=sentences.sentences(folder),
         counts=[(v, sum(j.verdict == v for j in judged)) for v in VERDICTS],
         marks=tables.marks_table(judged) if judged else None, tables=tables.tables(folder),
-        pictures=[_picture(p) for p in pictures.of(folder)], facts=machine.facts(folder),
+        pictures=[_picture(p) for p in pictures.of(folder)], notes=pictures.notes(folder),
+        facts=machine.facts(folder),
         again=_again(folder))
 
 

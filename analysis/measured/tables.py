@@ -141,11 +141,12 @@ def _figure(name):
 def marks_table(judged):
     """The marks as a table: verdict, where, what, the forced line's time, value with bound, why it
     is open."""
-    return _filled(Table("Marks", ["", "workload", "engine", "mark", "typed, ms", "reached", "note"],
-                         [[(j.verdict, ""), (j.cell, ""), (j.engine or "-", ""), (j.what, ""),
-                           (ms(j.typed_us), ""), (figure(j.value), "" if j.low in (None, j.high)
-                                                  else f"{figure(j.low)} to {figure(j.high)}"),
-                           (j.why or "", "")] for j in judged], 4))
+    rows = [[(j.verdict, ""), (j.cell, ""), (j.engine or "-", ""), (j.what, ""),
+             (ms(j.typed_us), ""),
+             (figure(j.value), "" if j.low in (None, j.high) else
+              f"{figure(j.low)} to {figure(j.high)}"), (j.why or "", "")] for j in judged]
+    return _filled(Table("Marks", ["", "workload", "engine", "mark", "typed, ms", "reached",
+                                   "note"], rows, 4))
 
 
 def as_text(table):

@@ -57,6 +57,13 @@ def duration(us):
     return f"{figure(us)} us"
 
 
+def durations(*values):
+    """The same of several, in the one unit that suits the shortest."""
+    unit, of = next(((u, n) for u, n in (("s", 1e6), ("ms", 1e3)) if min(values) >= n / 10),
+                    ("us", 1))
+    return [f"{figure(us / of)} {unit}" for us in values]
+
+
 def times(value):
     """A ratio: 14x, 5.4x, 1.08x; "-" for None."""
     if value is None:

@@ -25,9 +25,9 @@ DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 export HOME=$DIR
 
-plan $((5 + 9 + 7 + 10 + 9))
+plan $((5 + 9 + 7 + 10 + 8 + 9))
 
-for kind in thesis engines overhead scale snapshot peers partial hostile; do
+for kind in thesis engines overhead scale snapshot peers typed chance traced partial hostile; do
 	"$ROOT/tests/analysis/make-results" $kind "$DIR/$kind" || bail "cannot make $kind"
 done
 
@@ -86,7 +86,7 @@ wrong 2 'a trace from elsewhere' "plot: $DIR/bad/runs.jsonl: raw '../../secret' 
 
 # --- the report: made whole or not at all
 
-for kind in thesis partial overhead hostile; do
+for kind in thesis partial overhead typed chance traced hostile; do
 	analysis report "$DIR/$kind"
 	[ $STATUS -eq 0 ] || diag "report $kind: $(cat "$DIR/err")"
 done
@@ -108,25 +108,42 @@ is "$(grep -oE '(src|href)="[^"]{0,5}' "$DIR"/*/report.html | sed 's/.*"//' | so
 
 # --- in a browser
 
-timeout 120 "$ROOT/tests/analysis/browse" "$DIR"/{thesis,partial,overhead,hostile}/report.html >"$DIR/seen" 2>"$DIR/err" ||
+timeout 120 "$ROOT/tests/analysis/browse" "$DIR"/{thesis,partial,overhead,hostile,typed,chance,traced}/report.html >"$DIR/seen" 2>"$DIR/err" ||
 	diag "browser: $(tail -3 "$DIR/err")"
 # seen PAGE FILTER: what the browser saw of one
 seen()
 {
 	sed -n "$1p" "$DIR/seen" | jq -c "$2"
 }
-is "$(jq -s length "$DIR/seen")" 4 'the browser opens the pages'
+is "$(jq -s length "$DIR/seen")" 7 'the browser opens the pages'
 is "$(jq -c '.title' "$DIR/seen" | head -3 | paste -sd' ')" '"page2cache: thesis" "page2cache: engines" "page2cache: overhead"' 'titles' ||
 	diag "$(jq -c .title "$DIR/seen")"
 is "$(seen 1 '[.images | length, (all(.[]; . == [true, true]))]'), $(seen 1 .captions)" '[7,true], 7' \
 	'each picture is seen, and has words for who does not see it'
 is "$(jq -c '[.console, .resources, .scripts]' "$DIR/seen" | sort -u)" '[[],[],0]' 'no error, nothing requested, no scripts'
-is "$(jq -c .overflow "$DIR/seen" | sort -u)" '[[1200,0,[]],[375,0,[]]]' 'nothing sticks out, at 1200 and at 375'
+is "$(jq -c .overflow "$DIR/seen" | sort -u)" '[[1200,0,[]],[800,0,[]],[375,0,[]]]' 'nothing sticks out, at 1200, 800 and 375'
 is "$(jq -r .bold "$DIR/seen" | sort -u)" solid 'its style is let in by its own policy'
 is "$(seen 1 .tables)" '[41,21,20]' 'tables: marks, results, machine'
 is "$(seen 1 '.verdicts | group_by(.) | map([.[0], length])')" '[["MISS",6],["open",10],["pass",24]]' 'marks'
-is "$(seen 1 '.answer[0]' | cut -c 2-58)" 'fio mmap, rand, 2 GiB: forcing this list takes 0.380 s, t' 'the largest gain comes first'
+is "$(seen 1 '.answer[0]' | cut -c 2-58)" 'fio mmap, rand, 2 GiB: 0.380 s with forcing, 30.4 s witho' 'the largest gain comes first'
 is "$(seen 2 '.banners')" '["PARTIAL: 26 of 46 steps are done (interrupted). The figures below are of these steps only.\n\nother: too <b>little</b> room"]' 'what is partial says so'
+
+# --- a page to hand on
+
+is "$(seen 1 .opening | grep -oE '"page2cache records|Here 4 workloads ran without and with that, 9 times each, on a virtual machine|fio is a program|3 of 4 became faster' | paste -sd'|')" \
+	'"page2cache records|Here 4 workloads ran without and with that, 9 times each, on a virtual machine|fio is a program|3 of 4 became faster' \
+	'it begins with what was tried, on what, and what came of it, for who knows neither fio nor floor'
+is "$(seen 6 '.answer[]' | paste -sd' ' | grep -oE 'forcing loses here|no difference that these rounds can tell|as fast, [0-9]' | sort | uniq -c | tr -s ' ' | paste -sd,)" \
+	' 2 as fast, 0, 1 forcing loses here, 1 no difference that these rounds can tell' 'losses are named; what can be chance is not called a gain'
+is "$(jq -r '.text' "$DIR/seen" | grep -ciE 'may be worth|left to save|may save')" 0 'what was not measured is not promised'
+is "$(jq -c .empty "$DIR/seen" | sort -u)" '[]' 'no column is empty'
+is "$(jq -c '.hidden[0:2]' "$DIR/seen" | sort -u)" '[[],[]]' 'all columns are on the screen, at 1200 and at 800'
+is "$(seen 7 '[.figures[] | select(contains("one of two")) | [contains("With forcing there was no miss, and so there is no panel."), contains("With forcing there was no readahead, and so there is no panel.")]] | sort')" \
+	'[[false,true],[true,false]]' 'a trace without anything is no grey rectangle: it is left out, and that is said'
+is "$(seen 7 .notes)" '["none of two: readahead read nothing while it was traced, so there is no picture of that.","none of two: fewer than 10 misses were traced, so there is no picture of where they are."]' \
+	'so is a cell with nothing to show'
+matches "$(seen 7 '.figures[]' | grep 'Where the misses')" 'other numbers of misses \(60 without forcing there, 50 here; 3 with forcing there, 0 here\): they are of other runs' \
+	'other misses than the table has: why'
 
 # --- words of strangers
 

@@ -20,6 +20,11 @@ def of(folder, names=()):
     return [p for p in there if not names or any(_named(p, name) for name in names)]
 
 
+def notes(folder):
+    """[text] of what was recorded for a picture and is in none, and why."""
+    return events.notes(folder)
+
+
 def _named(picture, name):
     return picture.name == name or picture.name.startswith(name + "-")
 

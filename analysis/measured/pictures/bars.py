@@ -5,7 +5,7 @@ from ..stats import bound
 from ..text import duration, figure as digits, short, times
 from .style import HALO, Picture, figure, finish, look, spread
 
-GAINS = "What forcing gains, and what is left to gain"
+GAINS = "What forcing gains, and how far the limit is"
 MOST = 5                # cells in one picture
 
 
@@ -19,9 +19,10 @@ def pictures(folder):
         found.append(Picture(
             f"engines-{i + 1}" if i else "engines", GAINS,
             "Bars are medians, the line at their end is the 95 % bound, dots are single runs. "
-            "Left, the run without and with forcing, with the factor gained. Right, the forced "
-            "runs again at a larger scale, against what the device (floor) and the program "
-            "itself (warm) need at least: the dashed line.",
+            "Left, the run without and with forcing, with cold / forced: as typed, where that was "
+            "measured. Right, the forced runs by the reader's own clock, at a larger scale, "
+            "against what the device (floor) and the program itself (warm) need at least: the "
+            "dashed line.",
             "Horizontal bars: " + " ".join(_told(c) for c in some),
             lambda some=some: _engines(folder, some)))
     costs = [c for c in folder.cells if base_arm(c) and c.values(*base_arm(c))]
@@ -43,8 +44,8 @@ def _forcing(cell):
 
 
 def _told(cell):
-    parts = [f"cold {duration(cell.median('cold'))}"]
-    parts += [f"{cell.series_label(*s)} {duration(cell.median(*s))}" for s in _forcing(cell)]
+    parts = [f"{cell.series_label(*s)} {duration(bound(cell.line(*s).values())[1])}"
+             for s in [("cold", None), *_forcing(cell)]]
     parts += [f"{arm} {duration(cell.median(arm))}" for arm in ("warm", "floor")
               if cell.median(arm)]
     return f"{cell.label}: {', '.join(parts)}."
@@ -90,10 +91,12 @@ def _engines(folder, cells):
     fig = figure(GAINS, sum(heights) + 0.7, folder)
     panels = fig.subplots(len(cells), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for (left, right), cell in zip(panels, cells):
-        unit, of = ("s", 1e6) if cell.median("cold") >= 1e6 else ("ms", 1e3)
+        unit, of = _unit(cell.line("cold").values())
         _gain(left, cell, unit, of)
-        unit, of = _unit([cell.median(*s) for s in _forcing(cell)])
-        _left(right, cell, unit, of)
+        if cell.limit() is None and cell.median("warm") is None:
+            right.set_visible(False)        # nothing to compare with
+        else:
+            _left(right, cell, *_unit([cell.median(*s) for s in _forcing(cell)]))
         left.set_title(short(cell.label, 44), loc="left", weight="bold")
     return finish(fig)
 
@@ -105,10 +108,10 @@ def _unit(values):
 def _gain(axis, cell, unit, of):
     labels, end = [], 0
     for i, series in enumerate([("cold", None)] + _forcing(cell)):
-        values = [v / of for v in cell.values(*series)]
-        words = duration(cell.median(*series))
+        took = cell.line(*series).values()
+        values, words = [v / of for v in took], duration(bound(took)[1])
         if i:
-            ratio = bound(cell.paired(lambda c, f: c / f, ("cold",), series))[1]
+            ratio = bound(cell.line_gain(series[1], series[0]))[1]
             words += f" ({times(ratio)})" if ratio else ""
         end = max(end, bar(axis, i, values, look(*series), words))
         labels.append(cell.series_label(*series))

@@ -7,7 +7,8 @@ from matplotlib.patches import Patch
 import numpy
 
 from ..cells import largest
-from ..text import counted, short
+from ..stats import bound
+from ..text import counted, number, short
 from ..trace import MISSES, traces
 from .style import Picture, figure, finish, slug
 
@@ -28,38 +29,92 @@ LOOKS = {
 }
 
 
-def pictures(folder):
-    """heatmap-CELL and readahead-CELL, of each cell that was traced; of a curve of cells, of the
-    traced one furthest along it."""
-    found = []
-    traced = [c for c in folder.cells if any(r["arm"] in WORDS for r in c.runs)]
-    taken = set()
-    for cell in largest(traced):
+def _traced(folder):
+    """[(cell, {arm: Trace} with misses, {arm: Trace} of which anything was read)] of each cell
+    that was traced; of a curve of cells, of the traced one furthest along it. An arm without any
+    has no panel: an empty one would look like a finding."""
+    for cell in largest([c for c in folder.cells if _arms(c)]):
         there = traces(cell, folder)
+        missed = {arm: t for arm, t in there.items() if _missed(t)}
+        if max((len(_missed(t)) for t in missed.values()), default=0) < LEAST:
+            missed = {}
+        yield cell, missed, {arm: t for arm, t in there.items()
+                             if _boxes(t, cell["file_bytes"])}
+
+
+def _arms(cell):
+    return [arm for arm in WORDS if any(r["arm"] == arm for r in cell.runs)]
+
+
+def _missed(trace):
+    return [e for e in trace.events if e["kind"] in MISSES]
+
+
+def notes(folder):
+    """[text] of traced cells without a picture."""
+    found = []
+    for cell, missed, read in _traced(folder):
+        if not read:
+            found.append(f"{cell.label}: readahead read nothing while it was traced, so there is "
+                         "no picture of that.")
+        if not missed:
+            found.append(f"{cell.label}: fewer than {LEAST} misses were traced, so there is no "
+                         "picture of where they are.")
+    return found
+
+
+def _absent(cell, shown, what):
+    """Of the arms that were traced and have no panel."""
+    return "".join(f" {WORDS[arm].capitalize()} there was no {what}, and so there is no panel."
+                   for arm in _arms(cell) if arm not in shown)
+
+
+def _differs(cell, shown):
+    """Why the picture has not as many misses as the table, where it has not."""
+    engine = cell.forced()[0] if cell.forced() else None
+    parts = []
+    for arm, counted_there in (("trace-cold", cell.misses_before()),
+                               ("trace-forced", cell.misses_left(engine))):
+        table = bound(counted_there)[1]
+        drawn = len(_missed(shown[arm])) if arm in shown else 0
+        if arm in _arms(cell) and table not in (None, drawn):
+            parts.append(f"{number(table)} {WORDS[arm]} there, {drawn:,} here")
+    if not parts:
+        return ""
+    return (f" The table has other numbers of misses ({'; '.join(parts)}): they are of other runs, "
+            "in which cachemiss counted accesses that missed; here one run was traced, and the "
+            "decisions of readahead are shown to which its misses led.")
+
+
+def pictures(folder):
+    """heatmap-CELL and readahead-CELL, where there is anything to be seen."""
+    found = []
+    taken = set()
+    for cell, missed, read in _traced(folder):
         name = slug(cell.name)
         while name in taken:
             name += "-2"
         taken.add(name)
-        misses = {arm: [e for e in t.events if e["kind"] in MISSES] for arm, t in there.items()}
-        if max(map(len, misses.values()), default=0) >= LEAST:
-            told = "; ".join(f"{WORDS[arm]} {_misses(m)}" for arm, m in misses.items())
+        if missed:
+            told = "; ".join(f"{WORDS[arm]} {_misses(_missed(t))}" for arm, t in missed.items())
             found.append(Picture(
                 f"heatmap-{name}", f"Where the misses are: {cell.label}",
                 "Each box is a stretch of the file (upwards) in a stretch of time (to the "
                 "right); the darker, the more misses. A few misses are a square each. Each "
                 "panel has a time of its own. A diagonal is a reader that goes from front to "
-                "back, an even grey one that jumps.",
+                "back, an even grey one that jumps." + _absent(cell, missed, "miss")
+                + _differs(cell, missed),
                 f"Heat map of misses by file offset and time: {told}.",
-                lambda cell=cell, t=there: _heatmap(folder, cell, t)))
-        if there:
+                lambda cell=cell, t=missed: _heatmap(folder, cell, t)))
+        if read:
             found.append(Picture(
                 f"readahead-{name}", f"What readahead read: {cell.label}",
                 "Each box is a decision of readahead: the pages that it reads (upwards), from "
                 "when it is made until the next one; hatched, those read ahead of need. Where "
                 "there are many, all of them are lines on the left, and the first few boxes on "
-                "the right.",
+                "the right." + _absent(cell, read, "readahead"),
                 "Boxes of readahead windows by file offset and time.",
-                lambda cell=cell, t=there: _windows(folder, cell, t)))
+                lambda cell=cell, t=read: _windows(folder, cell, t)))
     return found
 
 
@@ -70,11 +125,11 @@ def _misses(events):
 def _heatmap(folder, cell, there):
     fig = figure(f"Where the misses are: {short(cell.label, 60)}", 3.9, folder)
     axes = fig.subplots(1, len(there), sharey=True, squeeze=False)[0]
-    top = max((e["index"] + 1) * t.page_size for t in there.values() for e in t.events
-              if e["kind"] in MISSES) / 1048576
+    top = max((e["index"] + 1) * t.page_size for t in there.values()
+              for e in _missed(t)) / 1048576
     grids = []
     for arm, trace in there.items():
-        events = [e for e in trace.events if e["kind"] in MISSES]
+        events = _missed(trace)
         end = max([e["us"] for e in trace.events], default=1) / 1e3 or 1
         grid, *_ = numpy.histogram2d([e["us"] / 1e3 for e in events],
                                      [e["index"] * trace.page_size / 1048576 for e in events],
