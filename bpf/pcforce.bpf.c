@@ -118,7 +118,7 @@ static __always_inline void fire(__u32 slot, __u64 index)
 
 	if (!disarm())
 		return;
-	ts_ns = bpf_ktime_get_ns();
+	ts_ns = clock_now();
 	if (kfunc)
 		force_held(slot, index);
 	/* Only now: who is told of it may take this processor. */
@@ -130,7 +130,7 @@ static __always_inline void first_data(__u32 slot, __u64 index)
 	if (!await_first || (await_tid && await_tid != (__u32)bpf_get_current_pid_tgid()))
 		return;
 	if (__sync_val_compare_and_swap(&await_first, 1, 0))
-		tell(slot, index, bpf_ktime_get_ns(), FORCE_FIRST_DATA);
+		tell(slot, index, clock_now(), FORCE_FIRST_DATA);
 }
 
 /* The word of a page's bits, 0 if it is not tracked. */
@@ -347,7 +347,7 @@ static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, _
 SEC("fentry.s/filemap_miss")
 int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned long nr_pages)
 {
-	bool own = current_tgid() == cfg.self_tgid;
+	bool own = task_is_self();
 	struct inode *inode = file->f_inode;
 	int slot = file_slot(inode, true, false);
 	struct p2c_force_file *f;
@@ -359,7 +359,7 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 	f = bpf_map_lookup_elem(&force_files, &key);
 	if (!f || !f->nr_extents || (!own && !disarm()))
 		return 0;
-	ts_ns = bpf_ktime_get_ns();
+	ts_ns = clock_now();
 	forcing = 1;
 	first_tid = bpf_get_current_pid_tgid();
 	bpf_force_page2cache(file, &extents, f->first_extent, index, 0);
@@ -399,7 +399,7 @@ static __always_inline int file_at_hand(struct file *file)
 
 	if (slot < 0)
 		return 0;
-	if (current_tgid() == cfg.self_tgid) {
+	if (task_is_self()) {
 		if (own_map)
 			take_own(file, slot);
 	} else if (fire_on_opens && task_counted()) {

@@ -347,7 +347,7 @@ int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
 /* Only what a filter leaves out: without one, that is the tool itself. */
 static __always_inline bool by_others(struct inode *inode)
 {
-	return !task_counted() && current_tgid() != cfg.self_tgid && is_backed_file(inode);
+	return !task_counted() && !task_is_self() && is_backed_file(inode);
 }
 
 SEC("tp_btf/sched_process_exit")

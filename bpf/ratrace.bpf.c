@@ -98,20 +98,21 @@ static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 
 							      __u64 req_pages,
 							      struct file_ra_state *ra)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = bpf_get_current_pid_tgid();
 	struct p2c_ra_decision d = {};
 	__u32 tid = id;
 
 	decision_end();
 	d.inode = inode;
-	d.r.ts_ns = bpf_ktime_get_ns();
+	d.r.ts_ns = clock_now();
 	d.r.index = index;
 	d.r.req_pages = req_pages;
 	d.r.start = index;
 	d.r.ra_pages = ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN;
 	d.r.slot = slot;
-	d.r.pid = id >> 32;
-	d.r.tid = tid;
+	d.r.pid = watch.pidns_level ? tgid_seen(task) : id >> 32;
+	d.r.tid = watch.pidns_level ? number_seen(BPF_CORE_READ(task, thread_pid)) : tid;
 	d.r.kind = kind;
 	bpf_get_current_comm(d.r.comm, sizeof(d.r.comm));
 	if (kind < NR_RA_KINDS)

@@ -89,7 +89,7 @@ enum p2c_force_event {
 };
 
 struct p2c_force_record {
-	__u64 ts_ns; /* CLOCK_MONOTONIC */
+	__u64 ts_ns; /* CLOCK_MONOTONIC, as the tool reads it */
 	__u64 index;
 	__u32 slot;
 	__u32 event; /* enum p2c_force_event */
@@ -135,7 +135,7 @@ struct page2cache_head {
 	__u64 past_eof;
 	__u64 skipped;
 	__u64 submitted;
-	__u64 end_ns; /* CLOCK_MONOTONIC */
+	__u64 end_ns; /* CLOCK_MONOTONIC of the first time namespace */
 };
 
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
@@ -165,7 +165,7 @@ enum p2c_ra_kind {
 #define RA_UNKNOWN ((__u32)-1) /* ra_pages, where a hook does not say */
 
 struct p2c_ra_record {
-	__u64 ts_ns; /* CLOCK_MONOTONIC */
+	__u64 ts_ns; /* CLOCK_MONOTONIC, as the tool reads it */
 	__u64 index; /* of the access that led to it */
 	__u64 req_pages;
 	__u64 start; /* of the window, and how many pages it has */
@@ -175,7 +175,7 @@ struct p2c_ra_record {
 	__u32 ra_pages; /* the most that the file's readahead reads at once */
 	__u32 pages_read;
 	__u32 slot;
-	__u32 pid;
+	__u32 pid; /* by the tool's PID namespace, as tid is; 0: it is not in there */
 	__u32 tid;
 	__u32 kind; /* enum p2c_ra_kind */
 	__u32 pad;
@@ -217,18 +217,15 @@ enum p2c_where {
 
 /* What a run is asked for: written before the programs are loaded, read-only from then on. */
 struct p2c_config {
-	__u64 pidns_dev; /* the tool's PID namespace, 0: the first one */
-	__u64 pidns_ino;
-	__u32 filter_tgid; /* count this process only; 0: any */
-	__u32 self_tgid;   /* the tool itself is never counted */
 	__u32 max_slots;
 	__u32 near_slots;   /* those below have counters for each CPU, and a histogram */
 	__u8 auto_files;    /* each file gets a slot at its first access */
+	__u8 filter_tgid;   /* count the process watch.filter_tgid only */
 	__u8 filter_tree;   /* count tasks in counted_tasks only: COMMAND's or those of -P */
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
-	__u8 pad[3];
+	__u8 pad[2];
 };
 
 /* What the two sides tell each other while the programs run. */
@@ -238,12 +235,23 @@ struct p2c_watch {
 	__u64 tasks_lost;		/* descendants that could not be remembered */
 	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
 	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
+	__u64 pidns;			/* the tool's PID namespace, if there are some above it */
+	__s64 clock_ns;			/* what the tool's time namespace adds to CLOCK_MONOTONIC */
+	__u32 pidns_level;		/* how many are above it */
+	__u32 self_tgid;		/* the tool itself, which is never counted */
+	__u32 filter_tgid;		/* the only process that is counted, if cfg says so */
 	__u32 tree_tgid;		/* while its descendants are looked for, 0: they are not */
 	__u32 on;	   /* accesses count: programs are attached and detached one by one */
 	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
 	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */
 	__u32 late_unknown;	    /* and not found: where a task sleeps cannot be told */
+};
+
+/* iter/task: a process by its number in the tool's PID namespace, and in the first one. */
+struct p2c_task_number {
+	__u32 seen;
+	__u32 tgid;
 };
 
 /* iter/task_vma: which inode backs each mapping of this process. */

@@ -80,16 +80,15 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroup SEC(".maps");
 
-/* The process as the tool's own PID namespace numbers it; 0: not in there. */
-static __always_inline __u32 current_tgid(void)
+static __always_inline bool task_is_self(void)
 {
-	struct bpf_pidns_info ns = {};
+	return bpf_get_current_pid_tgid() >> 32 == watch.self_tgid;
+}
 
-	if (!cfg.pidns_ino)
-		return bpf_get_current_pid_tgid() >> 32;
-	if (bpf_get_ns_current_pid_tgid(cfg.pidns_dev, cfg.pidns_ino, &ns, sizeof(ns)))
-		return 0;
-	return ns.tgid;
+/* CLOCK_MONOTONIC, as the tool reads it. */
+static __always_inline __u64 clock_now(void)
+{
+	return bpf_ktime_get_ns() + watch.clock_ns;
 }
 
 /* One that counts if cgroups do not matter: a sleepable program may not ask for them. */
@@ -100,7 +99,7 @@ static __always_inline bool task_meant(void)
 
 	if (cfg.filter_tree)
 		return bpf_map_lookup_elem(&counted_tasks, &tid);
-	return cfg.filter_tgid ? tgid == cfg.filter_tgid : tgid != cfg.self_tgid;
+	return cfg.filter_tgid ? tgid == watch.filter_tgid : tgid != watch.self_tgid;
 }
 
 static __always_inline bool task_counted(void)
@@ -310,16 +309,55 @@ static __always_inline void add_to_tree(__u32 tid)
 
 #define MAX_ANCESTORS 64
 
-/* The number of a task's process in the PID namespace of the current task, which sees it. */
+/* What a task or process is in the PID namespace so many levels below the first one. */
+static __always_inline struct upid *number_at(struct pid *pid, __u32 level)
+{
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	       level * bpf_core_type_size(struct upid);
+}
+
+/* Its number in the tool's PID namespace, 0: it is not in there. */
+static __always_inline __u32 number_seen(struct pid *pid)
+{
+	__u32 level = watch.pidns_level;
+	struct upid *number = number_at(pid, level);
+
+	if (level &&
+	    (BPF_CORE_READ(pid, level) < level || (__u64)BPF_CORE_READ(number, ns) != watch.pidns))
+		return 0;
+	return BPF_CORE_READ(number, nr);
+}
+
 static __always_inline __u32 tgid_seen(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level), tgid = 0;
-	__u64 at = bpf_core_field_offset(struct pid, numbers) +
-		   level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr);
+	return number_seen(BPF_CORE_READ(task, group_leader, thread_pid));
+}
 
-	bpf_probe_read_kernel(&tgid, sizeof(tgid), (void *)pid + at);
-	return tgid;
+/*
+ * Where the tool is in a namespace of its own, or cannot tell: which namespaces these are,
+ * and how the processes that it sees are numbered elsewhere.
+ */
+SEC("iter/task")
+int numbers(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *reader = bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(reader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct upid *number = number_at(pid, level);
+	struct p2c_task_number r;
+
+	watch.pidns_level = level;
+	watch.pidns = (__u64)BPF_CORE_READ(number, ns);
+	if (bpf_core_field_exists(reader->nsproxy->time_ns))
+		watch.clock_ns = BPF_CORE_READ(reader, nsproxy, time_ns, offsets.monotonic.tv_sec) *
+					 1000000000 +
+				 BPF_CORE_READ(reader, nsproxy, time_ns, offsets.monotonic.tv_nsec);
+	if (!task || task->pid != task->tgid)
+		return 0;
+	r.seen = tgid_seen(task);
+	r.tgid = task->tgid;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
 }
 
 /* Does a task descend from one that is counted already? */
@@ -380,7 +418,7 @@ int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid;
 
-	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && current_tgid() == cfg.self_tgid)
+	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && task_is_self())
 		watch.command_tid = child;
 	if (in_tree(tid))
 		add_to_tree(child);

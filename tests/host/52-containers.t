@@ -10,10 +10,10 @@
 
 needs_root
 needs jq jq
-needs_built "$CACHEMISS" "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
+needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4))
+plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3))
 
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
 
@@ -129,3 +129,101 @@ if "$PROGS/refuse" EPERM cachestat true; then
 else
 	skip $((2 * 3 + 4)) 'no seccomp filters here'
 fi
+
+# --- a PID namespace, with a /proc of its own
+
+# inside COMMAND...: as the first process of one, by its number there
+inside()
+{
+	unshare -pf --mount-proc "$@"
+}
+
+if inside true 2>/dev/null; then
+	# The reader waits for its counterpart, which knows it by a number of that namespace.
+	read_when_told="rm -f '$DIR/ready'; '$PROGS/access' --evict --ready '$DIR/ready' --wait usr1 -p random -n 100 '$file' >'$DIR/reader' &"
+	for where in '' "unshare -pf --kill-child "; do
+		while step; do
+			rm -f "$DIR/out"
+			inside bash -c "${read_when_told/"'$PROGS"/"$where'$PROGS"}
+				until [ -e '$DIR/ready' ]; do sleep 0.02; done
+				pid=\$(pgrep -n -x access)
+				'$CACHEMISS' -j -O '$DIR/out' -p \$pid -f '$file' & tool=\$!
+				until grep -q meta '$DIR/out' 2>/dev/null; do sleep 0.02; done
+				cat '$file' >'$DIR/copy'
+				kill -USR1 \$pid; while kill -0 \$pid 2>/dev/null; do sleep 0.02; done
+				kill -TERM \$tool; wait" </dev/null 2>"$DIR/err"
+			is "$(record "$DIR/out" .read_accesses)" 100 "-p counts that process${where:+, also one in a namespace below}"
+		done
+	done
+	# A process outside, whose number is the tool's within, is a stranger and counts.
+	while step; do
+		reader --evict -p random -n 100 "$file"
+		rm -f "$DIR/out"
+		inside bash -c "echo $((READER - 1)) >/proc/sys/kernel/ns_last_pid
+			'$CACHEMISS' -j -O '$DIR/out' -f '$file' & echo \$! >'$DIR/number'
+			until grep -q meta '$DIR/out' 2>/dev/null; do sleep 0.02; done; echo >'$DIR/attached'
+			while [ -e '$DIR/attached' ]; do sleep 0.02; done; kill -TERM \$!; wait" </dev/null 2>"$DIR/err" &
+		wait_until 20 test -e "$DIR/attached"
+		go
+		rm -f "$DIR/attached"
+		wait
+		is "$(cat "$DIR/number") $(record "$DIR/out" .read_accesses)" "$READER 100" "the tool's number leaves nobody else out"
+	done
+	while step; do
+		evict "$file"
+		OUT=$DIR/out
+		inside "$BUILD/ratrace" --tool-status -j -O "$OUT" -f "$file" -- bash -c "echo \$\$ >'$DIR/number'; exec cat '$file'" >"$DIR/copy" 2>"$DIR/err"
+		is "$? $(jq -s 'map(select(.record == "event") | .pid) | unique[]' "$OUT")" "0 $(cat "$DIR/number")" "ratrace shows numbers of that namespace"
+	done
+	seq 0 255 >"$DIR/list"
+	for trigger in open access; do
+		while step; do
+			evict "$file"
+			inside "$PCFORCE" --tool-status -j -O "$OUT" -t $trigger -f "$file" -o "$DIR/list" -- \
+				bash -c "dd if='$file' of=/dev/null bs=4k count=1 status=none; '$PROGS/cached' -w 256 '$file'" >"$DIR/copy" 2>"$DIR/err"
+			is "$? $(receipt "$OUT" '[.requested, .read + .resident]')" '0 [256,256]' "-t $trigger: COMMAND's access fires"
+		done
+	done
+else
+	skip 6 'no PID namespaces here'
+fi
+
+# --- a time namespace, in which the clock is another one than the kernel's
+
+ago=$(($(cut -d. -f1 /proc/uptime) / 2))
+for offset in 1000000 -$((ago < 1000 ? ago : 1000)); do
+	if unshare -T --monotonic "$offset" true 2>/dev/null; then
+		while step; do
+			evict "$file"
+			timeout 20 unshare -T --monotonic "$offset" "$PCFORCE" --tool-status -j -O "$DIR/out" -t access -f "$file" -o "$DIR/list" -- \
+				bash -c "dd if='$file' of=/dev/null bs=4k count=1 status=none; '$PROGS/cached' -w 256 '$file'" >"$DIR/copy" 2>"$DIR/err"
+			is "$? $(receipt "$DIR/out" '.elapsed_us < 2000000 and .first_us < 2000000')" '0 true' "a clock that is $offset s ahead: durations are right"
+		done
+	else
+		skip 1 'no time namespaces here'
+	fi
+done
+if unshare -T --monotonic 1000000 true 2>/dev/null; then
+	while step; do
+		evict "$file"
+		unshare -T --monotonic 1000000 "$BUILD/ratrace" -j -O "$DIR/out" -f "$file" -- cat "$file" >"$DIR/copy" 2>"$DIR/err"
+		is "$(jq -s 'map(select(.record == "event") | .ts_us) | max > 0 and max < 20000000' "$DIR/out")" true 'and so are the times of decisions'
+	done
+else
+	skip 1 'no time namespaces here'
+fi
+
+# --- without /proc
+
+# shellcheck disable=SC2016 # for the inner shell
+no_proc='umount -l /proc && exec "$@"'
+while step; do
+	evict "$file"
+	unshare -m sh -c "$no_proc" - "$PCFORCE" --now -j -f "$file" >"$DIR/out" 2>"$DIR/err"
+	is "$? $(receipt "$DIR/out" "$counts") $(wc -c <"$DIR/err")" '0 [256,0,256,0,0,0] 0' 'a file is forced without /proc'
+	evict "$file"
+	unshare -m sh -c "$no_proc" - "$CACHEMISS" --tool-status -j -O "$DIR/out" -f "$file" -- dd if="$file" of="$DIR/copy" bs=4k count=100 2>"$DIR/err"
+	is "$? $(record "$DIR/out" .read_accesses)" '0 100' 'and watched'
+	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- cat "$file" >"$DIR/copy" 2>"$DIR/err"
+	is "$? $(receipt "$DIR/out" '.requested')" '0 256' 'and its opens are seen'
+done

@@ -418,6 +418,7 @@ static void take_answers(struct force *f, size_t file)
 	const struct kernel_state *k = f->state;
 	const struct page2cache_head *head = head_of(k, file);
 	struct force_counts *c = &f->counts[file];
+	uint64_t end_ns;
 
 	c->resident += head->resident;
 	c->read += head->read;
@@ -431,8 +432,9 @@ static void take_answers(struct force *f, size_t file)
 	if (head->error)
 		say("%s: the kernel stopped early: %s", f->list->files[file].target.path,
 		    stopped_by(head->error));
-	if (head->end_ns > f->end_ns)
-		f->end_ns = head->end_ns;
+	end_ns = head->end_ns ? head->end_ns + k->skel->bss->watch.clock_ns : 0;
+	if (end_ns > f->end_ns)
+		f->end_ns = end_ns;
 }
 
 static void kernel_run(struct force *f)

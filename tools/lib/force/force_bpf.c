@@ -233,6 +233,11 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 		return STATUS_UNSUPPORTED;
 	}
 	counters_bind(&b->counters, &b->skel->bss->watch);
+	err = counters_locate(&b->counters);
+	if (err) {
+		*why = hooks_load_error(err);
+		return STATUS_UNSUPPORTED;
+	}
 	return STATUS_DONE;
 }
 
@@ -340,14 +345,14 @@ void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t
 
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
 {
-	uint32_t tid = pid, one;
+	uint32_t tid, one;
 
 	if (pid == getpid())
 		return false;
-	/* In a PID namespace of ours the numbers are not those that BPF sees. */
-	if (!b->skel || !b->counters.config->filter_tree || b->counters.config->pidns_ino)
+	if (!b->skel || !b->counters.config->filter_tree)
 		return true;
-	return !bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counted_tasks), &tid, &one);
+	return !counters_number(&b->counters, pid, &tid) &&
+	       !bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counted_tasks), &tid, &one);
 }
 
 int force_bpf_fd(const struct force_bpf *b)

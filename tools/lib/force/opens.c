@@ -11,7 +11,6 @@
 int opens_watch(const struct list *l, bool hold)
 {
 	uint64_t mask = hold ? FAN_OPEN_PERM : FAN_OPEN;
-	char path[64];
 	size_t i;
 	int fd, err;
 
@@ -24,8 +23,7 @@ int opens_watch(const struct list *l, bool hold)
 		if (l->files[i].state != LIST_READY)
 			continue;
 		/* The file itself, whatever its name leads to by now. */
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", l->files[i].target.fd);
-		if (fanotify_mark(fd, FAN_MARK_ADD, mask, AT_FDCWD, path)) {
+		if (fanotify_mark(fd, FAN_MARK_ADD, mask, l->files[i].target.fd, NULL)) {
 			err = -errno;
 			close(fd);
 			return err;

@@ -10,8 +10,20 @@
 
 #include "hook/counters.h"
 
-/* The first PID namespace has a fixed inode number (include/linux/proc_ns.h). */
-#define PROC_PID_INIT_INO 0xEFFFFFFCU
+/* The first namespaces have fixed inode numbers (include/linux/proc_ns.h). */
+#define PROC_PID_INIT_INO  0xEFFFFFFCU
+#define PROC_TIME_INIT_INO 0xEFFFFFFAU
+
+/* Where processes and clocks are what they are to the kernel; false if that cannot be told. */
+static bool in_first_namespaces(void)
+{
+	struct stat ns;
+
+	if (stat("/proc/self/ns/pid", &ns) || ns.st_ino != PROC_PID_INIT_INO)
+		return false;
+	/* There are kernels without namespaces of clocks. */
+	return stat("/proc/self/ns/time", &ns) || ns.st_ino == PROC_TIME_INIT_INO;
+}
 
 /* A hook costs the whole system something: one that this run does not need is not attached. */
 static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *config)
@@ -27,7 +39,6 @@ static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *co
 int counters_configure(struct counters *w, struct p2c_config *config,
 		       const struct counters_options *opt, struct hook *hooks, size_t n)
 {
-	struct stat ns;
 	size_t i;
 
 	memset(w, 0, sizeof(*w));
@@ -35,18 +46,11 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	config->auto_files = opt->auto_files != 0;
 	config->filter_tree = opt->tree;
 	config->filter_cgroup = opt->cgroup_dir != NULL;
-	config->filter_tgid = opt->pid;
-	config->self_tgid = getpid();
+	config->filter_tgid = opt->pid != 0;
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
 	config->near_slots = config->max_slots;
 	if (opt->auto_files > COUNTERS_NEAR_FILES)
 		config->near_slots = 1 + COUNTERS_NEAR_FILES;
-	if (stat("/proc/self/ns/pid", &ns))
-		return -errno;
-	if (ns.st_ino != PROC_PID_INIT_INO) {
-		config->pidns_dev = ns.st_dev;
-		config->pidns_ino = ns.st_ino;
-	}
 	for (i = 0; i < n; i++) {
 		if (!hooks[i].chosen)
 			continue;
@@ -55,6 +59,8 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	}
 	drop_hooks(hooks, n, config);
 	w->config = config;
+	w->pid = opt->pid;
+	w->elsewhere = !in_first_namespaces();
 	w->finds_tree = opt->tree_pid;
 	w->max_slots = config->max_slots;
 	w->near_slots = config->near_slots;
@@ -81,6 +87,7 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 				  !w->config->auto_files);
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "find_tree"),
 				  w->finds_tree);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "numbers"), w->elsewhere);
 	err = types_write(obj);
 	err = err ? err : size_map(obj, "files", found ? COUNTERS_TOLD_FILES : w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->near_slots);
@@ -99,6 +106,44 @@ void counters_bind(struct counters *w, struct p2c_watch *watch)
 void counters_on(struct counters *w, bool on)
 {
 	__atomic_store_n(&w->watch->on, on, __ATOMIC_SEQ_CST);
+}
+
+int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid)
+{
+	struct p2c_task_number r[64];
+	ssize_t got, i;
+	int fd;
+
+	*tgid = w->elsewhere ? 0 : pid;
+	if (!w->elsewhere)
+		return 0;
+	fd = bpf_iter_create(bpf_link__fd(w->numbers));
+	if (fd < 0)
+		return -errno;
+	while (!*tgid && (got = read(fd, r, sizeof(r))) > 0) {
+		for (i = 0; i < got / (ssize_t)sizeof(r[0]); i++) {
+			if (r[i].seen == (uint32_t)pid)
+				*tgid = r[i].tgid;
+		}
+	}
+	close(fd);
+	return *tgid ? 0 : -ESRCH;
+}
+
+int counters_locate(struct counters *w)
+{
+	int err;
+
+	if (w->elsewhere) {
+		w->numbers = bpf_program__attach_iter(
+			bpf_object__find_program_by_name(w->obj, "numbers"), NULL);
+		if (!w->numbers)
+			return -errno;
+	}
+	err = counters_number(w, getpid(), &w->watch->self_tgid);
+	if (!err && w->pid)
+		err = counters_number(w, w->pid, &w->watch->filter_tgid);
+	return err;
 }
 
 int cgroup_open(const char *dir, char **why)
@@ -156,12 +201,12 @@ int counters_add_file(struct counters *w, struct target *t)
 
 int counters_add_task(struct counters *w, pid_t pid)
 {
-	uint32_t tid = pid, one = 1;
+	uint32_t tid, one = 1;
+	int err = counters_number(w, pid, &tid);
 
-	if (w->config->pidns_ino)
-		return -EOPNOTSUPP;
-	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"), &tid,
-				   &one, BPF_ANY);
+	return err ? err
+		   : bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
+					 &tid, &one, BPF_ANY);
 }
 
 /* One walk over all tasks. Returns 0 or -errno. */
@@ -268,6 +313,8 @@ void counters_complain(const struct counters *w)
 
 void counters_free(struct counters *w)
 {
+	bpf_link__destroy(w->numbers);
+	w->numbers = NULL;
 	free(w->per_cpu);
 	w->per_cpu = NULL;
 }

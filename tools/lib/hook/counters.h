@@ -27,6 +27,9 @@ struct counters {
 	struct bpf_object *obj;
 	const struct p2c_config *config;
 	struct p2c_watch *watch;
+	struct bpf_link *numbers; /* see counters_number(); NULL where numbers are the kernel's */
+	pid_t pid;		  /* of counters_options */
+	bool elsewhere;		  /* not in the first namespaces, or that cannot be told */
 	unsigned int nr_cpus;
 	uint32_t max_slots, near_slots;
 	bool finds_tree;
@@ -99,14 +102,20 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 int counters_size(struct counters *w, struct bpf_object *obj);
 /* After load: the memory that the programs share with us. */
 void counters_bind(struct counters *w, struct p2c_watch *watch);
+/*
+ * Then, before anything is attached: the tool's own process, that of counters_options.pid,
+ * and the tool's clock are told to the programs. Returns 0, -ESRCH if there is no such process,
+ * or -errno.
+ */
+int counters_locate(struct counters *w);
+/* What the kernel's own number of a process is. Returns 0, -ESRCH or -errno. From any thread. */
+int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid);
 
 /* After load: the cgroup. Returns 0 or -errno with *why. */
 int counters_cgroup(struct counters *w, const char *dir, char **why);
 /* Watch a resolved target; its slot is set. Returns 0 or -errno. */
 int counters_add_file(struct counters *w, struct target *t);
-/* Count a task that runs already, by its number in the first PID namespace; and from it on
- * its descendants. Returns 0, -EOPNOTSUPP in a PID namespace of our own, or -errno.
- */
+/* Count a task that runs already, and from now on its descendants. Returns 0 or -errno. */
 int counters_add_task(struct counters *w, pid_t pid);
 /*
  * After the attaching: count a process that runs already, with the descendants that it has and

@@ -18,7 +18,8 @@ const struct bpf_object_open_opts *types_open_opts(void)
 {
 	static struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
 
-	if (types_fd < 0) {
+	/* libbpf takes a path: without /proc the memory has none. */
+	if (types_fd < 0 && !access("/proc/self/fd", X_OK)) {
 		types_fd = memfd_create("page2cache-types", MFD_CLOEXEC);
 		snprintf(types_path, sizeof(types_path), "/proc/self/fd/%d", types_fd);
 	}

@@ -30,6 +30,13 @@ static char *seconds_cell(const struct column *c, const void *row)
 	return xasprintf("%" PRIu64 ".%06" PRIu64, us / 1000000, us % 1000000);
 }
 
+static char *pid_cell(const struct column *c, const void *row)
+{
+	uint64_t pid = ((const struct decision *)row)->pid;
+
+	return cell_known(pid, pid);
+}
+
 static char *file_cell(const struct column *c, const void *row)
 {
 	return known_file_cell(((const struct decision *)row)->file);
@@ -40,7 +47,7 @@ static char *file_cell(const struct column *c, const void *row)
 #define AT(field) offsetof(struct decision, field)
 static const struct column columns[] = {
 	{ "SECONDS", false, 11, seconds_cell },
-	{ "PID",     false,  7, column_u64,  AT(pid) },
+	{ "PID",     false,  7, pid_cell },
 	{ "COMM",    true,  15, column_text, AT(comm) },
 	{ "KIND",    true,   9, column_text, AT(kind) },
 	{ "INDEX",   false,  9, column_u64,  AT(index) },
@@ -94,8 +101,8 @@ static void print_record(struct decisions *d, const struct p2c_ra_record *r, uin
 	struct json_object *o = json_new("event");
 
 	json_u64(o, "ts_us", ts_us);
-	json_u64(o, "pid", r->pid);
-	json_u64(o, "tid", r->tid);
+	json_u64_if(o, "pid", r->pid, r->pid);
+	json_u64_if(o, "tid", r->tid, r->tid);
 	json_name(o, "comm", r->comm);
 	json_name(o, "file", name_of(d, r->slot)->path);
 	json_text(o, "kind", ra_kind_names[r->kind]);

@@ -107,6 +107,11 @@ static enum status load(const struct tool *tool, struct trace_run *w)
 	if (err)
 		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
 	tool->bind(w);
+	err = counters_locate(&w->counters);
+	if (err == -ESRCH)
+		return no_process("-p", w->filter.pid);
+	if (err)
+		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
 	if (!w->poll_us)
 		return STATUS_DONE;
 	w->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(w->obj, "ring"), tool->event, w,
