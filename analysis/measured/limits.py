@@ -21,7 +21,8 @@ unknown on both sides. It is exceeded if it is true of any row:
 
   ratio<1                     anything has become less
   misses.ratio>1.1            more than a tenth more misses, of any file or cell
-  forced.ratio>1.05           forced runs are slower
+  forced.ratio>1.05           forced runs are slower, by the reader's own clock
+  forced:typed.ratio>1.05     as typed, tool included
   misses.after>100            more than 100 misses are left
   random-read/forced.low<0.95 in that cell the lower bound says less
   '/srv/db/*/read_misses.after>0'

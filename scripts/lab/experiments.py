@@ -23,6 +23,7 @@ NOW = (*PLAIN, "now")
 
 # Of the thesis: sizes by four from 32 KiB to 2 GiB. Its job file gives no advice (fadvise_hint=0).
 THESIS_SIZES = [(32 << 10) << 2 * i for i in range(9)]
+PEER_SIZES = (128 << 20, 512 << 20)
 # Traces of larger files are too long to be looked at.
 TRACED = 8 << 20
 
@@ -246,15 +247,23 @@ def snapshot(a):
     return [Restore(vmm, vmm, 512 << 20, rounds(a), a.best) for vmm in vmms]
 
 
-def peers(a):
+def peers(a, size=None):
     """cat, fadvise and vmtouch on the same lists"""
+    where = {"size": size} if size else data(a)
     first = [{"mark": "first", "arm": Peers.OURS, "figure": figure, "at_most": 1.0}
              for figure in ("ready_us", None)]
-    return [Peers(name, what, reader, rounds(a), a.best, kind="read", marks=first, **data(a))
+    return [Peers(f"peers-{name}-{words(size)}" if size else name,
+                  f"{what}, {words(size)}, other tools" if size else what, reader, rounds(a),
+                  a.best, kind="read", marks=first, **where)
             for name, what, reader in (
                 ("random", "all pages at random", own("read", "-r", SEED)),
                 ("sparse", "10 % of the pages at random", own("read", "-r", SEED, "-p", "10")),
                 ("list", "an application's list", replayed("read")))]
+
+
+def ahead(a):
+    """Peers of the sizes at which pcforce is to be the first."""
+    return [cell for size in ((a.size,) if a.quick else PEER_SIZES) for cell in peers(a, size)]
 
 
 def start(a):
@@ -294,21 +303,21 @@ def programs(a):
 
 
 def typed(a):
-    """what a person waits for who types the line: start, small, programs, and of whole, half and
-    sparse the cells that have marks as typed"""
+    """what a person waits for who types the line: start, small, programs, peers, and of whole,
+    half and sparse the cells that have marks as typed"""
     # Half of it is to take as long as the whole of the others.
     twice = argparse.Namespace(**{**vars(a), "size": 2 * a.size})
     lists = [cell for cell in whole(a) + half(twice) + sparse(a) if cell.marks]
     for cell in lists:
         cell.arms.remove("count")       # of misses no mark as typed says anything
-    return start(a) + small(a) + programs(a) + lists
+    return start(a) + small(a) + programs(a) + ahead(a) + lists
 
 
 def marks(a):
-    """what the project is measured by: whole, sparse, half, overhead, snapshot, start, small and
-    programs in one folder"""
+    """what the project is measured by: whole, sparse, half, overhead, snapshot, start, small,
+    programs and peers in one folder"""
     return (whole(a) + sparse(a) + half(a) + overhead(a) + snapshot(a) + start(a) + small(a)
-            + programs(a))
+            + programs(a) + ahead(a))
 
 
 EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,

@@ -388,7 +388,7 @@ is "$(jq -c '[.rows[] | select(.subject == "list" and .engine == "user" or .subj
 	'as typed and by the reader'\''s clock; of a program the line alone'
 cp -r "$DIR/typed" "$DIR/untyped"
 sed -i '/"cell": "list"/s/"typed_us": [0-9.]*,*//' "$DIR/untyped/runs.jsonl"
-analysis compare "$DIR/untyped" "$DIR/typed" --fail-if 'ratio>1.01'
+analysis compare "$DIR/untyped" "$DIR/typed" --fail-if 'ratio>1.01' --fail-if 'short/forced:typed.after>54000'
 is "$STATUS $(grep -c ':typed' "$DIR/out"), $(grep -A1 '^before:' "$DIR/out" | tail -1 | sed 's/^ *//')" \
 	'0 7, 4 arms without a time as typed: of these the readers'\'' own clocks are compared' 'what one side has no time as typed of is said' ||
 	diag "$(cat "$DIR/out" "$DIR/err")"
