@@ -150,12 +150,12 @@ static int make_fake(void **state)
 	return 0;
 }
 
-static struct json_object *print(enum status want)
+static struct json_object *print_cut(enum status want, bool cut)
 {
 	char *text = NULL;
 	size_t size = 0;
 	struct output out = { .f = open_memstream(&text, &size), .json = true };
-	struct receipt r = { &fake.firing, &out };
+	struct receipt r = { .firing = &fake.firing, .out = &out, .cut = cut };
 	struct json_object *o;
 
 	assert_non_null(out.f);
@@ -166,6 +166,11 @@ static struct json_object *print(enum status want)
 	assert_non_null(o);
 	free(text);
 	return o;
+}
+
+static struct json_object *print(enum status want)
+{
+	return print_cut(want, false);
 }
 
 static uint64_t number(struct json_object *o, const char *key)
@@ -253,6 +258,21 @@ static void only_all_pages_resident_is_done(void **state)
 	json_object_put(print(STATUS_PARTIAL));
 }
 
+static void a_cut_run_is_the_reason_for_what_was_not_left(void **state)
+{
+	struct json_object *o, *v;
+
+	fake.counts = (struct force_counts){ .requested = 4, .read = 2, .skipped = 2, .left = 2 };
+	o = print_cut(STATUS_DONE, true);
+	is_null(o, "reason");
+	json_object_put(o);
+	fake.counts.left = 1;
+	o = print_cut(STATUS_PARTIAL, true);
+	assert_true(json_object_object_get_ex(o, "reason", &v));
+	assert_non_null(strstr(json_object_get_string(v), "stopped"));
+	json_object_put(o);
+}
+
 static void a_file_that_was_gone_is_partial_even_with_nothing_listed(void **state)
 {
 	struct json_object *o, *v;
@@ -293,6 +313,7 @@ int main(void)
 		PRINT(a_receipt_has_every_count_and_null_for_the_unwatched),
 		PRINT(what_never_fired_has_no_times),
 		PRINT(only_all_pages_resident_is_done),
+		PRINT(a_cut_run_is_the_reason_for_what_was_not_left),
 		PRINT(a_file_that_was_gone_is_partial_even_with_nothing_listed),
 		PRINT(an_empty_list_is_done_with_nothing_requested),
 	};

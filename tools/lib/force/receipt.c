@@ -146,7 +146,7 @@ static const char *reason_of(const struct receipt *r, const struct line *l)
 {
 	if (l->file && l->file->why)
 		return l->file->why;
-	return r->cut && l->c.skipped ? "the end of the run stopped forcing" : NULL;
+	return r->cut && l->c.skipped > l->c.left ? "the end of the run stopped forcing" : NULL;
 }
 
 static void print_json(const struct receipt *r, const struct line *l)
