@@ -20,7 +20,8 @@ static struct options {
 	uint64_t jobs;
 	uint64_t max_bytes;
 	uint64_t hold_ms;
-} opt = { .trigger = -1 };
+	int wait_ms; /* below 0: not given */
+} opt = { .trigger = -1, .wait_ms = -1 };
 
 enum {
 	OPT_NOW = 256,
@@ -31,6 +32,7 @@ enum {
 	OPT_JOBS,
 	OPT_MAX_BYTES,
 	OPT_HOLD,
+	OPT_WAIT,
 	OPT_STALE_OK,
 	OPT_STRICT,
 };
@@ -75,6 +77,10 @@ static const struct argp_option argp_options[] = {
 	  "Read no more than SIZE (K, M, G, T; default 90 % of MemAvailable)", 0 },
 	{ "hold", OPT_HOLD, "MS", 0,
 	  "Block open(2) until forcing is done, at most MS ms; implies -t open", 0 },
+	{ "wait", OPT_WAIT, "MS", 0,
+	  "Let COMMAND wait for a large file's list at random, at most MS ms (0: never; default "
+	  "1.5 times as long as reading it should take)",
+	  0 },
 	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -104,6 +110,18 @@ static void parse_engine(const char *arg, struct argp_state *state)
 		argp_error(state, "-e takes auto, helper, kfunc or user, not '%s'", arg);
 }
 
+/* When to force: as asked for, or what fits the rest of the command line. */
+static enum trigger trigger(void)
+{
+	if (opt.now)
+		return TRIGGER_NOW;
+	if (opt.trigger >= 0)
+		return opt.trigger;
+	if (opt.hold_ms)
+		return TRIGGER_OPEN;
+	return opt.run.command ? TRIGGER_NOW : TRIGGER_ACCESS;
+}
+
 static void check_usage(struct argp_state *state)
 {
 	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
@@ -125,6 +143,8 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "--now needs -f FILE or -o OFFSETS");
 	if (opt.hold_ms && opt.trigger >= 0 && opt.trigger != TRIGGER_OPEN)
 		argp_error(state, "--hold goes with -t open");
+	if (opt.wait_ms >= 0 && (!opt.run.command || trigger() != TRIGGER_NOW))
+		argp_error(state, "--wait goes with COMMAND and -t now");
 	if (opt.detach && !opt.run.command)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
@@ -135,6 +155,8 @@ static void check_usage(struct argp_state *state)
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
+	uint64_t ms;
+
 	switch (key) {
 	case 'o':
 		if (opt.list)
@@ -179,6 +201,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (parse_u64(arg, &opt.hold_ms) || !opt.hold_ms || opt.hold_ms > 60000)
 			argp_error(state, "--hold takes 1 to 60000 milliseconds, not '%s'", arg);
 		break;
+	case OPT_WAIT:
+		if (parse_u64(arg, &ms) || ms > 60000)
+			argp_error(state, "--wait takes 0 to 60000 milliseconds, not '%s'", arg);
+		opt.wait_ms = ms;
+		break;
 	case OPT_STALE_OK:
 		opt.stale_ok = true;
 		break;
@@ -204,18 +231,6 @@ static const struct argp argp = {
 	.args_doc = "[-- COMMAND...]",
 	.doc = doc,
 };
-
-/* When to force: as asked for, or what fits the rest of the command line. */
-static enum trigger trigger(void)
-{
-	if (opt.now)
-		return TRIGGER_NOW;
-	if (opt.trigger >= 0)
-		return opt.trigger;
-	if (opt.hold_ms)
-		return TRIGGER_OPEN;
-	return opt.run.command ? TRIGGER_NOW : TRIGGER_ACCESS;
-}
 
 /* With COMMAND, nothing is watched for its own sake unless that is asked for. */
 static bool watches(void)
@@ -244,6 +259,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.max_bytes = opt.max_bytes,
 		.always = always && !strcmp(always, "1"),
 		.hold_ms = opt.hold_ms,
+		.wait_ms = trigger() == TRIGGER_NOW ? opt.wait_ms : 0,
 	};
 }
 

@@ -12,7 +12,7 @@ needs strace strace
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((11 + 6 + 7 + 6 + 6 + 8 + 3))
+plan $((11 + 6 + 7 + 4 + 6 + 6 + 8 + 3))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 4m
@@ -79,6 +79,29 @@ while step; do
 	evict "$file"
 	"$PCFORCE" --follow -j -O "$DIR/out" "${whole[@]}" -- bash -c "'$PROGS/cached' -w 1024 '$file'; cat '$file' >/dev/null"
 	is "$(receipt "$DIR/out" '[.trigger, .used, .accuracy]')" '["now",1024,1]' '--follow: what becomes of forced pages is watched'
+done
+
+# --- waiting: for what is large and at random
+
+large=$DIR/large
+make_file "$large" 64m
+seq 0 16383 | shuf --random-source=<(yes) >"$DIR/shuffled"
+seq 0 16383 >"$DIR/sorted"
+
+# found LIST PCFORCE_OPTIONS...: has COMMAND found all pages of the large file cached? "all" or "part"
+found()
+{
+	evict "$large"
+	local pages
+	pages=$("$PCFORCE" -O "$DIR/out" -f "$large" -o "$1" "${@:2}" -- "$PROGS/cached" -c "$large")
+	[ "$pages" -eq 16384 ] && echo all || echo "part"
+}
+
+while step; do
+	is "$(found "$DIR/shuffled" --wait 10000)" all '--wait: COMMAND begins when the list is forced'
+	is "$(found "$DIR/shuffled" --wait 0)" part '--wait 0: it begins before'
+	is "$(found "$DIR/sorted" --wait 10000)" part 'a list in order is not waited for'
+	is "$(found "$DIR/shuffled" --wait 1)" part '--wait 1: nor longer than a millisecond'
 done
 
 # --- before COMMAND begins: no BPF, no types, no names of the kernel

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 21 + 6 + 6 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 26 + 6 + 6 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -50,6 +50,11 @@ fails 2 'too many jobs' "$PCFORCE" --jobs 1000000 "${whole[@]}"
 fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
 fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
+fails 125 'bad time to wait' "$PCFORCE" --wait 1.5 "${whole[@]}" -- true
+fails 125 'too long to wait' "$PCFORCE" --wait 60001 "${whole[@]}" -- true
+fails 2 '--wait without COMMAND' "$PCFORCE" --wait 5 "${whole[@]}"
+fails 2 '--wait with --now' "$PCFORCE" --wait 5 --now "${whole[@]}"
+fails 125 '--wait with a trigger' "$PCFORCE" --wait 5 -t access "${whole[@]}" -- true
 fails 125 '--now with COMMAND' "$PCFORCE" --now "${whole[@]}" -- true
 fails 2 '--now with a trigger' "$PCFORCE" --now -t miss "${whole[@]}"
 fails 2 '--check with a list' "$PCFORCE" --check "${whole[@]}"

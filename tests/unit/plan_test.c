@@ -387,6 +387,45 @@ static void only_what_may_come_through_page_faults_is_left(void **state)
 	assert_int_equal(check_left(want, 1), 2 * PLAN_LONG_PAGES);
 }
 
+/* Extents of a file with so many pages; is it the one to be waited for? */
+static bool is_shuffled(uint32_t file, uint64_t nr_pages)
+{
+	struct plan p;
+	bool shuffled;
+	size_t i;
+
+	files[file].nr_pages = nr_pages;
+	files[file].listed_pages = 0;
+	for (i = 0; i < nr_extents; i++)
+		files[file].listed_pages += extents[i].file == file ? extents[i].nr_pages : 0;
+	p = make_plan();
+	assert_true(p.shuffled == file || p.shuffled == PLAN_NO_FILE);
+	shuffled = p.shuffled == file;
+	plan_free(&p);
+	return shuffled;
+}
+
+static void what_is_large_mostly_listed_and_out_of_order_is_waited_for(void **state)
+{
+	const uint64_t enough = PLAN_SHUFFLED_BYTES / page_size();
+	uint32_t i, run = enough / 16;
+
+	for (i = 0; i < 16; i++)
+		put(1, (i * 7 % 16) * run, run);
+	assert_true(is_shuffled(1, enough));
+	assert_true(is_shuffled(1, 2 * enough));
+	assert_false(is_shuffled(1, 2 * enough + 2));
+	files[1].state = LIST_STALE;
+	assert_false(is_shuffled(1, enough));
+	files[1].state = LIST_READY;
+	nr_extents--;
+	assert_false(is_shuffled(1, enough));
+	nr_extents = 0;
+	for (i = 0; i < 16; i++)
+		put(1, i * run, run);
+	assert_false(is_shuffled(1, enough));
+}
+
 static void a_stream_never_outgrows_its_count(void **state)
 {
 	static const struct extent want[] = { { 0, UINT32_MAX, 0 },
@@ -421,6 +460,8 @@ int main(void)
 		cmocka_unit_test_setup(what_is_out_of_order_is_read, empty_list),
 		cmocka_unit_test_setup(only_what_may_come_through_page_faults_is_left, empty_list),
 		cmocka_unit_test_setup(a_stream_never_outgrows_its_count, empty_list),
+		cmocka_unit_test_setup(what_is_large_mostly_listed_and_out_of_order_is_waited_for,
+				       empty_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include "base/session.h"
 #include "force/beside.h"
+#include "force/waiting.h"
 
 /*
  * COMMAND is let go this long after our start at the latest, however far the list is.
@@ -48,14 +49,13 @@ static void *prepare(void *ctx)
 	return NULL;
 }
 
-static void await_fd(int fd, uint64_t until_ns)
+static bool await_fd(int fd, uint64_t until_ns)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t now = now_ns(), left = until_ns > now ? until_ns - now : 0;
 	struct timespec wait = timespec_of(left);
 
-	if (left)
-		ppoll(&p, 1, &wait, NULL);
+	return ppoll(&p, 1, &wait, NULL) > 0;
 }
 
 /* Is the thread at its end, by then at the latest? */
@@ -82,9 +82,13 @@ static void start_thread(struct beside *b)
 /* Begin with the list, for a moment: where all is in place, COMMAND starts with that. */
 static void force_ahead(struct beside *b, uint64_t start_ns)
 {
+	bool ready;
+
 	start_thread(b);
-	await_fd(b->ready_fd, start_ns + LET_GO_NS);
-	if (join(b, start_ns + LET_GO_NS) && !b->status)
+	ready = await_fd(b->ready_fd, start_ns + LET_GO_NS);
+	while (!ready && waiting_for_load(b->hint, start_ns))
+		ready = await_fd(b->ready_fd, now_ns() + LOOK_US * 1000);
+	if (ready && join(b, now_ns() + LET_GO_NS) && !b->status)
 		await_fd(b->hint->firing.done_fd, start_ns + LET_GO_NS);
 }
 
@@ -131,7 +135,11 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 		force_ahead(b, start_ns);
 	else if (!b->running && !b->status)
 		b->status = arm_around(b);
-	err = command_go(&b->command);
+	if (!b->running && !b->status)
+		waiting_run(b->hint, start_ns);
+	/* Ctrl-C ends it as well while it waits. */
+	command_poll(&b->command);
+	err = b->command.ended ? 0 : command_go(&b->command);
 	if (!err)
 		return 0;
 	/* It is the user's mistake to see, whatever else is to be quiet. */

@@ -14,6 +14,7 @@ static enum status load_list(struct hint *h)
 		.only_file = h->opt.nr_files ? h->opt.files[0] : NULL,
 		.stale_ok = h->opt.stale_ok,
 		.strict = h->opt.strict,
+		.progress = &h->progress,
 	};
 	size_t i, unready = 0;
 	char *why = NULL;
@@ -186,7 +187,7 @@ enum status hint_conclude(struct hint *h)
 	receipts = receipt_print(&h->receipt);
 	if (h->receipt.cut)
 		say("the end of the run stopped forcing: what was not read is skipped");
-	if (!h->firing.fired_ns && h->force.plan.nr_runs)
+	if (!h->firing.fired_ns && h->force.plan.nr_runs && h->firing.trigger != TRIGGER_NOW)
 		say("the trigger did not fire: none of the list's files %s",
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"
 		    : h->firing.trigger == TRIGGER_MISS ? "had a miss"

@@ -18,12 +18,14 @@ struct hint_options {
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool always;	    /* leave nothing to the kernel's readahead */
 	uint64_t hold_ms;   /* 0: no open is held */
+	int wait_ms;	    /* COMMAND waits at most so long; below 0: as long as is worth it */
 };
 
 struct hint {
 	struct hint_options opt;
 	struct output *out; /* open by the time of hint_arm() */
 	struct list list;
+	struct list_progress progress; /* of its loading */
 	struct force force;
 	struct force_bpf bpf;
 	struct firing firing;

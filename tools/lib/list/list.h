@@ -41,10 +41,17 @@ struct list {
 	size_t nr_extents, room;
 };
 
+/* How far a list is being loaded, for other threads. */
+struct list_progress {
+	uint64_t bytes;	       /* of its text; 0: not known */
+	size_t files, extents; /* seen so far */
+};
+
 struct list_options {
 	const char *only_file; /* -f: this section; the file of a list without sections */
 	bool stale_ok;
-	bool strict; /* a newer mtime is stale as well */
+	bool strict;			/* a newer mtime is stale as well */
+	struct list_progress *progress; /* NULL: nobody looks */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "list/list_text.h"
@@ -17,6 +18,7 @@ struct reader {
 	char *only_real;	   /* its absolute path */
 	size_t current;		   /* file that extents belong to; NO_FILE: they are left out */
 	size_t sections;	   /* seen */
+	size_t extents;		   /* taken */
 	bool matched;		   /* one of them was -f's */
 	bool mismatched;	   /* -f: a section of another file was left out */
 };
@@ -87,6 +89,16 @@ static bool is_only(struct reader *r, const struct offsets_section *s)
 	return r->opt->stale_ok && r->sections == 1;
 }
 
+static void show_progress(const struct reader *r)
+{
+	struct list_progress *p = r->opt->progress;
+
+	if (!p)
+		return;
+	__atomic_store_n(&p->files, r->text->nr_files, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->extents, r->extents, __ATOMIC_RELAXED);
+}
+
 static const char *on_section(void *ctx, const struct offsets_section *s)
 {
 	struct reader *r = ctx;
@@ -104,6 +116,7 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 		return NULL;
 	}
 	r->current = r->only ? 0 : list_text_add(t, s->file);
+	show_progress(r);
 	first = r->only ? !r->matched : r->current == known;
 	r->matched = true;
 	f = &t->files[r->current];
@@ -148,6 +161,8 @@ static const char *on_extent(void *ctx, uint64_t index, uint64_t nr)
 		t->last = c;
 	}
 	c->extents[c->nr++] = e;
+	r->extents++;
+	show_progress(r);
 	return NULL;
 }
 
@@ -180,6 +195,7 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 	struct offsets_sink sink = { on_section, on_extent, &r };
 	const char *name = strcmp(path, "-") ? path : "standard input";
 	struct offsets_parser p;
+	struct stat st;
 	int fd = 0, err;
 
 	memset(t, 0, sizeof(*t));
@@ -194,6 +210,8 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 		r.current = list_text_add(t, only->path);
 		r.only_real = realpath(only->path, NULL);
 	}
+	if (opt->progress && !fstat(fd, &st))
+		__atomic_store_n(&opt->progress->bytes, st.st_size, __ATOMIC_RELAXED);
 	offsets_parser_init(&p, &sink);
 	err = parse_stream(&p, fd, name, why);
 	offsets_parser_free(&p);

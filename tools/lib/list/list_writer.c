@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "list/list_writer.h"
-
-/* Of a file's pages so many came in order, or its pattern is random: page2cache-offsets(5). */
-#define IN_ORDER_PERCENT 90
+#include "list/order.h"
 
 int list_writer_open(struct list_writer *r, const char *path, char **why)
 {
@@ -84,35 +82,21 @@ static int emit(void *ctx, FILE *f)
 	return ferror(f) ? -errno : 0;
 }
 
-/* How the pages of a file came. */
-struct order {
-	uint64_t pages, ascending; /* of runs that began behind the one before */
-	uint64_t end;		   /* of the latest run */
-};
-
 void list_writer_find_random(const struct list_writer *r, struct offsets_section *sections,
 			     uint32_t nr_slots)
 {
-	struct order *orders = xcalloc(nr_slots, sizeof(*orders)), *o;
+	struct order *orders = xcalloc(nr_slots, sizeof(*orders));
 	uint32_t slot;
 	size_t i;
 
 	for (i = 0; i < r->nr; i++) {
-		const struct p2c_page_record *run = &r->runs[i];
-
-		if (run->slot >= nr_slots)
-			continue;
-		o = &orders[run->slot];
-		o->pages += run->nr_pages;
-		if (run->index >= o->end)
-			o->ascending += run->nr_pages;
-		o->end = run->index + run->nr_pages;
+		if (r->runs[i].slot < nr_slots)
+			order_add(&orders[r->runs[i].slot], r->runs[i].index, r->runs[i].nr_pages);
 	}
 	for (slot = 0; slot < nr_slots; slot++) {
-		o = &orders[slot];
-		if (!o->pages)
+		if (!orders[slot].pages)
 			sections[slot].pattern = PATTERN_UNKNOWN;
-		else if (o->ascending * 100 < o->pages * IN_ORDER_PERCENT)
+		else if (order_is_random(&orders[slot]))
 			sections[slot].pattern = PATTERN_RANDOM;
 	}
 	free(orders);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "list/order.h"
 #include "list/plan.h"
 
 /* Querying across a gap of up to this many pages is cheaper than a second system call. */
@@ -156,12 +157,39 @@ uint64_t plan_left_pages(const struct plan *p, uint32_t file)
 	return pages;
 }
 
+static bool is_mostly_listed(const struct list_file *f)
+{
+	return f->state == LIST_READY && f->listed_pages >= PLAN_SHUFFLED_BYTES / page_size() &&
+	       f->listed_pages >= f->nr_pages / 2;
+}
+
+static size_t find_shuffled(const struct list *l)
+{
+	size_t i, found = PLAN_NO_FILE;
+	struct order *orders;
+
+	for (i = 0; i < l->nr_files && !is_mostly_listed(&l->files[i]); i++)
+		;
+	if (i == l->nr_files)
+		return PLAN_NO_FILE;
+	orders = xcalloc(l->nr_files, sizeof(*orders));
+	for (i = 0; i < l->nr_extents; i++)
+		order_add(&orders[l->extents[i].file], l->extents[i].index, l->extents[i].nr_pages);
+	for (i = 0; i < l->nr_files && found == PLAN_NO_FILE; i++) {
+		if (is_mostly_listed(&l->files[i]) && order_is_random(&orders[i]))
+			found = i;
+	}
+	free(orders);
+	return found;
+}
+
 void plan_make(struct plan *p, struct list *l, bool beside_reader)
 {
 	struct extent *e = l->extents;
 	size_t left, n, runs;
 
 	memset(p, 0, sizeof(*p));
+	p->shuffled = find_shuffled(l);
 	if (beside_reader)
 		take_left(p, l);
 	left = l->nr_extents;

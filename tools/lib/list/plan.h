@@ -27,12 +27,19 @@
 #define PLAN_WINDOW_PAGES (1ULL << 18)
 /* What is long: 128 MiB of 4 KiB pages, which follow one another in the list, too. */
 #define PLAN_LONG_PAGES (1ULL << 15)
+/*
+ * A file of which so much is listed, half of it or more, and out of order, is read in faster
+ * before its reader starts.
+ */
+#define PLAN_SHUFFLED_BYTES (64ULL << 20)
+#define PLAN_NO_FILE	    SIZE_MAX
 
 struct plan {
 	struct extent *runs; /* disjoint, window after window */
 	size_t nr_runs;
 	struct extent *left; /* to the kernel's readahead; disjoint, by file and index */
 	size_t nr_left;
+	size_t shuffled; /* the file of PLAN_SHUFFLED_BYTES, or PLAN_NO_FILE */
 };
 
 /*

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+#include <time.h>
+
+#include "file/residency.h"
+#include "force/waiting.h"
+
+/* A list that can be worth it has many lines, and these for each of its files. */
+#define LIST_BYTES     (64 << 10)
+#define EXTENTS_A_FILE 1000
+/* Loading takes some 0.2 us an extent; to read that in takes ten times as long. */
+#define LOAD_NS 1000000000ULL
+#define LOOK_NS 2000000
+/* What the forcing reads first tells how fast it is; a device that is slower is not waited for. */
+#define SAMPLE_BYTES (8ULL << 20)
+#define SAMPLE_NS    1000000000ULL
+
+/* What --wait allows. */
+static uint64_t given_until(const struct hint *h, uint64_t start_ns)
+{
+	return start_ns + h->opt.wait_ms * 1000000ULL;
+}
+
+bool waiting_for_load(const struct hint *h, uint64_t start_ns)
+{
+	const struct list_progress *p = &h->progress;
+	size_t files = __atomic_load_n(&p->files, __ATOMIC_RELAXED);
+	size_t extents = __atomic_load_n(&p->extents, __ATOMIC_RELAXED);
+	uint64_t until = h->opt.wait_ms < 0 ? start_ns + LOAD_NS : given_until(h, start_ns);
+
+	return now_ns() < until && __atomic_load_n(&p->bytes, __ATOMIC_RELAXED) >= LIST_BYTES &&
+	       (files < 2 || extents / files >= EXTENTS_A_FILE);
+}
+
+static bool goes_on(const struct hint *h)
+{
+	sigset_t pending;
+
+	return firing_under_way(&h->firing) && !sigpending(&pending) && sigisemptyset(&pending);
+}
+
+static void pause_looking(void)
+{
+	const struct timespec moment = { .tv_nsec = LOOK_NS };
+
+	nanosleep(&moment, NULL);
+}
+
+/* When the forcing should be over at its rate so far, and half as much again; 0: not known. */
+static uint64_t estimate(const struct hint *h)
+{
+	const struct list_file *f = &h->list.files[h->force.plan.shuffled];
+	uint64_t start = now_ns(), sample = SAMPLE_BYTES / page_size(), before, cached, now;
+
+	if (residency_count(f->target.fd, 0, f->nr_pages, &before))
+		return 0;
+	for (now = start; goes_on(h) && now < start + SAMPLE_NS; now = now_ns()) {
+		if (residency_count(f->target.fd, 0, f->nr_pages, &cached))
+			return 0;
+		if (cached >= before + sample)
+			return start + (now - start) * f->listed_pages / (cached - before) * 3 / 2;
+		pause_looking();
+	}
+	return 0;
+}
+
+void waiting_run(const struct hint *h, uint64_t start_ns)
+{
+	uint64_t until;
+
+	if (!h->opt.wait_ms || h->force.plan.shuffled == PLAN_NO_FILE)
+		return;
+	until = h->opt.wait_ms < 0 ? estimate(h) : given_until(h, start_ns);
+	while (goes_on(h) && now_ns() < until)
+		pause_looking();
+	say_verbose("COMMAND waited %llu ms for the list",
+		    (unsigned long long)(now_ns() - start_ns) / 1000000);
+}
