@@ -102,6 +102,12 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 };
 
+/* What the tracepoint task_newtask records. */
+struct trace_event_raw_task_newtask {
+	pid_t pid;
+	unsigned long clone_flags;
+};
+
 struct mm_struct {
 	struct file *exe_file;
 };

@@ -60,12 +60,21 @@ struct p2c_call {
 	__u32 pad;
 };
 
+/* Pages that are being put into the page cache. */
+struct p2c_insert {
+	__u64 inode; /* 0: none */
+	__u64 index;
+	__u32 nr;
+	__s32 slot;
+};
+
 struct p2c_task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
-	__u64 ts;	      /* of the miss; 0: its latency is taken */
-	__u64 address;	      /* that the latest exception was about */
-	struct p2c_call call; /* kprobes: what the function was asked for, until it returns */
+	__u64 ts;		  /* of the miss; 0: its latency is taken */
+	__u64 address;		  /* that the latest exception was about */
+	struct p2c_insert insert; /* kprobes, as call: reads insert pages before they return */
+	struct p2c_call call;	  /* kprobes: what the function was asked for, until it returns */
 	__u32 slot;
 	__u32 open;	 /* read lookups of this task that missed and are not closed */
 	__u64 neighbour; /* struct page, 0: none */

@@ -158,6 +158,26 @@ int BPF_PROG(begin_kernel, unsigned long address, struct pt_regs *regs, unsigned
 	return 0;
 }
 
+/* The records of a classic tracepoint: its fields follow eight bytes that all have. */
+struct p2c_page_fault {
+	__u64 entry;
+	unsigned long address, ip, error_code;
+};
+
+SEC("tp/exceptions/page_fault_user")
+int begin_user_classic(struct p2c_page_fault *fault)
+{
+	begin_fault(fault->address, fault->error_code, ORIGIN_USER);
+	return 0;
+}
+
+SEC("tp/exceptions/page_fault_kernel")
+int begin_kernel_classic(struct p2c_page_fault *fault)
+{
+	begin_fault(fault->address, fault->error_code, ORIGIN_KERNEL);
+	return 0;
+}
+
 SEC("tp_btf/mm_filemap_fault")
 int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
 {
@@ -243,25 +263,38 @@ static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 	return 0;
 }
 
-SEC("tp_btf/rss_stat")
-int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
+static __always_inline void more_mapped(int member)
 {
 	struct p2c_task_state *st;
 	bool around;
 
 	if (member != MM_FILEPAGES)
-		return 0;
+		return;
 	st = state_if_any();
 	if (!st)
-		return 0;
+		return;
 	around = cfg.around_hidden &&
 		 (st->origin == ORIGIN_KERNEL || (st->origin == ORIGIN_USER && !in_syscall()));
 	if (!around && !st->neighbour)
-		return 0;
+		return;
 	if (st->neighbour && map_count(st->neighbour) > st->neighbour_count)
 		maps_folios = true;
 	st->neighbour = 0;
 	bpf_find_vma(bpf_get_current_task_btf(), st->address, mapped_vma, &around, 0);
+}
+
+SEC("tp_btf/rss_stat")
+int BPF_PROG(mapped_rss, struct mm_struct *mm, int member)
+{
+	more_mapped(member);
+	return 0;
+}
+
+/* The function around that tracepoint, which adds up the counters of all CPUs for its record. */
+SEC("kprobe/mm_trace_rss_stat")
+int BPF_KPROBE(mapped_kprobe, struct mm_struct *mm, int member)
+{
+	more_mapped(member);
 	return 0;
 }
 
@@ -358,22 +391,74 @@ int BPF_PROG(lookup_exit)
 	return 0;
 }
 
+SEC("tp/sched/sched_process_exit")
+int lookup_exit_classic(void *record)
+{
+	forget_lookups();
+	on_exit();
+	return 0;
+}
+
+/* The slot of a file that pages are put into; -1: none, but others may be counted. */
+static __always_inline int insert_slot(struct inode *inode)
+{
+	return file_slot(inode, false, cfg.auto_files && task_counted());
+}
+
+static __always_inline void inserted(struct inode *inode, int slot, __u64 index, __u32 nr)
+{
+	if (by_others(inode))
+		__sync_fetch_and_add(&watch.others_inserted, nr);
+	if (slot < 0)
+		return;
+	count(slot, COUNT_INSERTED, nr);
+	on_insert(slot, index, nr);
+}
+
 SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(page_insert, struct folio *folio)
 {
 	struct inode *inode = BPF_CORE_READ(folio, mapping, host);
-	int slot = file_slot(inode, false, cfg.auto_files && task_counted());
-	__u32 nr;
+	int slot = insert_slot(inode);
+
+	if (slot >= 0 || cfg.auto_files)
+		inserted(inode, slot, folio->index, folio_pages(folio));
+	return 0;
+}
+
+/* The function around that tracepoint. It may fail: only its return tells. */
+SEC("kprobe/__filemap_add_folio")
+int BPF_KPROBE(insert_kprobe, struct address_space *mapping, struct folio *folio,
+	       unsigned long index)
+{
+	struct inode *inode = BPF_CORE_READ(mapping, host);
+	int slot = insert_slot(inode);
+	struct p2c_task_state *st;
 
 	if (slot < 0 && !cfg.auto_files)
 		return 0;
-	nr = folio_pages(folio);
-	if (by_others(inode))
-		__sync_fetch_and_add(&watch.others_inserted, nr);
-	if (slot < 0)
+	st = state_get();
+	if (!st)
 		return 0;
-	count(slot, COUNT_INSERTED, nr);
-	on_insert(slot, folio->index, nr);
+	st->insert.inode = (__u64)inode;
+	st->insert.index = index;
+	st->insert.nr = folio_pages(folio);
+	st->insert.slot = slot;
+	return 0;
+}
+
+SEC("kretprobe/__filemap_add_folio")
+int BPF_KRETPROBE(insert_kretprobe, int ret)
+{
+	struct p2c_task_state *st = state_if_any();
+	struct p2c_insert insert;
+
+	if (!st || !st->insert.inode)
+		return 0;
+	insert = st->insert;
+	st->insert.inode = 0;
+	if (!ret)
+		inserted((struct inode *)insert.inode, insert.slot, insert.index, insert.nr);
 	return 0;
 }
 

@@ -413,26 +413,50 @@ int find_tree(struct bpf_iter__task *ctx)
 }
 
 /* Descendants, threads and io_uring workers included. */
-SEC("tp_btf/task_newtask")
-int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
+static __always_inline void new_task(__u32 child, __u64 clone_flags)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), child = task->pid;
+	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && task_is_self())
 		watch.command_tid = child;
 	if (in_tree(tid))
 		add_to_tree(child);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
+{
+	new_task(task->pid, clone_flags);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(task_exit, struct task_struct *task)
+SEC("tp/task/task_newtask")
+int task_new_classic(struct trace_event_raw_task_newtask *task)
+{
+	new_task(task->pid, task->clone_flags);
+	return 0;
+}
+
+static __always_inline void task_ends(struct task_struct *task)
 {
 	__u32 tid = task->pid;
 
 	if (bpf_map_delete_elem(&counted_tasks, &tid) && watch.tree_tgid && descends(task) &&
 	    has_children(task))
 		__sync_fetch_and_add(&watch.tasks_lost, 1);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(task_exit, struct task_struct *task)
+{
+	task_ends(task);
+	return 0;
+}
+
+SEC("tp/sched/sched_process_exit")
+int task_exit_classic(void *record)
+{
+	task_ends(bpf_get_current_task_btf());
 	return 0;
 }
 

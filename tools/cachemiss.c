@@ -204,6 +204,7 @@ static enum status write_list(void)
 	bool empty = list_writer_empty(&cm.writer, sections, nr_slots);
 	int err = 0;
 
+	cm.writer.incomplete = cm.run.counters.exact == NOT_EXACT || report_lost(&cm.report);
 	list_writer_find_random(&cm.writer, sections, nr_slots);
 	if (!empty || cm.allow_empty)
 		err = list_writer_write(&cm.writer, sections, nr_slots);

@@ -15,16 +15,28 @@ needs python3 python3
 needs_built "$CACHEMISS" "$RATRACE" "$PCFORCE" "$PROGS/access"
 setup_dir
 
-plan $((3 * 4 + 5 + 2 + 2))
+plan $((3 * 6 + 5 + 2 + 2 + 1))
 
 file=$DIR/data
 make_file "$file" 4m
+make_file "$DIR/large" 16m
 counts='[.read_accesses, .read_misses, .mmap_accesses, .mmap_misses, .mmap_fault_around, .inserted_pages]'
 work="'$PROGS/access' --evict --fadvise random -p random -n 300 '$file' && '$PROGS/access' --evict -m mmap --madvise random -p random -n 300 '$file'"
 unset PAGE2CACHE_HOOKS
 # What the kernel is asked through; a small system mounts neither.
 [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 [ -e /sys/kernel/security/lockdown ] || mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
+
+# Four threads that read at once: where the kernel preempts a program it misses those of others.
+threads=("$PROGS/access" --evict -T 4 -p random --fadvise random -n 2048 "$DIR/large")
+# exactly_counted KIND: "exact" and whether all was counted
+exactly_counted()
+{
+	watched -f "$DIR/large" -- "${threads[@]}" 2>/dev/null
+	record "$OUT" '[.exact, .read_accesses == 2048]'
+}
+
+is "$(exactly_counted)" '[true,true]' 'four threads, the hooks that are best: exact'
 
 watched -f "$file" -- bash -c "$work"
 best=$(record "$OUT" "$counts")
@@ -49,12 +61,19 @@ for kind in tp fentry kprobe; do
 		is "$(cat "$ERR")" '' "$kind: nothing on stderr"
 		is "$("$RATRACE" -s -j -f "$file" -- bash -c "$work" 2>&1 | jq -c 'select(.record == "file") | .plain')" 300 \
 			"$kind: ratrace counts the 300 reads of one page"
+		matches "$(exactly_counted)" '^\[(true,true|false,(true|false)|null,(true|false))\]$' \
+			"$kind: four threads: what is said to be exact is"
+		"$CACHEMISS" -w "$DIR/list" -f "$DIR/large" -- "${threads[@]}" >/dev/null 2>"$ERR"
+		missed=$(grep -c 'events were missed' "$ERR")
+		is "$(tail -n 1 "$ERR" | grep -c '^ *>=') $(grep -c '^# incomplete' "$DIR/list")" "$missed $missed" \
+			"$kind: where events were missed, only there, counts are lower bounds, and the list says that it is incomplete"
 	else
 		is "$STATUS $(wc -c <"$OUT" 2>/dev/null || echo 0)" '3 0' "$kind: this kernel has none: status 3, and no data"
 		matches "$(cat "$ERR")" "serves no event with $kind hooks.*(built without kprobes|refuses BPF programs|no such tracepoint)" \
 			"$kind: which hook, and what is missing"
 		is "$(wc -l <"$ERR")" 1 "$kind: one sentence, nothing of the libraries"
 		is "$("$RATRACE" --tool-status -s -f "$file" -- true >/dev/null 2>&1; echo $?)" 3 "$kind: ratrace as well"
+		skip 2 "no $kind hooks here"
 	fi
 done
 

@@ -183,6 +183,30 @@ static void names_of_columns_are_checked_against_all_tables(void **state)
 	}
 }
 
+static void what_is_counted_is_a_lower_bound_where_events_were_missed(void **state)
+{
+	static const struct column counted[] = {
+		{ "PAGES", false, 0, column_u64, offsetof(struct row, pages), true },
+		{ "RES%", false, 0, column_percent, offsetof(struct row, ratio) },
+	};
+	static const struct table_layout layout = { counted, ARRAY_SIZE(counted), 0 };
+	const struct table_options opt = { .raw = true };
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	struct table *t;
+
+	assert_non_null(f);
+	t = table_new(&layout, &opt, f);
+	table_row(t, &rows[0]);
+	table_lower_bounds(t);
+	table_row(t, &rows[1]);
+	table_end(t);
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(text, "PAGES RES%\n7 50.00%\n>=1234567 -\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +218,7 @@ int main(void)
 		cmocka_unit_test(rows_that_are_flushed_singly_are_as_wide),
 		cmocka_unit_test(names_are_themselves_and_control_characters_never_are),
 		cmocka_unit_test(names_of_columns_are_checked_against_all_tables),
+		cmocka_unit_test(what_is_counted_is_a_lower_bound_where_events_were_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ struct table {
 	uint64_t rows;
 	bool heading; /* is due before the next row */
 	bool pending;
+	bool lower_bounds; /* counted cells are shown as such */
 };
 
 /* Whether the text of LEN bytes is that name. ASCII only: a locale has letters of its own. */
@@ -154,9 +155,15 @@ struct table *table_new(const struct table_layout *layout, const struct table_op
 }
 
 /* Control characters stay out of tables; --raw has an escape of its own, \xNN. */
-static char *shown(const struct table *t, char *cell)
+static char *shown(const struct table *t, const struct column *c, char *cell)
 {
 	char *text;
+
+	if (t->lower_bounds && c->counted && strcmp(cell, "-")) {
+		text = xasprintf(">=%s", cell);
+		free(cell);
+		return text;
+	}
 
 	if (!*cell) {
 		free(cell);
@@ -188,8 +195,15 @@ void table_row(struct table *t, const void *row)
 	if (!line)
 		return;
 	for (i = 0; i < t->nr; i++)
-		scols_line_refer_data(line, i, shown(t, t->columns[i]->cell(t->columns[i], row)));
+		scols_line_refer_data(
+			line, i, shown(t, t->columns[i], t->columns[i]->cell(t->columns[i], row)));
 	t->pending = true;
+}
+
+void table_lower_bounds(struct table *t)
+{
+	if (t)
+		t->lower_bounds = true;
 }
 
 void table_flush(struct table *t)

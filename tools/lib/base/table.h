@@ -19,7 +19,8 @@ struct column {
 	bool text;	    /* aligned left, as names are; numbers are aligned right */
 	unsigned int width; /* at least; for tables whose rows are printed as they come */
 	char *(*cell)(const struct column *c, const void *row);
-	size_t at; /* offset in the row of what cell() shows */
+	size_t at;    /* offset in the row of what cell() shows */
+	bool counted; /* a number of events, of which some may have been missed */
 };
 
 struct table_layout {
@@ -43,6 +44,8 @@ char *table_columns_wrong(const char *names, const struct table_layout *const *t
 struct table *table_new(const struct table_layout *layout, const struct table_options *opt,
 			FILE *f);
 void table_row(struct table *t, const void *row);
+/* From the next row on, what is counted is shown as a lower bound: >=N. */
+void table_lower_bounds(struct table *t);
 /* Print the rows that were not printed yet. */
 void table_flush(struct table *t);
 /* The same, and free it. */

@@ -366,6 +366,11 @@ void force_bpf_take_events(struct force_bpf *b)
 		ring_buffer__consume(b->ring);
 }
 
+enum exactness force_bpf_exactness(const struct force_bpf *b)
+{
+	return b->follows ? hooks_exactness(force_hooks, nr_force_hooks) : EXACTNESS_UNKNOWN;
+}
+
 void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 {
 	const struct list_file *lf = &b->force->list->files[file];

@@ -100,7 +100,7 @@ static const struct column columns[] = {
 	{ "SKIPPED",   false, 0, skipped_cell },
 	{ "MS",        false, 0, ms_cell,        AT(ms) },
 	{ "FIRST_MS",  false, 0, ms_cell,        AT(first_ms) },
-	{ "USED",      false, 0, used_cell },
+	{ "USED",      false, 0, used_cell, 0, true },
 	{ "ACC%",      false, 0, column_percent, AT(accuracy) },
 	{ "COV%",      false, 0, column_percent, AT(coverage) },
 	{ "LATE%",     false, 0, column_percent, AT(lateness) },
@@ -149,7 +149,7 @@ static const char *reason_of(const struct receipt *r, const struct line *l)
 	return r->cut && l->c.skipped > l->c.left ? "the end of the run stopped forcing" : NULL;
 }
 
-static void print_json(const struct receipt *r, const struct line *l)
+static void print_json(const struct receipt *r, const struct line *l, enum exactness exact)
 {
 	const struct firing *f = r->firing;
 	struct json_object *o = json_new("receipt");
@@ -175,6 +175,7 @@ static void print_json(const struct receipt *r, const struct line *l)
 	json_ratio(o, "coverage", l->coverage);
 	json_ratio(o, "lateness", l->lateness);
 	json_ratio(o, "pollution", l->pollution);
+	json_exactness(o, exact);
 	json_text(o, "reason", reason_of(r, l));
 	output_record(r->out, o);
 }
@@ -243,6 +244,7 @@ enum status receipt_print(const struct receipt *r)
 	size_t i, n = list->nr_files ? list->nr_files : 1;
 	bool brief = r->brief && n > 1 && !r->out->json;
 	enum status status = STATUS_DONE;
+	enum exactness exact = force_bpf_exactness(r->firing->bpf);
 	struct table *t = NULL;
 	struct total sum;
 	struct line l;
@@ -251,6 +253,8 @@ enum status receipt_print(const struct receipt *r)
 		sum = no_files(r, n);
 	if (!r->out->json)
 		t = table_new(&receipt_table, &r->out->tables, r->out->f);
+	if (exact == NOT_EXACT)
+		table_lower_bounds(t);
 	for (i = 0; i < n; i++) {
 		l = line_of(r, i);
 		if (brief)
@@ -258,7 +262,7 @@ enum status receipt_print(const struct receipt *r)
 		if (!is_fine(&l))
 			status = STATUS_PARTIAL;
 		if (r->out->json)
-			print_json(r, &l);
+			print_json(r, &l, exact);
 		else if (!brief || !is_fine(&l))
 			table_row(t, &l);
 	}

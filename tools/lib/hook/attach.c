@@ -19,9 +19,15 @@ static const struct {
 	const char *prefix;
 	enum hook_kind kind;
 } sections[] = {
-	{ "tp_btf/", HOOK_TP },	      { "fentry/", HOOK_FENTRY }, { "fexit/", HOOK_FENTRY },
-	{ "fentry.s/", HOOK_FENTRY }, { "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
+	{ "tp_btf/", HOOK_TP },
+	{ "fentry/", HOOK_FENTRY },
+	{ "fexit/", HOOK_FENTRY },
+	{ "fentry.s/", HOOK_FENTRY },
+	{ "kprobe/", HOOK_KPROBE },
+	{ "kretprobe/", HOOK_KPROBE },
 	{ "lsm/", HOOK_LSM },
+	/* Its programs run as those of kprobes do. */
+	{ "tp/", HOOK_KPROBE },
 };
 
 int hook_kind(const char *section)
@@ -136,6 +142,21 @@ bool kprobes_built(void)
 	return kprobe_type() >= 0;
 }
 
+/* EVENT: GROUP/NAME. */
+static char *classic_refused(const char *event)
+{
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s/events/%s/id", places[i], event);
+		if (!access(path, R_OK))
+			return NULL;
+	}
+	return xstrdup("this kernel has no such tracepoint, or tracefs is not mounted");
+}
+
 static char *kprobe_refused(const char *function)
 {
 	struct perf_event_attr attr = { .size = sizeof(attr) };
@@ -169,7 +190,8 @@ char *hook_refused(const char *section)
 	case HOOK_FENTRY:
 		return fentry_refused(btf, name + 1, name[-1] == 's');
 	case HOOK_KPROBE:
-		return kprobe_refused(name + 1);
+		return strncmp(section, "tp/", 3) ? kprobe_refused(name + 1)
+						  : classic_refused(name + 1);
 	case HOOK_LSM:
 		return lsm_refused(btf, name + 1);
 	default:

@@ -33,6 +33,7 @@ struct counters {
 	unsigned int nr_cpus;
 	uint32_t max_slots, near_slots;
 	bool finds_tree;
+	enum exactness exact;		 /* of what was counted, as of the latest look */
 	struct p2c_file_counts *per_cpu; /* of one slot, while it is read */
 };
 
@@ -52,19 +53,20 @@ struct counters {
 	{ "mmap_access", false, { { { "fault_tp" } }, { { "fault_fentry" } }, { { "fault_kprobe" } } } }
 #define HOOK_MMAP_FAULT_AROUND \
 	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp" } }, { { "around_kprobe", "around_kretprobe" } } } }
-#define HOOK_MMAP_MAPPED { "mmap_mapped", false, { { { "mapped_rss" } } } }
-#define HOOK_PAGE_FAULT { "page_fault", false, { { { "begin_user", "begin_kernel" } } } }
+#define HOOK_MMAP_MAPPED { "mmap_mapped", false, { { { "mapped_rss" } }, { { "mapped_kprobe" } } } }
+#define HOOK_PAGE_FAULT \
+	{ "page_fault", false, { { { "begin_user", "begin_kernel" } }, { { "begin_user_classic", "begin_kernel_classic" } } } }
 #define HOOK_LATE_HIT	{ "late_hit", true, { { { "task_sleep" } } } }
 /* The patched kernel's own, where it forces. */
 #define HOOK_FORCE	{ "force", true, { { { "force_at_miss" } } } }
 /* Where the module is given files; an overlay's own comes with Linux 6.12 or later. */
 #define HOOK_HOLD	{ "hold", true, { { { "map_file", "map_backing_file" } }, { { "map_file" } } } }
 #define HOOK_OPEN	{ "open", true, { { { "open_file" } } } }
-#define HOOK_INSERT	{ "insert", false, { { { "page_insert" } } } }
+#define HOOK_INSERT	{ "insert", false, { { { "page_insert" } }, { { "insert_kprobe", "insert_kretprobe" } } } }
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
-#define HOOK_EXIT	{ "exit", true, { { { "lookup_exit" } } } }
-#define HOOK_TASK_START { "task_start", true, { { { "task_new" } } } }
-#define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } } } }
+#define HOOK_EXIT	{ "exit", true, { { { "lookup_exit" } }, { { "lookup_exit_classic" } } } }
+#define HOOK_TASK_START { "task_start", true, { { { "task_new" } }, { { "task_new_classic" } } } }
+#define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } }, { { "task_exit_classic" } } } }
 
 /* What readahead decides: bpf/ratrace.bpf.c. */
 #define READAHEAD_HOOKS \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,10 +136,10 @@ static char *no_hook_of_kind(const struct hook *hooks, size_t n, int kind)
 	return xasprintf("no event has a %s hook", hook_kind_names[kind]);
 }
 
-/* Where there is a choice: an event with tracepoints only says nothing of what was asked for. */
+/* Has each kind a candidate? The kinds that serve other events say nothing of what was asked for. */
 static bool has_choice(const struct hook *h)
 {
-	return h->candidates[1].programs[0];
+	return h->candidates[NR_HOOK_KINDS - 1].programs[0];
 }
 
 /*
@@ -250,42 +251,92 @@ int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **wh
 	return 0;
 }
 
-/* How often the kernel skipped the program behind a link. */
-static uint64_t skipped(const struct bpf_link *link)
+/* The part of struct bpf_link_info that is of kprobes: <linux/bpf.h> of Linux 6.7 and later. */
+struct kprobe_link_info {
+	__u32 type, id, prog_id, pad;
+	__u32 perf_type, perf_pad;
+	__u64 func_name;
+	__u32 name_len, offset;
+	__u64 addr;
+	__u64 missed; /* as a kprobe was running on the CPU, or too many calls waited to return */
+};
+
+/*
+ * How often the kernel did not run the program behind a link, because the CPU was in the middle
+ * of it or of another program. Of kprobes that is counted since Linux 6.7.
+ */
+static void add_missed(struct missed_events *to, const struct bpf_link *link, bool kprobe)
 {
-	struct bpf_link_info link_info = { 0 };
+	struct kprobe_link_info info = { 0 };
 	struct bpf_prog_info prog_info = { 0 };
-	__u32 size = sizeof(link_info);
+	__u32 size = sizeof(info);
 	int prog;
 
-	if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &link_info, &size))
-		return 0;
-	prog = bpf_prog_get_fd_by_id(link_info.prog_id);
+	if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size)) {
+		to->unknown = true;
+		return;
+	}
+	if (kprobe) {
+		to->unknown |= size < sizeof(info);
+		to->nr += info.missed;
+	}
+	prog = bpf_prog_get_fd_by_id(info.prog_id);
 	size = sizeof(prog_info);
 	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &prog_info, &size))
-		prog_info.recursion_misses = 0;
+		to->unknown = true;
+	to->nr += prog_info.recursion_misses;
 	if (prog >= 0)
 		close(prog);
-	return prog_info.recursion_misses;
+}
+
+static void add_missed_of(struct missed_events *to, const struct hook *h)
+{
+	size_t k;
+
+	for (k = 0; k < MAX_PROGRAMS; k++) {
+		if (h->links[k])
+			add_missed(to, h->links[k], of_kind(h->chosen, HOOK_KPROBE));
+	}
+}
+
+enum exactness hooks_exactness(const struct hook *hooks, size_t n)
+{
+	struct missed_events all = { 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		all.nr += hooks[i].missed.nr;
+		all.unknown |= hooks[i].missed.unknown;
+		add_missed_of(&all, &hooks[i]);
+	}
+	return all.nr ? NOT_EXACT : all.unknown ? EXACTNESS_UNKNOWN : EXACT;
 }
 
 void hooks_detach(struct hook *hooks, size_t n)
 {
-	uint64_t missed = 0;
+	uint64_t before = 0, missed = 0;
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
+		before += hooks[i].missed.nr;
+		add_missed_of(&hooks[i].missed, &hooks[i]);
+		missed += hooks[i].missed.nr;
 		for (k = 0; k < MAX_PROGRAMS; k++) {
-			if (hooks[i].links[k])
-				missed += skipped(hooks[i].links[k]);
 			bpf_link__destroy(hooks[i].links[k]);
 			hooks[i].links[k] = NULL;
 		}
 	}
-	if (missed)
-		say("%llu events were not counted: the kernel does not run a program on a CPU "
-		    "that is in the middle of it",
-		    (unsigned long long)missed);
+	if (missed > before)
+		say("%" PRIu64
+		    " events were missed: the kernel does not run a BPF program on a CPU "
+		    "that is in the middle of one; counts are lower bounds",
+		    missed - before);
+}
+
+void json_exactness(struct json_object *o, enum exactness e)
+{
+	json_object_object_add(o, "exact",
+			       e == EXACTNESS_UNKNOWN ? NULL : json_object_new_boolean(e == EXACT));
 }
 
 struct json_object *hooks_json(const struct hook *hooks, size_t n)

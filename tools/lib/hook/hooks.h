@@ -21,12 +21,26 @@ struct candidate {
 	char *reason;			    /* why it is of no use here; NULL if it is */
 };
 
+/* Events for which the kernel did not run a program. */
+struct missed_events {
+	uint64_t nr;
+	bool unknown; /* there may be more: this kernel does not count all of them */
+};
+
+/* Did the programs see every event? If not, counts are lower bounds. */
+enum exactness {
+	EXACT,
+	NOT_EXACT,
+	EXACTNESS_UNKNOWN
+};
+
 struct hook {
 	const char *event;
 	bool optional; /* without it a count is null, nothing is wrong */
 	struct candidate candidates[MAX_CANDIDATES];
 	const struct candidate *chosen;
 	struct bpf_link *links[MAX_PROGRAMS];
+	struct missed_events missed; /* by programs that are detached */
 };
 
 /*
@@ -41,8 +55,12 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj);
 /* Returns 0, or -errno with *why set and nothing left attached. */
 int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why);
-/* Says so if the kernel skipped programs, as their CPU was in the middle of one. */
+/* Says so if events were missed. */
 void hooks_detach(struct hook *hooks, size_t n);
+/* Of all programs from their attaching up to now, or up to their detaching. */
+enum exactness hooks_exactness(const struct hook *hooks, size_t n);
+/* "exact": true or false, null if it is not known. */
+void json_exactness(struct json_object *o, enum exactness e);
 
 /* Try those candidates, too, that the plan had no need for (--check). */
 void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj);

@@ -60,6 +60,9 @@ static int emit(void *ctx, FILE *f)
 	size_t i;
 
 	offsets_write_version(f);
+	if (c->writer->incomplete)
+		fprintf(f,
+			"# incomplete: events of the recording were lost, so pages may be missing\n");
 	for (i = 0; i < c->writer->nr; i++) {
 		const struct p2c_page_record *run = &c->writer->runs[i];
 

@@ -11,6 +11,7 @@ struct list_writer {
 	struct list_place place;
 	struct p2c_page_record *runs;
 	size_t nr, room;
+	bool incomplete; /* events were missed or lost, so pages may be missing */
 };
 
 /* Looks at the place of the list, so that a bad one shows at once. Returns 0, or -errno with *why. */

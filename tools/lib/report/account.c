@@ -51,6 +51,7 @@ void account_since(const struct account *a, const struct account *b, struct acco
 	SINCE(lost_events);
 #undef SINCE
 	d->late_known = b->late_known;
+	d->exact = b->exact;
 }
 
 double account_hit_ratio(const struct account *a)

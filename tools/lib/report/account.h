@@ -5,6 +5,7 @@
 
 #include "shared.h"
 #include "base/util.h"
+#include "hook/hooks.h"
 
 struct account {
 	uint64_t accesses, hits, misses, late;
@@ -13,6 +14,7 @@ struct account {
 	uint64_t inserted_pages, removed_pages;
 	uint64_t lost_events;
 	bool late_known;
+	enum exactness exact;
 };
 
 /* Microseconds; all 0 without samples. */

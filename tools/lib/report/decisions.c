@@ -307,6 +307,7 @@ static void summary_record(struct output *out, const struct summary *s)
 	json_us(o, "first_use_us_max", timed, s->first_use.max);
 	json_text(o, "meaning", meaning);
 	json_u64(o, "lost_events", c->lost_events);
+	json_exactness(o, s->accesses.exact);
 	output_record(out, o);
 	free(meaning);
 }
@@ -338,17 +339,18 @@ static void summary_print(FILE *f, const struct summary *s)
 	const struct p2c_ra_counts *c = &s->c;
 	char *name = known_file_cell(s->file), *shown = percent_escape(name, ESCAPE_CONTROLS);
 	char *meaning = ra_meaning(c, &s->accesses);
+	const char *at_least = s->accesses.exact == NOT_EXACT ? ">=" : "";
 	int i;
 
 	fprintf(f, "%s\n  decisions  ", shown);
 	for (i = 0; i < NR_RA_KINDS; i++)
-		fprintf(f, "%s%llu %s", i ? ", " : "", (unsigned long long)c->decisions[i],
-			ra_kind_names[i]);
+		fprintf(f, "%s%s%llu %s", i ? ", " : "", at_least,
+			(unsigned long long)c->decisions[i], ra_kind_names[i]);
 	fprintf(f, "\n");
 	if (c->largest)
 		fprintf(f, "  window, pages         windows\n");
 	print_windows(f, c);
-	fprintf(f, "  read ahead %llu pages", (unsigned long long)c->pages_read);
+	fprintf(f, "  read ahead %s%llu pages", at_least, (unsigned long long)c->pages_read);
 	if (c->pages_read && !c->lost_pages)
 		fprintf(f,
 			": used %llu (%.1f %%), evicted unused %llu (%.1f %%), unused so far %llu "
@@ -399,6 +401,7 @@ void decisions_summary(struct decisions *d)
 			continue;
 		if (!counters_read(d->counters, s->file->slot, &counted))
 			account_derive(&counted, false, NULL, &s->accesses);
+		s->accesses.exact = d->counters->exact;
 		if (!bpf_map_lookup_elem(latency, &s->file->slot, &l))
 			account_percentiles(&l, &s->first_use);
 		lost_events += s->c.lost_events;

@@ -64,32 +64,32 @@ static char *resident_cell(const struct column *c, const void *row)
 #define AT(field) offsetof(struct interval, field)
 static const struct column interval_columns[] = {
 	{ "TIME",     true,   8, time_cell },
-	{ "ACCESSES", false, 10, column_u64,     AT(a.accesses) },
-	{ "HITS",     false, 10, column_u64,     AT(a.hits) },
-	{ "MISSES",   false,  9, column_u64,     AT(a.misses) },
-	{ "LATE",     false,  9, late_cell,      AT(a) },
+	{ "ACCESSES", false, 10, column_u64,     AT(a.accesses), true },
+	{ "HITS",     false, 10, column_u64,     AT(a.hits), true },
+	{ "MISSES",   false,  9, column_u64,     AT(a.misses), true },
+	{ "LATE",     false,  9, late_cell,      AT(a), true },
 	{ "HIT%",     false,  8, hit_ratio_cell, AT(a) },
-	{ "READMISS", false,  9, column_u64,     AT(a.read_misses) },
-	{ "MMAPMISS", false,  9, column_u64,     AT(a.mmap_misses) },
-	{ "INSERTED", false,  9, column_u64,     AT(a.inserted_pages) },
-	{ "REMOVED",  false,  9, column_u64,     AT(a.removed_pages) },
+	{ "READMISS", false,  9, column_u64,     AT(a.read_misses), true },
+	{ "MMAPMISS", false,  9, column_u64,     AT(a.mmap_misses), true },
+	{ "INSERTED", false,  9, column_u64,     AT(a.inserted_pages), true },
+	{ "REMOVED",  false,  9, column_u64,     AT(a.removed_pages), true },
 };
 #undef AT
 
 #define AT(field) offsetof(struct report_file, field)
 static const struct column file_columns[] = {
-	{ "ACCESSES", false, 0, column_u64,     AT(a.accesses) },
-	{ "HITS",     false, 0, column_u64,     AT(a.hits) },
-	{ "MISSES",   false, 0, column_u64,     AT(a.misses) },
-	{ "LATE",     false, 0, late_cell,      AT(a) },
+	{ "ACCESSES", false, 0, column_u64,     AT(a.accesses), true },
+	{ "HITS",     false, 0, column_u64,     AT(a.hits), true },
+	{ "MISSES",   false, 0, column_u64,     AT(a.misses), true },
+	{ "LATE",     false, 0, late_cell,      AT(a), true },
 	{ "HIT%",     false, 0, hit_ratio_cell, AT(a) },
-	{ "READS",    false, 0, column_u64,     AT(a.read_accesses) },
-	{ "READMISS", false, 0, column_u64,     AT(a.read_misses) },
-	{ "MMAPS",    false, 0, column_u64,     AT(a.mmap_accesses) },
-	{ "MMAPMISS", false, 0, column_u64,     AT(a.mmap_misses) },
-	{ "AROUND",   false, 0, column_u64,     AT(a.mmap_fault_around) },
-	{ "INSERTED", false, 0, column_u64,     AT(a.inserted_pages) },
-	{ "REMOVED",  false, 0, column_u64,     AT(a.removed_pages) },
+	{ "READS",    false, 0, column_u64,     AT(a.read_accesses), true },
+	{ "READMISS", false, 0, column_u64,     AT(a.read_misses), true },
+	{ "MMAPS",    false, 0, column_u64,     AT(a.mmap_accesses), true },
+	{ "MMAPMISS", false, 0, column_u64,     AT(a.mmap_misses), true },
+	{ "AROUND",   false, 0, column_u64,     AT(a.mmap_fault_around), true },
+	{ "INSERTED", false, 0, column_u64,     AT(a.inserted_pages), true },
+	{ "REMOVED",  false, 0, column_u64,     AT(a.removed_pages), true },
 	{ "P50us",    false, 0, latency_cell,   AT(lat.p50) },
 	{ "P99us",    false, 0, latency_cell,   AT(lat.p99) },
 	{ "MAXus",    false, 0, latency_cell,   AT(lat.max) },
@@ -146,6 +146,7 @@ static void record_account(struct json_object *o, const struct account *a)
 	json_u64(o, "mmap_fault_around", a->mmap_fault_around);
 	json_u64(o, "inserted_pages", a->inserted_pages);
 	json_u64(o, "removed_pages", a->removed_pages);
+	json_exactness(o, a->exact);
 }
 
 void report_interval(struct report *r, struct output *out, uint64_t ts_us)
@@ -163,6 +164,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 			file_counts_add(&all, &one);
 	}
 	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
+	now.exact = r->counters->exact;
 	account_since(&r->before, &now, &since);
 	r->before = now;
 	if (out->json) {
@@ -178,6 +180,8 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 	row.a = since;
 	if (!r->intervals)
 		r->intervals = table_new(&interval_table, &out->tables, out->f);
+	if (since.exact == NOT_EXACT)
+		table_lower_bounds(r->intervals);
 	table_row(r->intervals, &row);
 	table_flush(r->intervals);
 	output_flush(out);
@@ -205,6 +209,7 @@ static void add_file(struct report *r, const struct known_file *known)
 	f->known = *known;
 	counters_read(r->counters, known->slot, &c);
 	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
+	f->a.exact = r->counters->exact;
 	/* Found for something that was inserted, not accessed: of no interest. */
 	if (r->auto_files && !f->a.accesses) {
 		r->nr_files--;
@@ -250,6 +255,8 @@ static void print_table(const struct report *r, struct output *out)
 	if (r->auto_files && n > BUSIEST)
 		n = BUSIEST;
 	t = table_new(&file_table, &out->tables, out->f);
+	if (r->counters->exact == NOT_EXACT)
+		table_lower_bounds(t);
 	for (i = 0; i < n; i++)
 		table_row(t, &r->files[i]);
 	table_end(t);
@@ -259,21 +266,28 @@ static void print_table(const struct report *r, struct output *out)
 	output_flush(out);
 }
 
-void report_files(struct report *r, struct output *out)
+uint64_t report_lost(const struct report *r)
 {
 	uint64_t lost = 0;
 	size_t i;
 
-	for (i = 0; i < r->nr_files; i++) {
+	for (i = 0; i < r->nr_files; i++)
 		lost += r->files[i].a.lost_events;
-		if (out->json)
-			record_file(out, &r->files[i]);
-	}
+	return lost;
+}
+
+void report_files(struct report *r, struct output *out)
+{
+	uint64_t lost = report_lost(r);
+	size_t i;
+
+	for (i = 0; out->json && i < r->nr_files; i++)
+		record_file(out, &r->files[i]);
 	if (!out->json)
 		print_table(r, out);
 	if (lost)
-		say("%" PRIu64 " events of the list were lost: pages are missing in it, "
-		    "the counts are exact",
+		say("%" PRIu64 " page events were lost: the list is incomplete; the counts are "
+		    "not affected",
 		    lost);
 	known_files_free(&r->known);
 	free(r->files);

@@ -197,6 +197,7 @@ static void end_interval(void *ctx)
 {
 	const struct callbacks *c = ctx;
 
+	c->w->counters.exact = hooks_exactness(c->tool->hooks, c->tool->nr_hooks);
 	c->tool->interval(c->w);
 }
 
@@ -286,6 +287,7 @@ static enum status trace(const struct tool *tool, struct trace_run *w)
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	counters_on(&w->counters, false);
 	hooks_detach(tool->hooks, tool->nr_hooks);
+	w->counters.exact = hooks_exactness(tool->hooks, tool->nr_hooks);
 	return status ? status : report(tool, w);
 }
 
