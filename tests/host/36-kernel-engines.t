@@ -13,7 +13,7 @@ needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
 setup_dir
 
-plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 3) + 2))
+plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 3) + 2))
 
 file=$DIR/data list=$DIR/list
 "$PROGS/content" write "$file" $((32 << 20))
@@ -124,6 +124,22 @@ places()
 	is "$STATUS $(receipt "$OUT" .read)" '0 100 50' "$engine: an access to one of its files has both forced"
 }
 
+# What is long and in order is left to the kernel's readahead.
+left()
+{
+	truncate -s 160M "$DIR/long"
+	printf '%s\n' 0+32768 40000 >"$DIR/leave"
+	# A miss in what is left, and one in what is not.
+	for at in 0 40000; do
+		evict "$DIR/long"
+		forced -t miss -e "$engine" -f "$DIR/long" -o "$DIR/leave" -- bash -c "exec 9<'$DIR/long'
+			dd bs=4096 skip=$at count=1 <&9 >/dev/null 2>&1; sleep 2"
+		is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.engine, .resident + .read + .left, .left > 20000, .left == .skipped]')" \
+			"0 yes 1 [\"$engine\",32769,true,true]" "$engine: a miss at page $at: the list is forced but for what is left" ||
+			diag "$(cat "$OUT" "$ERR")"
+	done
+}
+
 # The end of pcforce is the end of its forcing.
 ending()
 {
@@ -146,6 +162,7 @@ for engine in "${ENGINES[@]}"; do
 	race
 	triggers
 	places
+	left
 	ending
 done
 evict "$file"
