@@ -74,7 +74,7 @@ static const struct argp_option argp_options[] = {
 	{ "jobs", OPT_JOBS, "N", 0,
 	  "Submitting threads, 1 to 64 (default half the CPUs, at most 4)", 0 },
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0,
-	  "Read no more than SIZE (K, M, G, T; default 90 % of MemAvailable)", 0 },
+	  "Read no more than SIZE (K, M, G, T; default 90 % of the memory that is left)", 0 },
 	{ "hold", OPT_HOLD, "MS", 0,
 	  "Block open(2) until forcing is done, at most MS ms; implies -t open", 0 },
 	{ "wait", OPT_WAIT, "MS", 0,

@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3))
+plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5))
 
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
 
@@ -227,3 +227,55 @@ while step; do
 	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- cat "$file" >"$DIR/copy" 2>"$DIR/err"
 	is "$? $(receipt "$DIR/out" '.requested')" '0 256' 'and its opens are seen'
 done
+
+# --- a limit of memory
+
+# memory_group BYTES: makes $GROUP, a cgroup below one with such a limit
+memory_group()
+{
+	local above limit=memory.limit_in_bytes
+
+	above=$(findmnt -nlo TARGET -t cgroup -O memory | head -1)
+	if [ -z "$above" ]; then
+		above=$(findmnt -nlo TARGET -t cgroup2 | head -1) limit=memory.max
+		echo +memory >"$above/cgroup.subtree_control" 2>/dev/null
+	fi
+	above=$above/page2cache-test.$$
+	mkdir "$above" 2>/dev/null || return 1
+	at_exit "rmdir '$above'"
+	[ ! -e "$above/cgroup.subtree_control" ] || echo +memory >"$above/cgroup.subtree_control"
+	GROUP=$above/below
+	mkdir "$GROUP" && at_exit "rmdir '$GROUP'" && echo "$1" >"$above/$limit"
+}
+
+# within_group COMMAND...
+within_group()
+{
+	bash -c "echo \$\$ >'$GROUP/cgroup.procs' && exec \"\$@\"" - "$@"
+}
+
+large=$DIR/large
+make_file "$large" 96m
+if memory_group 32M 2>/dev/null; then
+	while step; do
+		evict "$large"
+		OUT=$DIR/out
+		within_group "$PCFORCE" --now -j -O "$OUT" -f "$large" 2>"$DIR/err"
+		is "$? $(adds_up "$OUT") $(receipt "$OUT" .read)" "4 yes 1 $("$PROGS/cached" -c "$large")" 'READ is what stays in a cgroup smaller than the list'
+		within "$(receipt "$OUT" .read)" 3000 8192 'as much as the level above allows'
+		matches "$(cat "$DIR/err")" 'there is memory for [0-9]+ MiB' 'which is said'
+	done
+	# Asked for more: what is pushed out is neither called READ nor read again. A wide window
+	# of the kernel's readahead may itself be pushed out before its reader comes.
+	set_ra 128
+	while step; do
+		evict "$large"
+		watched -a -f "$large" -- bash -c "echo \$\$ >'$GROUP/cgroup.procs'
+			'$PCFORCE' --now -j -O '$DIR/pcforce.out' --max-bytes 1G -f '$large' 2>'$DIR/err'; '$PROGS/cached' -c '$large'"
+		is "$(adds_up "$DIR/pcforce.out") $(receipt "$DIR/pcforce.out" '.read > 0 and .skipped > 0')" 'yes 1 true' '--max-bytes above the limit: some are pushed out'
+		within "$(record "$OUT" .inserted_pages)" 24576 26000 'and not read once more'
+	done
+	set_ra found
+else
+	skip 5 'no memory cgroup can be made here'
+fi

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file/residency.h"
 #include "force/force.h"
+#include "force/memory.h"
 #include "force/submit.h"
 
 #define MAX_JOBS 64
@@ -36,6 +38,9 @@ struct user_file {
 struct user_state {
 	struct user_file *files; /* a file of the list each */
 	int64_t budget;		 /* pages that may still be submitted */
+	uint64_t limit_hits;	 /* of our memory cgroup, before the run */
+	bool short_of_memory;	 /* since then there were more */
+	uint64_t pushed_out;	 /* pages that had been read by then */
 	uint64_t late_ns;	 /* a stopped run ends for good then; 0: not stopped */
 
 	/* Where in the plan the threads are. */
@@ -363,6 +368,54 @@ static bool under_way(const struct force *f, uint32_t file, uint64_t index)
 	return !residency_count(f->list->files[file].target.fd, index, 1, &cached) && cached;
 }
 
+/*
+ * Has our memory cgroup met a limit since the run began? Then pages that have arrived may have
+ * been pushed out, by others of this list above all. What is still on its way gets a moment:
+ * where cachestat(2) does not tell it from what was pushed out, it would be given up.
+ */
+static bool is_short_of_memory(struct user_state *u)
+{
+	const struct timespec moment = { .tv_nsec = 50000000 };
+
+	if (!u->short_of_memory && memory_limit_hits() > u->limit_hits) {
+		u->short_of_memory = true;
+		nanosleep(&moment, NULL);
+	}
+	return u->short_of_memory;
+}
+
+/* Pages of a file that are not up to date. */
+struct rest {
+	struct force *f;
+	uint32_t file;
+};
+
+/* To read once more what was pushed out would push out others. */
+static int wait_or_leave(void *ctx, uint64_t index, uint64_t nr, bool cached)
+{
+	const struct rest *r = ctx;
+	struct user_state *u = r->f->state;
+
+	if (cached) {
+		wait_uptodate(r->f, r->file, index, nr);
+	} else {
+		u->pushed_out += nr;
+		r->f->counts[r->file].skipped += nr;
+		mark(r->f, r->file, index, nr, false);
+	}
+	return 0;
+}
+
+static void complete(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
+{
+	struct rest r = { f, file };
+
+	if (!is_short_of_memory(f->state))
+		wait_uptodate(f, file, index, nr);
+	else if (residency_runs(f->list->files[file].target.fd, index, nr, wait_or_leave, &r))
+		wait_or_leave(&r, index, nr, false);
+}
+
 /* What mincore(2) said of some pages of a file. */
 struct look {
 	struct residency_map map;
@@ -416,7 +469,7 @@ static void verify_run(struct force *f, struct look *l, const struct extent *run
 				  bitmap_test(absent, at) && !(l->vec[at - l->first] & 1);)
 			at++;
 		if (!f->stop || under_way(f, run->file, from))
-			wait_uptodate(f, run->file, from, at - from);
+			complete(f, run->file, from, at - from);
 		else
 			mark(f, run->file, from, at - from, false);
 	}
@@ -449,12 +502,23 @@ static void user_run(struct force *f)
 	for (i = 0; i < f->list->nr_files; i++)
 		bitmap_clear(&u->files[i].absent);
 	u->budget = pages > INT64_MAX / 2 ? INT64_MAX / 2 : pages;
+	u->limit_hits = memory_limit_hits();
+	u->short_of_memory = false;
+	u->pushed_out = 0;
 	u->late_ns = 0;
 	u->run = u->checked = 0;
 	u->done = 0;
 	submit(f);
 	if (!f->opt.dry_run)
 		verify(f);
+	if (u->pushed_out)
+		say("%llu pages were pushed out again, as our memory cgroup met a limit: they are "
+		    "skipped",
+		    (unsigned long long)u->pushed_out);
+	else if (u->budget < 0 && !f->opt.max_bytes)
+		say("there is memory for %llu MiB of the list: the rest is skipped (--max-bytes SIZE "
+		    "reads more)",
+		    (unsigned long long)(pages * page_size() >> 20));
 	if (!f->stop)
 		return;
 	for (i = 0; i < f->list->nr_files; i++)

@@ -1,30 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file/residency.h"
 #include "force/force.h"
-
-/* Reading in more than memory holds would only push out what came before. */
-static uint64_t available_bytes(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long kb = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "MemAvailable: %llu", &kb) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return kb ? kb * 1024 / 10 * 9 : UINT64_MAX / 2;
-}
+#include "force/memory.h"
 
 uint64_t force_max_bytes(const struct force *f)
 {
-	return f->opt.max_bytes ? f->opt.max_bytes : available_bytes();
+	return f->opt.max_bytes ? f->opt.max_bytes : memory_room(!f->opt.other_pays);
 }
 
 /* Before a run nothing is done: all that is listed is skipped. */

@@ -88,6 +88,9 @@ static enum status prepare(struct hint *h)
 		.engine = h->opt.engine,
 		.jobs = h->opt.jobs,
 		.max_bytes = h->opt.max_bytes,
+		/* The kernel charges whoever has it force: COMMAND is in our cgroup. */
+		.other_pays = h->opt.engine->at_miss && !h->opt.beside_command &&
+			      h->opt.trigger != TRIGGER_NOW,
 		.dry_run = h->opt.dry_run,
 		.beside_reader = beside_reader(&h->opt),
 		.mark = h->opt.watch ? mark : NULL,

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "force/memory.h"
+
+/* What the two versions of cgroups have of memory, each in a file of its own but for `stat`. */
+struct version {
+	const char *type;	/* of the file system */
+	const char *controller; /* in /proc/self/cgroup */
+	const char *limits[2];
+	const char *usage;
+	const char *cached[2];	 /* page cache, in memory.stat: it can be reclaimed */
+	const char *hits;	 /* how often a limit was met: in a file, ... */
+	const char *counters[2]; /* ... under these names; NULL: it is the file's only number */
+};
+
+/* Where a system has both, memory is the first one's if that has it. */
+static const struct version versions[] = {
+	{ .type = "cgroup",
+	  .controller = "memory",
+	  .limits = { "memory.limit_in_bytes" },
+	  .usage = "memory.usage_in_bytes",
+	  .cached = { "total_active_file", "total_inactive_file" },
+	  .hits = "memory.failcnt" },
+	{ .type = "cgroup2",
+	  .controller = "",
+	  .limits = { "memory.max", "memory.high" },
+	  .usage = "memory.current",
+	  .cached = { "active_file", "inactive_file" },
+	  .hits = "memory.events",
+	  .counters = { "max", "high" } },
+};
+
+/* A cgroup: its folder, and the version's own file system, above which nothing is seen. */
+struct group {
+	const struct version *version;
+	char dir[2 * PATH_MAX];
+	size_t mount_len;
+};
+
+static FILE *open_in(const struct group *g, const char *name)
+{
+	char path[2 * PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", g->dir, name);
+	return fopen(path, "re");
+}
+
+/* The number in a file, or behind KEY in a file that has more; OTHERWISE if there is none. */
+static uint64_t read_number(const struct group *g, const char *name, const char *key,
+			    uint64_t otherwise)
+{
+	FILE *f = open_in(g, name);
+	char line[256], *at, *end;
+	size_t len = key ? strlen(key) : 0;
+	unsigned long long n;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (key && (strncmp(line, key, len) || line[len] != ' '))
+			continue;
+		at = line + (key ? len + 1 : 0);
+		n = strtoull(at, &end, 10);
+		if (end != at) /* "max" is no number */
+			otherwise = n;
+		break;
+	}
+	if (f)
+		fclose(f);
+	return otherwise;
+}
+
+/* In a list with commas. */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; list; list = strchr(list, ',')) {
+		list += *list == ',';
+		if (!strncmp(list, name, len) && (!list[len] || list[len] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* The path of this process in the hierarchy that has the memory of a version. */
+static bool find_path(const struct version *v, char path[PATH_MAX])
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX + 256], *controllers, *at;
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		controllers = strchr(line, ':');
+		at = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!at)
+			continue;
+		*at++ = 0;
+		found = *v->controller ? is_listed(controllers + 1, v->controller)
+				       : !controllers[1];
+		snprintf(path, PATH_MAX, "%s", at);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/*
+ * Where its folder is. A container may see the hierarchy from some level on only: then its
+ * path begins with what the mount leaves out.
+ */
+static bool find_folder(struct group *g, const char *path)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[3 * PATH_MAX], root[PATH_MAX], point[PATH_MAX], type[64], options[PATH_MAX],
+		*rest;
+	bool found = false;
+	size_t len;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(line, "%*s %*s %*s %4095s %4095s", root, point) != 2 ||
+		    sscanf(rest, " - %63s %*s %4095s", type, options) != 2 ||
+		    strcmp(type, g->version->type) ||
+		    (*g->version->controller && !is_listed(options, g->version->controller)))
+			continue;
+		len = strcmp(root, "/") ? strlen(root) : 0;
+		if (strncmp(path, root, len) || (path[len] && path[len] != '/'))
+			continue;
+		/* A group outside of the namespace of cgroups. */
+		if (!strncmp(path + len, "/..", 3))
+			continue;
+		g->mount_len = strlen(point);
+		snprintf(g->dir, sizeof(g->dir), "%s%s", point,
+			 strcmp(path + len, "/") ? path + len : "");
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool find_group(struct group *g)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(versions); i++) {
+		g->version = &versions[i];
+		if (find_path(g->version, path))
+			return find_folder(g, path);
+	}
+	return false;
+}
+
+/* Go one level up; false at the top of what is seen. */
+static bool go_up(struct group *g)
+{
+	char *last = strrchr(g->dir, '/');
+
+	if (strlen(g->dir) <= g->mount_len || !last)
+		return false;
+	*last = 0;
+	return true;
+}
+
+/* What a level leaves: all of its limit but what it has in use and cannot give up. */
+static uint64_t level_room(const struct group *g)
+{
+	uint64_t limit = UINT64_MAX, used, n;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(g->version->limits) && g->version->limits[i]; i++) {
+		n = read_number(g, g->version->limits[i], NULL, UINT64_MAX);
+		limit = n < limit ? n : limit;
+	}
+	if (limit == UINT64_MAX)
+		return limit;
+	used = read_number(g, g->version->usage, NULL, 0);
+	for (i = 0; i < ARRAY_SIZE(g->version->cached); i++) {
+		n = read_number(g, "memory.stat", g->version->cached[i], 0);
+		used -= n < used ? n : used;
+	}
+	return used < limit ? limit - used : 0;
+}
+
+static uint64_t system_room(void)
+{
+	const struct group proc = { .dir = "/proc" };
+	uint64_t n = read_number(&proc, "meminfo", "MemAvailable:", 0);
+
+	return n ? n * 1024 : UINT64_MAX;
+}
+
+uint64_t memory_room(bool own)
+{
+	uint64_t room = system_room(), n;
+	struct group g;
+	bool at = own && find_group(&g);
+
+	for (; at; at = go_up(&g)) {
+		n = level_room(&g);
+		room = n < room ? n : room;
+	}
+	return room / 10 * 9;
+}
+
+uint64_t memory_limit_hits(void)
+{
+	struct group g;
+	bool at = find_group(&g);
+	uint64_t hits = 0;
+	size_t i;
+
+	for (; at; at = go_up(&g)) {
+		for (i = 0; i < ARRAY_SIZE(g.version->counters); i++) {
+			if (!i || g.version->counters[i])
+				hits += read_number(&g, g.version->hits, g.version->counters[i], 0);
+		}
+	}
+	return hits;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How much may be read in before it pushes out what was read before. */
+#ifndef PAGE2CACHE_MEMORY_H
+#define PAGE2CACHE_MEMORY_H
+
+#include "base/util.h"
+
+/*
+ * Bytes of memory that page cache may still take: 90 % of what the system has available,
+ * or of what the memory cgroup of this process leaves, each level above it included, if OWN.
+ */
+uint64_t memory_room(bool own);
+
+/* How often this process and others in its memory cgroup have met a limit so far. */
+uint64_t memory_limit_hits(void);
+
+#endif
