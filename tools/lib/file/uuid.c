@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/btrfs.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -98,4 +99,13 @@ bool uuid_is_known(const struct uuid *u)
 	static const struct uuid none;
 
 	return memcmp(u, &none, sizeof(none)) != 0;
+}
+
+void uuid_text(const struct uuid *u, char text[UUID_TEXT])
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(u->bytes); i++)
+		text += sprintf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+				u->bytes[i]);
 }

@@ -19,4 +19,8 @@ struct uuid uuid_of_fs(int fd, long f_type);
 
 bool uuid_is_known(const struct uuid *u);
 
+/* 8-4-4-4-12 hexadecimal digits. */
+#define UUID_TEXT 37
+void uuid_text(const struct uuid *u, char text[UUID_TEXT]);
+
 #endif

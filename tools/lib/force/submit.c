@@ -25,9 +25,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/btrfs.h>
+#include <linux/magic.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -35,6 +34,7 @@
 #include <unistd.h>
 
 #include "file/residency.h"
+#include "file/uuid.h"
 #include "force/submit.h"
 
 #ifndef MADV_POPULATE_READ
@@ -58,20 +58,17 @@
  */
 static FILE *open_setting(int fd, dev_t dev)
 {
-	struct btrfs_ioctl_fs_info_args info = { 0 };
-	char path[128];
-	size_t at, i;
+	char path[128], text[UUID_TEXT];
+	struct uuid uuid;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
 	f = fopen(path, "re");
-	if (f || ioctl(fd, BTRFS_IOC_FS_INFO, &info))
+	if (f)
 		return f;
-	at = snprintf(path, sizeof(path), "/sys/fs/btrfs/");
-	for (i = 0; i < BTRFS_FSID_SIZE; i++)
-		at += snprintf(path + at, sizeof(path) - at, "%s%02x",
-			       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", info.fsid[i]);
-	snprintf(path + at, sizeof(path) - at, "/bdi/read_ahead_kb");
+	uuid = uuid_of_fs(fd, BTRFS_SUPER_MAGIC);
+	uuid_text(&uuid, text);
+	snprintf(path, sizeof(path), "/sys/fs/btrfs/%s/bdi/read_ahead_kb", text);
 	return fopen(path, "re");
 }
 

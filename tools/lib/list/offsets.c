@@ -153,12 +153,10 @@ fail:
 
 static void write_uuid(FILE *f, const struct uuid *uuid)
 {
-	size_t i;
+	char text[UUID_TEXT];
 
-	fprintf(f, " %s", uuid_key);
-	for (i = 0; i < sizeof(uuid->bytes); i++)
-		fprintf(f, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-			uuid->bytes[i]);
+	uuid_text(uuid, text);
+	fprintf(f, " %s%s", uuid_key, text);
 }
 
 static const char *parse_field(struct offsets_section *sec, const char *s, const char *end)
