@@ -5,6 +5,7 @@
 
 #include "shared.h"
 #include "cachemiss.skel.h"
+#include "file/readahead_off.h"
 #include "list/list_writer.h"
 #include "report/empty_list.h"
 #include "report/report.h"
@@ -21,7 +22,8 @@ static struct hook hooks[] = {
 static struct cachemiss {
 	struct trace_run run;
 	const char *list; /* of -w, NULL: none */
-	bool resident, allow_empty;
+	bool resident, allow_empty, exact;
+	struct readahead_off readahead_off; /* of --exact */
 	struct cachemiss_bpf *skel;
 	struct list_writer writer;
 	struct report report;
@@ -32,6 +34,7 @@ static struct cachemiss {
 enum {
 	OPT_RESIDENT = 256,
 	OPT_ALLOW_EMPTY,
+	OPT_EXACT,
 };
 
 static const char doc[] =
@@ -53,6 +56,8 @@ static const char doc[] =
 
 static const struct argp_option argp_options[] = {
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },
+	{ "exact", OPT_EXACT, NULL, 0,
+	  "List only pages that were touched: readahead is off on all devices meanwhile", 0 },
 	{ "allow-empty", OPT_ALLOW_EMPTY, NULL, 0,
 	  "Write a list without pages as well (default: status 1, no list)", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
@@ -81,6 +86,8 @@ static void check_usage(const struct argp_state *state)
 	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->tree_pid ||
 			    filter->cgroup_dir || cm.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+	if (cm.exact && (!cm.list || !run->command))
+		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
 	if (cm.allow_empty && !cm.list)
 		argp_error(state, "--allow-empty goes with -w OFFSETS");
 }
@@ -93,6 +100,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RESIDENT:
 		cm.resident = true;
+		break;
+	case OPT_EXACT:
+		cm.exact = true;
 		break;
 	case OPT_ALLOW_EMPTY:
 		cm.allow_empty = true;
@@ -131,6 +141,20 @@ static const struct argp argp = {
 
 /* The run. */
 
+/* Files that COMMAND opens are then without readahead. */
+static enum status begin_exact(void)
+{
+	char *why;
+	int err = readahead_off_begin(&cm.readahead_off, &why);
+
+	if (err)
+		return fail_with(xasprintf("--exact: readahead cannot be switched off: %s", why),
+				 err == -EBUSY ? STATUS_FAILED : STATUS_UNSUPPORTED);
+	say("--exact: readahead is off on %zu devices until the end of the recording",
+	    cm.readahead_off.nr);
+	return STATUS_DONE;
+}
+
 static enum status prepare(struct trace_run *run)
 {
 	const struct counters_options *watched = &run->options;
@@ -151,7 +175,7 @@ static enum status prepare(struct trace_run *run)
 	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->tree_pid &&
 	    !watched->cgroup_dir && !run->run.command)
 		run->interval_us = DEFAULT_INTERVAL_US;
-	return STATUS_DONE;
+	return cm.exact ? begin_exact() : STATUS_DONE;
 }
 
 static bool open_programs(struct trace_run *run)
@@ -225,6 +249,7 @@ static enum status report(struct trace_run *run)
 {
 	enum status status;
 
+	readahead_off_end(&cm.readahead_off);
 	report_read(&cm.report);
 	status = cm.list ? write_list() : STATUS_DONE;
 	report_files(&cm.report, &run->out);
@@ -233,6 +258,7 @@ static enum status report(struct trace_run *run)
 
 static void close_all(struct trace_run *run)
 {
+	readahead_off_end(&cm.readahead_off);
 	report_free(&cm.report);
 	list_writer_free(&cm.writer);
 	cachemiss_bpf__destroy(cm.skel);

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((2 * 4 * 2 + 9 + 3 + 2 + 10 + 7 + 4 + 7 + 5 + 8 + 4 + 5 + 1 + 7))
+plan $((7 + 2 * 4 * 2 + 9 + 3 + 2 + 10 + 7 + 4 + 7 + 5 + 8 + 4 + 5 + 1 + 7))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -140,6 +140,37 @@ while step; do
 	"$CACHEMISS" --resident -f "$file" -w "$list" >/dev/null
 	is "$(sed -n '2s/.* pattern=//p' "$list")" random '--resident: in an order that was not seen'
 done
+
+# --exact: only what was touched, as nothing else is there that a fault could map.
+ra_now()
+{
+	cat "$BDI/read_ahead_kb"
+}
+while step; do
+	for pattern in random sequential; do
+		rm -f "$list"
+		watched --exact -w "$list" -f "$file" -- "$PROGS/access" -a "$DIR/all" --evict -m mmap -p "$pattern" -n 1000 "$file"
+		is "$(pages_of "$list" | md5sum)" "$(first_of_each "$DIR/all" | md5sum)" "--exact, mmap $pattern: the pages that were touched, in that order"
+	done
+	is "$(grep -c 'readahead is off on [1-9]' "$ERR") $(ra_now)" "1 $RA_FOUND" 'which says what it switches off, and it is on again'
+done
+env --default-signal=INT "$CACHEMISS" --exact -w "$list" -f "$file" -- sleep 60 >/dev/null 2>&1 &
+BG=$!
+at_exit "end_child $BG"
+wait_until 10 pgrep -P $BG -x sleep
+sleeper=$(pgrep -P $BG -x sleep)
+is "$(ra_now)" 0 'while it records it is off'
+watched --exact -w "$list" -f "$file" -- touch "$DIR/ran" 2>/dev/null
+is "$STATUS $(grep -c 'another recording with --exact' "$ERR") $(test -e "$DIR/ran" && echo ran)" '1 1 ' 'a second one is refused meanwhile, before COMMAND runs'
+stop KILL
+ok 'SIGKILL: it is put back all the same' wait_until 10 eval "[ \$(ra_now) = $RA_FOUND ]"
+kill "$sleeper"
+if unshare -m mount -o remount,bind,ro /sys 2>/dev/null; then
+	is "$(unshare -m bash -c 'mount -o remount,bind,ro /sys; "$@"' - "$CACHEMISS" --tool-status --exact -w "$list" -f "$file" -- touch "$DIR/ran" 2>"$ERR"; echo "$? $(grep -c 'cannot be switched off: /sys.*Read-only' "$ERR")$(test -e "$DIR/ran" && echo ran)")" \
+		'3 1' 'where the settings cannot be written: status 3, and why'
+else
+	skip 1 'no mount namespaces here'
+fi
 
 # Joined only where one access followed the other.
 while step; do

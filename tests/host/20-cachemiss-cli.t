@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 5 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1))
+plan $((6 + 3 + 4 + 10 + 7 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -46,6 +46,8 @@ fails 2 'bad process for -P' "$CACHEMISS" -P 0
 fails 2 '-p and -P' "$CACHEMISS" -p $$ -P $$
 fails 125 '-P and COMMAND' "$CACHEMISS" -P $$ -- true
 fails 2 '--allow-empty without -w' "$CACHEMISS" --allow-empty -f "$file"
+fails 2 '--exact without COMMAND' "$CACHEMISS" --exact -w "$DIR/list" -f "$file"
+fails 125 '--exact without -w' "$CACHEMISS" --exact -f "$file" -- true
 
 mkdir "$DIR/folder"
 mkfifo "$DIR/fifo"
