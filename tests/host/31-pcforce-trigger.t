@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((6 + 8 + 8 + 8 + 6 + 6 + 4 + 6 + 6))
+plan $((6 + 8 + 8 + 8 + 6 + 6 + 4 + 6 + 6 + 5 + 2))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -42,6 +42,48 @@ quiet()
 {
 	! wait_until "$1" eval "! cached_are '$2' 0"
 }
+
+# --- a service holds no file while it waits
+
+# While the other tests run: after a while it has marked the files again.
+mnt=$DIR/mnt
+mkdir "$mnt" "$DIR/marks"
+if truncate -s 64m "$DIR/image" && mkfs.ext4 -q -F "$DIR/image" && cp "$DIR/image" "$DIR/marks.image" &&
+	mount -o loop "$DIR/marks.image" "$DIR/marks" && mount -o loop "$DIR/image" "$mnt"; then
+	at_exit "umount '$DIR/marks' '$mnt'"
+	head -c 4m "$file" | tee "$mnt/a" "$mnt/b" >"$DIR/marks/a"
+	sync -f "$mnt" && sync -f "$DIR/marks"
+	printf '# file=%s\n0-1023\n' "$DIR/marks/a" >"$DIR/marks.list"
+	forcing -t open --once -o "$DIR/marks.list"
+	marks=$BG marks_out=$BG_OUT
+	umount "$DIR/marks" && mount -o loop "$DIR/marks.image" "$DIR/marks"
+	marked=$SECONDS
+
+	printf '# file=%s\n0-1023\n' "$mnt/a" "$mnt/b" >"$DIR/mnt.list"
+	evict "$mnt/a" "$mnt/b"
+	forcing -o "$DIR/mnt.list"
+	ok 'its file system can be unmounted' umount "$mnt"
+	mount -o loop "$DIR/image" "$mnt"
+	head -c 4k "$mnt/a" >/dev/null
+	wait_until 20 cached_are "$mnt/b" 1024
+	ok 'mounted again, an access has all forced' cached_are "$mnt/b" 1024
+	free=$(df --output=avail "$mnt" | tail -1)
+	rm "$mnt/b"
+	sync -f "$mnt"
+	is $(($(df --output=avail "$mnt" | tail -1) - free)) 4096 'a deleted file frees its space'
+	cp "$mnt/a" "$mnt/b"
+	sync -f "$mnt"
+	evict "$mnt/a" "$mnt/b"
+	cat "$mnt/a" >/dev/null
+	wait_until 20 receipts_are "$BG_OUT" 2
+	stop INT
+	is "$(json "$BG_OUT" 'select(.record == "receipt" and (.file | endswith("/b"))) | [.skipped, .reason]' | paste -sd' ')" \
+		"[0,null] [1024,\"$mnt/b: it was replaced by another file since the list was loaded\"]" \
+		'the file that has its name now is not forced, and the receipt says why'
+	ok 'and nothing is held after that' umount "$mnt"
+else
+	skip 5 'no loop device, or no mkfs.ext4'
+fi
 
 # --- not a moment before COMMAND's own first access
 
@@ -266,3 +308,17 @@ while step; do
 	stop INT
 	is "$STATUS $(receipt "$first_out" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and the other'
 done
+
+# --- the service that has waited since the start
+
+if [ -n "${marks:-}" ]; then
+	sleep $((marked + 11 > SECONDS ? marked + 11 - SECONDS : 0))
+	evict "$DIR/marks/a"
+	: <"$DIR/marks/a"
+	wait_until 20 gone "$marks"
+	wait "$marks"
+	is "$?" 0 'opens are seen again ten seconds after the inode has left memory'
+	is "$(receipt "$marks_out" '[.requested, .read]')" '[1024,1024]' 'and the list is forced'
+else
+	skip 2 'no loop device, or no mkfs.ext4'
+fi

@@ -224,7 +224,7 @@ while step; do
 	evict "$file"
 	unshare -m sh -c "$no_proc" - "$CACHEMISS" --tool-status -j -O "$DIR/out" -f "$file" -- dd if="$file" of="$DIR/copy" bs=4k count=100 2>"$DIR/err"
 	is "$? $(record "$DIR/out" .read_accesses)" '0 100' 'and watched'
-	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- cat "$file" >"$DIR/copy" 2>"$DIR/err"
+	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- sh -c "cat '$file'; sleep 0.3" >"$DIR/copy" 2>"$DIR/err"
 	is "$? $(receipt "$DIR/out" '.requested')" '0 256' 'and its opens are seen'
 done
 

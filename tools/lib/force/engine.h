@@ -23,6 +23,8 @@ struct engine {
 	bool at_miss;
 	/* A program of its own begins within the open(2): it has to be armed before. */
 	bool at_open;
+	/* Its programs are given the files before: they stay open as long as it may force. */
+	bool holds_files;
 	/* The events that its own programs are attached to, NULL at the end; NULL: no programs. */
 	const char *const *events;
 	/* How the two engines of engine_kernel.c differ. */

@@ -507,6 +507,7 @@ const struct engine engine_kfunc = {
 	.name = "kfunc",
 	.at_miss = true,
 	.at_open = true,
+	.holds_files = true,
 	.events = kfunc_events,
 	.way = &kfunc_way,
 	.refused = module_refused,

@@ -77,8 +77,6 @@ static int user_prepare(struct force *f)
 		if (limits.dev != l->files[i].target.id.dev)
 			submit_limits(l->files[i].target.fd, l->files[i].target.id.dev, &limits);
 		u->files[i].limits = limits;
-		/* Exactly what is asked for, nothing around it. */
-		posix_fadvise(l->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}
 	return err;
 }
@@ -271,6 +269,9 @@ static bool next_unit(struct force *f, struct extent *unit, struct extent *whole
 	bool got = false;
 
 	pthread_mutex_lock(&u->lock);
+	while (u->run < f->plan.nr_runs &&
+	       f->list->files[f->plan.runs[u->run].file].state != LIST_READY)
+		u->checked = ++u->run;
 	if (u->run < f->plan.nr_runs && !too_late(f)) {
 		run = &f->plan.runs[u->run];
 		if (u->run == u->checked)
@@ -499,8 +500,12 @@ static void user_run(struct force *f)
 	uint64_t pages = force_max_bytes(f) / page_size();
 	size_t i;
 
-	for (i = 0; i < f->list->nr_files; i++)
+	for (i = 0; i < f->list->nr_files; i++) {
 		bitmap_clear(&u->files[i].absent);
+		/* Exactly what is asked for, nothing around it. */
+		if (f->list->files[i].state == LIST_READY)
+			posix_fadvise(f->list->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
+	}
 	u->budget = pages > INT64_MAX / 2 ? INT64_MAX / 2 : pages;
 	u->limit_hits = memory_limit_hits();
 	u->short_of_memory = false;

@@ -18,6 +18,9 @@
  */
 #define FIRST_DATA_NS 2000000
 
+/* How often files are marked anew whose inodes the kernel may have dropped. */
+#define RENEW_MS 10000
+
 /* Opens that are held at once; further ones are let go. */
 #define MAX_HELD 256
 
@@ -77,6 +80,38 @@ static const struct engine *engine_of(const struct firing *f)
 	return f->force->opt.engine;
 }
 
+static bool marks_may_go(const struct firing *f)
+{
+	return !engine_of(f)->holds_files && (f->opens_fd >= 0 || f->hold_fd >= 0) &&
+	       !(f->once && f->fired_ns);
+}
+
+/*
+ * Open the files, and mark them once more: marks go with their inodes, which nothing keeps in
+ * memory. ALL: also those that were not there the last time.
+ */
+static void take_files(struct firing *f, bool all)
+{
+	int err = 0;
+
+	list_reopen(f->force->list, all);
+	if (!marks_may_go(f))
+		return;
+	if (f->opens_fd >= 0)
+		err = opens_mark(f->opens_fd, f->force->list, false);
+	if (!err && f->hold_fd >= 0)
+		err = opens_mark(f->hold_fd, f->force->list, true);
+	if (err)
+		say_verbose("opens are not watched any more: fanotify: %s", strerror(-err));
+}
+
+/* Between firings no file is held open, unless the engine needs it. */
+static void let_files_go(struct firing *f)
+{
+	if (!engine_of(f)->holds_files)
+		list_close(f->force->list);
+}
+
 static void await_first_data(struct firing *f)
 {
 	uint64_t end = f->fired_ns + FIRST_DATA_NS, now;
@@ -98,8 +133,10 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	uint64_t start = now_ns();
 	bool again = f->fired_ns;
 
+	take_files(f, true);
 	/* Armed again and all still in place: that makes no new receipt. */
 	if (again && !force_needed(f->force)) {
+		let_files_go(f);
 		f->scan_ended_ns = now_ns();
 		f->scan_took_ns = f->scan_ended_ns - start;
 		return;
@@ -117,6 +154,7 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	await_first_data(f);
 	force_bpf_forcing(f->bpf, true);
 	force_run(f->force);
+	let_files_go(f);
 	force_bpf_forcing(f->bpf, false);
 	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
 	f->scan_took_ns = 0;
@@ -178,7 +216,8 @@ static void *fire_loop(void *ctx)
 	};
 	/* Not if the kernel forces: then the reader needs the processor more than we do. */
 	bool urgent = !engine_of(f)->at_miss;
-	uint64_t asked;
+	uint64_t asked, renewed_ns = now_ns();
+	int wait_ms;
 
 	set_priority(urgent);
 	while (!__atomic_load_n(&f->stop, __ATOMIC_SEQ_CST)) {
@@ -192,8 +231,14 @@ static void *fire_loop(void *ctx)
 		__atomic_store_n(&f->busy, false, __ATOMIC_SEQ_CST);
 		if (asked && f->once)
 			wake(f->done_fd);
-		if (poll(p, 3, f->requested_ns ? 0 : -1) < 0 && errno != EINTR)
+		wait_ms = f->requested_ns ? 0 : marks_may_go(f) ? RENEW_MS : -1;
+		if (poll(p, 3, wait_ms) < 0 && errno != EINTR)
 			break;
+		if (marks_may_go(f) && now_ns() - renewed_ns >= RENEW_MS * 1000000ULL) {
+			take_files(f, false);
+			let_files_go(f);
+			renewed_ns = now_ns();
+		}
 		if (p[0].revents)
 			drain(f->wake_fd);
 		if (p[1].revents)
@@ -293,10 +338,13 @@ int firing_start(struct firing *f, char **why)
 		}
 		err = start_thread(&f->hold_thread, hold_loop, f, &f->holding);
 	}
-	if (f->trigger == TRIGGER_NOW)
+	if (f->trigger == TRIGGER_NOW) {
 		f->requested_ns = now_ns();
-	else if (f->trigger != TRIGGER_OPEN || engine_of(f)->at_open)
-		force_bpf_arm(f->bpf);
+	} else {
+		let_files_go(f);
+		if (f->trigger != TRIGGER_OPEN || engine_of(f)->at_open)
+			force_bpf_arm(f->bpf);
+	}
 	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
 	if (err)
 		*why = xasprintf("starting a thread: %s", strerror(-err));

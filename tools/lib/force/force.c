@@ -62,7 +62,8 @@ bool force_needed(const struct force *f)
 	size_t i;
 
 	for (i = 0; i < f->plan.nr_runs && !needed && !f->stop; i++)
-		needed = run_is_absent(f, &f->plan.runs[i]);
+		needed = f->list->files[f->plan.runs[i].file].target.fd >= 0 &&
+			 run_is_absent(f, &f->plan.runs[i]);
 	return needed;
 }
 
@@ -82,6 +83,8 @@ static void count_left(struct force *f)
 	for (i = 0; i < f->plan.nr_left; i++) {
 		left = &f->plan.left[i];
 		c = &f->counts[left->file];
+		if (f->list->files[left->file].state != LIST_READY)
+			continue;
 		if (residency_count(f->list->files[left->file].target.fd, left->index,
 				    left->nr_pages, &cached))
 			cached = 0;
@@ -95,6 +98,7 @@ void force_run(struct force *f)
 {
 	size_t i;
 
+	list_settle(f->list);
 	start_counts(f);
 	/* Ready files are the engine's to account for. */
 	for (i = 0; i < f->list->nr_files; i++) {

@@ -35,7 +35,7 @@ struct force_options {
 };
 
 struct force {
-	const struct list *list;
+	struct list *list;
 	struct plan plan; /* made once, before anything is armed */
 	struct force_options opt;
 	struct force_counts *counts; /* a file of the list each */

@@ -414,7 +414,7 @@ void force_bpf_reset(struct force_bpf *b)
 		struct list_file *lf = &b->force->list->files[i];
 		struct p2c_force_file f = fresh(b, i);
 
-		if (lf->state != LIST_READY)
+		if (!lf->planned)
 			continue;
 		bpf_map_update_elem(bpf_map__fd(b->skel->maps.force_files), &lf->target.slot, &f,
 				    BPF_ANY);

@@ -1,35 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <unistd.h>
 
 #include "force/opens.h"
 
+#ifndef FAN_MARK_EVICTABLE
+#define FAN_MARK_EVICTABLE 0x00000200 /* Linux 5.19 */
+#endif
+
+int opens_mark(int fd, const struct list *l, bool hold)
+{
+	/* An inode that is marked otherwise stays in memory, and its space allocated. */
+	unsigned int flags = FAN_MARK_ADD | FAN_MARK_EVICTABLE;
+	uint64_t mask = hold ? FAN_OPEN_PERM : FAN_OPEN;
+	size_t i = 0;
+
+	while (i < l->nr_files) {
+		/* The file itself, whatever its name leads to by now. */
+		if (l->files[i].target.fd < 0 ||
+		    !fanotify_mark(fd, flags, mask, l->files[i].target.fd, NULL)) {
+			i++;
+			continue;
+		}
+		/* Before Linux 5.19 there is no such mark. */
+		if (errno != EINVAL || flags == FAN_MARK_ADD)
+			return -errno;
+		flags = FAN_MARK_ADD;
+	}
+	return 0;
+}
+
 int opens_watch(const struct list *l, bool hold)
 {
-	uint64_t mask = hold ? FAN_OPEN_PERM : FAN_OPEN;
-	size_t i;
-	int fd, err;
+	int fd = fanotify_init((hold ? FAN_CLASS_CONTENT : FAN_CLASS_NOTIF) | FAN_CLOEXEC |
+				       FAN_NONBLOCK | FAN_UNLIMITED_MARKS,
+			       O_RDONLY | O_CLOEXEC | O_LARGEFILE);
+	int err;
 
-	fd = fanotify_init((hold ? FAN_CLASS_CONTENT : FAN_CLASS_NOTIF) | FAN_CLOEXEC |
-				   FAN_NONBLOCK | FAN_UNLIMITED_MARKS,
-			   O_RDONLY | O_CLOEXEC | O_LARGEFILE);
 	if (fd < 0)
 		return -errno;
-	for (i = 0; i < l->nr_files; i++) {
-		if (l->files[i].state != LIST_READY)
-			continue;
-		/* The file itself, whatever its name leads to by now. */
-		if (fanotify_mark(fd, FAN_MARK_ADD, mask, l->files[i].target.fd, NULL)) {
-			err = -errno;
-			close(fd);
-			return err;
-		}
-	}
-	return fd;
+	err = opens_mark(fd, l, hold);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 bool opens_next(int fd, pid_t *pid, int *event)

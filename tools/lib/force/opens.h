@@ -10,6 +10,11 @@
  * who opens waits for opens_allow(). Closing it lets everybody go.
  */
 int opens_watch(const struct list *l, bool hold);
+/*
+ * Mark those files of the list that are open once more: the kernel may have dropped their
+ * inodes, and the marks with them. Returns 0 or -errno.
+ */
+int opens_mark(int fd, const struct list *l, bool hold);
 
 /* The next open: its process in *pid and, if held, what opens_allow() needs in *event. */
 bool opens_next(int fd, pid_t *pid, int *event);

@@ -162,7 +162,78 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 	}
 	tdestroy(inodes, free);
 	free(opened);
+	for (i = 0; i < l->nr_files; i++)
+		l->files[i].planned = l->files[i].state == LIST_READY;
 	return file_of;
+}
+
+void list_close(struct list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nr_files; i++)
+		target_close_fd(&l->files[i].target);
+	l->closed = true;
+}
+
+/* O is what the path of F leads to now. */
+static void take_reopened(struct list_file *f, struct opened *o)
+{
+	const struct inode_node was = { .id = f->target.id }, is = { .id = o->target.id };
+
+	free(f->missing);
+	f->missing = NULL;
+	if (o->error != TARGET_OK) {
+		f->missing = o->why;
+		return;
+	}
+	if (by_inode(&was, &is)) {
+		f->missing = xasprintf("%s: it was replaced by another file since the list was "
+				       "loaded",
+				       f->target.path);
+	} else {
+		f->target.fd = o->target.fd;
+		o->target.fd = -1;
+	}
+	target_close(&o->target);
+}
+
+void list_reopen(struct list *l, bool all)
+{
+	const char **paths;
+	struct opened *opened;
+	size_t i, n = 0, *which;
+
+	if (!l->closed)
+		return;
+	paths = xcalloc(l->nr_files + 1, sizeof(*paths));
+	which = xcalloc(l->nr_files + 1, sizeof(*which));
+	for (i = 0; i < l->nr_files; i++) {
+		if (!l->files[i].planned || (l->files[i].missing && !all))
+			continue;
+		paths[n] = l->files[i].target.path;
+		which[n++] = i;
+	}
+	opened = targets_open(paths, n);
+	for (i = 0; i < n; i++)
+		take_reopened(&l->files[which[i]], &opened[i]);
+	free(opened);
+	free(which);
+	free(paths);
+	l->closed = false;
+}
+
+void list_settle(struct list *l)
+{
+	struct list_file *f;
+
+	for (f = l->files; f < l->files + l->nr_files; f++) {
+		if (!f->planned)
+			continue;
+		free(f->why);
+		set_state(f, f->missing ? LIST_GONE : LIST_READY,
+			  f->missing ? xstrdup(f->missing) : NULL);
+	}
 }
 
 static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
@@ -330,6 +401,7 @@ void list_free(struct list *l)
 		bitmap_free(&l->files[i].listed);
 		target_close(&l->files[i].target);
 		free(l->files[i].why);
+		free(l->files[i].missing);
 	}
 	free(l->files);
 	free(l->extents);

@@ -24,6 +24,8 @@ struct list_file {
 	struct target target; /* path is set in every state */
 	enum list_state state;
 	char *why;	       /* it is not ready */
+	bool planned;	       /* it was ready when the list was loaded */
+	char *missing;	       /* why list_reopen() left it closed, NULL: it did not */
 	uint64_t nr_pages;     /* of the file when the list was loaded */
 	uint64_t listed_pages; /* within the file, each once */
 	uint64_t end;	       /* behind the last listed page */
@@ -39,6 +41,7 @@ struct list {
 	size_t nr_files;
 	struct extent *extents; /* in listed order, disjoint */
 	size_t nr_extents, room;
+	bool closed; /* list_close() */
 };
 
 /* How far a list is being loaded, for other threads. */
@@ -63,6 +66,16 @@ int list_load(struct list *l, const char *path, const struct list_options *opt, 
 
 /* Whole files, for --now without a list. The same returns. */
 int list_whole_files(struct list *l, const char *const *paths, size_t n, char **why);
+
+/* Close the files: open ones keep their file system mounted, and their space when deleted. */
+void list_close(struct list *l);
+/*
+ * Where they are closed, open those again that were ready at first. One that is not the same
+ * file any more, or not there, is left closed; unless ALL, it is not even tried the next time.
+ */
+void list_reopen(struct list *l, bool all);
+/* What list_reopen() found becomes the state of the files. */
+void list_settle(struct list *l);
 
 void list_free(struct list *l);
 
