@@ -2,6 +2,7 @@
 /* The reading plan: windows of the listed order, each bounded, sorted and merged. */
 #include "unit.h"
 #include "list/plan.h"
+#include "list/sort.h"
 
 #define ROOM 4096
 
@@ -208,6 +209,35 @@ static void windows_are_full_to_the_page(void **state)
 	put(0, 30 << 20, 1);
 	put(0, 40 << 20, 1);
 	assert_int_equal(check_plan(), 3);
+}
+
+static void extents_of_any_place_are_sorted_by_it(void **state)
+{
+	const uint64_t indexes[] = { 0, 1, 255, 256, 65536, 1ULL << 32, 1ULL << 40, ~0ULL };
+	const uint32_t numbers[] = { 0, 1, 255, 256, 1U << 24, ~0U };
+	struct extent e[ROOM] = { 0 }, same[ROOM];
+	size_t n, i, j;
+
+	srand(7);
+	for (n = 1; n < ROOM; n = n * 2 + 1) {
+		for (i = 0; i < n; i++) {
+			e[i].index = indexes[rand() % ARRAY_SIZE(indexes)] + rand() % 300;
+			e[i].file = numbers[rand() % ARRAY_SIZE(numbers)];
+			e[i].nr_pages = i + 1;
+		}
+		memcpy(same, e, n * sizeof(*e));
+		qsort(same, n, sizeof(*same), by_place);
+		sort_extents(e, n);
+		for (i = 0; i < n; i++)
+			assert_int_equal(by_place(&e[i], &same[i]), 0);
+		/* Those with the same place stay in their order. */
+		for (i = 1; i < n; i++)
+			assert_true(by_place(&e[i - 1], &e[i]) ||
+				    e[i - 1].nr_pages < e[i].nr_pages);
+		for (i = j = 0; i < n; i++)
+			j += e[i].nr_pages;
+		assert_int_equal(j, n * (n + 1) / 2);
+	}
 }
 
 static void indexes_beyond_32_bits_sort_as_numbers(void **state)
@@ -447,6 +477,7 @@ int main(void)
 				       empty_list),
 		cmocka_unit_test_setup(runs_never_outgrow_their_count, empty_list),
 		cmocka_unit_test_setup(windows_are_full_to_the_page, empty_list),
+		cmocka_unit_test_setup(extents_of_any_place_are_sorted_by_it, empty_list),
 		cmocka_unit_test_setup(indexes_beyond_32_bits_sort_as_numbers, empty_list),
 		cmocka_unit_test_setup(a_shuffled_whole_file_is_one_window_and_one_run, empty_list),
 		cmocka_unit_test_setup(runs_are_near_without_a_large_gap_and_within_the_limit,

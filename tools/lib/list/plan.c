@@ -4,31 +4,10 @@
 
 #include "list/order.h"
 #include "list/plan.h"
+#include "list/sort.h"
 
 /* Querying across a gap of up to this many pages is cheaper than a second system call. */
 #define NEAR_PAGES 32
-
-static int by_place(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	if (x->file != y->file)
-		return x->file < y->file ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-/* Sort N extents, unless they are in order already: most recorded lists are, in part. */
-static void sort(struct extent *e, size_t n)
-{
-	size_t i;
-
-	for (i = 1; i < n; i++) {
-		if (by_place(&e[i - 1], &e[i]) > 0) {
-			qsort(e, n, sizeof(*e), by_place);
-			return;
-		}
-	}
-}
 
 /* How many of N extents a window of LIMIT pages holds, at least one. */
 static size_t window_extents(const struct extent *e, size_t n, uint64_t limit)
@@ -72,7 +51,7 @@ static bool is_scattered(const struct extent *e, size_t n)
 	for (i = 0; i < n; i++)
 		pages += e[i].nr_pages;
 	memcpy(copy, e, n * sizeof(*copy));
-	sort(copy, n);
+	sort_extents(copy, n);
 	runs = merge(copy, copy, n);
 	free(copy);
 	return pages / runs < PLAN_HEAD_MAX_RUN;
@@ -119,7 +98,7 @@ static void find_left(struct plan *p, const struct list *l)
 	for (i = 0; i < l->nr_files; i++)
 		leave_long(p, &streams[i]);
 	free(streams);
-	sort(p->left, p->nr_left);
+	sort_extents(p->left, p->nr_left);
 }
 
 /* Orders a listed extent before or behind one of those left; 0: it is a part of it. */
@@ -198,7 +177,7 @@ void plan_make(struct plan *p, struct list *l, bool beside_reader)
 		n = window_extents(e, left, PLAN_WINDOW_PAGES);
 		if (e == p->runs && is_scattered(e, n))
 			n = window_extents(e, left, PLAN_HEAD_PAGES);
-		sort(e, n);
+		sort_extents(e, n);
 		runs = merge(&p->runs[p->nr_runs], e, n);
 		p->nr_runs += runs;
 		e += n;
