@@ -12,7 +12,7 @@ needs strace strace
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((11 + 6 + 7 + 4 + 6 + 6 + 8 + 3))
+plan $((11 + 6 + 7 + 5 + 6 + 6 + 8 + 3))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 4m
@@ -87,13 +87,15 @@ large=$DIR/large
 make_file "$large" 64m
 seq 0 16383 | shuf --random-source=<(yes) >"$DIR/shuffled"
 seq 0 16383 >"$DIR/sorted"
+before=()
 
-# found LIST PCFORCE_OPTIONS...: has COMMAND found all pages of the large file cached? "all" or "part"
+# found LIST PCFORCE_OPTIONS...: has COMMAND found all pages of the large file cached? "all" or "part"; $before
+# is a command line that pcforce is run by
 found()
 {
 	evict "$large"
 	local pages
-	pages=$("$PCFORCE" -O "$DIR/out" -f "$large" -o "$1" "${@:2}" -- "$PROGS/cached" -c "$large")
+	pages=$("${before[@]}" "$PCFORCE" -O "$DIR/out" -f "$large" -o "$1" "${@:2}" -- "$PROGS/cached" -c "$large")
 	[ "$pages" -eq 16384 ] && echo all || echo "part"
 }
 
@@ -102,6 +104,9 @@ while step; do
 	is "$(found "$DIR/shuffled" --wait 0)" part '--wait 0: it begins before'
 	is "$(found "$DIR/sorted" --wait 10000)" part 'a list in order is not waited for'
 	is "$(found "$DIR/shuffled" --wait 1)" part '--wait 1: nor longer than a millisecond'
+	before=(env --block-signal=TERM bash -c 'kill -TERM $$; exec "$@"' -)
+	is "$(found "$DIR/shuffled" --wait 10000)" part 'nor longer than until a signal comes'
+	before=()
 done
 
 # --- before COMMAND begins: no BPF, no types, no names of the kernel

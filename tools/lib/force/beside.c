@@ -88,7 +88,7 @@ static void force_ahead(struct beside *b, uint64_t start_ns)
 	ready = await_fd(b->ready_fd, start_ns + LET_GO_NS);
 	while (!ready && waiting_for_load(b->hint, start_ns))
 		ready = await_fd(b->ready_fd, now_ns() + LOOK_US * 1000);
-	if (ready && join(b, now_ns() + LET_GO_NS) && !b->status)
+	if (ready && join(b, now_ns() + END_MS * 1000000ULL) && !b->status)
 		await_fd(b->hint->firing.done_fd, start_ns + LET_GO_NS);
 }
 

@@ -5,7 +5,10 @@
 #include "file/residency.h"
 #include "force/waiting.h"
 
-/* A list that can be worth it has many lines, and these for each of its files. */
+/*
+ * A list that can be worth it has many lines, and these for each of its files. Whoever gave
+ * --wait has said that COMMAND may wait until that is known.
+ */
 #define LIST_BYTES     (64 << 10)
 #define EXTENTS_A_FILE 1000
 /* Loading takes some 0.2 us an extent; to read that in takes ten times as long. */
@@ -26,10 +29,11 @@ bool waiting_for_load(const struct hint *h, uint64_t start_ns)
 	const struct list_progress *p = &h->progress;
 	size_t files = __atomic_load_n(&p->files, __ATOMIC_RELAXED);
 	size_t extents = __atomic_load_n(&p->extents, __ATOMIC_RELAXED);
-	uint64_t until = h->opt.wait_ms < 0 ? start_ns + LOAD_NS : given_until(h, start_ns);
+	bool given = h->opt.wait_ms >= 0;
+	uint64_t until = given ? given_until(h, start_ns) : start_ns + LOAD_NS;
 
-	return now_ns() < until && __atomic_load_n(&p->bytes, __ATOMIC_RELAXED) >= LIST_BYTES &&
-	       (files < 2 || extents / files >= EXTENTS_A_FILE);
+	return now_ns() < until && (files < 2 || extents / files >= EXTENTS_A_FILE) &&
+	       (given || __atomic_load_n(&p->bytes, __ATOMIC_RELAXED) >= LIST_BYTES);
 }
 
 static bool goes_on(const struct hint *h)
