@@ -297,8 +297,14 @@ static bool on_events(void *ctx)
 	return !firing_over(ctx);
 }
 
-/* Without COMMAND: until a signal, the end of the time, or the only firing. */
-static enum status run_alone(struct hint *h)
+/* What still runs that long after the end is left behind. */
+#define END_MS 3000
+
+/*
+ * Without COMMAND: until a signal, the end of the time, or the only firing. Unless *over, the
+ * hint is not to be freed.
+ */
+static enum status run_alone(struct hint *h, bool *over)
 {
 	struct session s = { .duration_us = opt.run.duration_us, .on_events = on_events };
 	enum status status;
@@ -317,7 +323,10 @@ static enum status run_alone(struct hint *h)
 		if (err)
 			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	}
-	hint_stop(h, 0);
+	*over = hint_stop(h, END_MS);
+	if (!*over)
+		say("forcing did not stop within %d s (a device or mount that hangs?)",
+		    END_MS / 1000);
 	if (status)
 		return status;
 	status = hint_conclude(h);
@@ -337,6 +346,7 @@ int main(int argc, char **argv)
 	static struct output out;
 	static struct hint hint;
 	enum status status;
+	bool over = true;
 
 	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
@@ -345,9 +355,10 @@ int main(int argc, char **argv)
 		open_output_beside(&out);
 		return run_beside(&hint, &opt.run, opt.detach, start_ns);
 	}
-	status = opt.check ? run_check(&out) : run_alone(&hint);
+	status = opt.check ? run_check(&out) : run_alone(&hint, &over);
 	if (output_close(&out) && !status)
 		status = STATUS_FAILED;
-	hint_free(&hint);
+	if (over)
+		hint_free(&hint);
 	return out.broken_pipe ? end_by_signal(SIGPIPE) : (int)status;
 }

@@ -12,11 +12,11 @@ needs_root
 needs jq jq
 needs bpftool bpftool
 needs setpriv util-linux
-needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
+needs_built "$PCFORCE" "$CACHEMISS" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/silent"
 setup_dir
 PATH=$PATH:/usr/sbin
 
-plan $((8 + 8 + 9 + 6 + 7 + 9 + 7 + 3))
+plan $((8 + 8 + 9 + 6 + 7 + 9 + 7 + 11 + 3))
 
 file=$DIR/data list=$DIR/list
 seq 0 16383 | shuf --random-source=<(yes) | head -1500 >"$list"
@@ -309,6 +309,84 @@ while step; do
 	matches "$(cat "$ERR")" '[Tt]oo many open files' 'and says why'
 	is "$(receipt "$DIR/stdout" 'select(.reason != null) | .read' | tr ' ' '\n' | sort -u)" 0 'what could not be opened is not called read'
 done
+
+# --- a mount that hangs: nothing waits for it, and no figures are lost
+
+# silent_mount: at $DIR/silent, with one file, data
+silent_mount()
+{
+	mkdir -p "$DIR/silent"
+	SERVER=$("$PROGS/silent" "$DIR/silent" 1048576 2>/dev/null) || return 1
+	at_exit "kill -KILL $SERVER; umount -l '$DIR/silent'"
+}
+
+# aside NAME PROGRAM...: in the background; what it says in $DIR/NAME.out and .err
+aside()
+{
+	"${@:2}" >"$DIR/$1.out" 2>"$DIR/$1.err" </dev/null &
+	ASIDE[$1]=$!
+}
+declare -A ASIDE
+
+# end_of NAME...: the status of each in ENDED, once it has ended
+end_of()
+{
+	local name
+
+	for name; do
+		ENDED[$name]='does not end'
+		wait_until 15 gone "${ASIDE[$name]}" || continue
+		wait "${ASIDE[$name]}"
+		ENDED[$name]=$?
+	done
+}
+declare -A ENDED
+
+if silent_mount; then
+	hung=$DIR/silent/data
+	printf '# file=%s\n0+50\n# file=%s\n0+10\n' "$hung" "$file" >"$DIR/hung.list"
+	aside watch "$CACHEMISS" -j -d 3 -w "$DIR/watch.list"
+	aside decisions "$BUILD/ratrace" -j -d 3
+	aside list "$CACHEMISS" -j -d 3 -f "$file" -w "$DIR/silent/list"
+	aside named "$CACHEMISS" -j -d 3 -f "$hung" -w "$DIR/named.list"
+	for name in watch decisions list named; do
+		wait_until 30 attached "$DIR/$name.out"
+	done
+	evict "$file"
+	head -c 300k "$hung" >/dev/null
+	head -c 4k "$file" >/dev/null
+	kill -USR1 "$SERVER"
+	# Its answer is the last one: the server looks at the signal before it answers the next.
+	timeout 0.2 stat "$hung" >/dev/null 2>&1 &
+	sleep 0.1
+	aside f "$CACHEMISS" -f "$hung" -d 1
+	aside ratrace-f "$BUILD/ratrace" -f "$hung" -d 1
+	aside w "$CACHEMISS" -w "$DIR/silent/list" -d 1
+	aside now "$PCFORCE" --now -j -o "$DIR/hung.list"
+	aside access "$PCFORCE" -j -o "$DIR/hung.list"
+	aside command "$PCFORCE" -o "$DIR/hung.list" -- bash -c 'exit 7'
+	aside o "$PCFORCE" -o "$DIR/silent/list" -- bash -c 'exit 7'
+	end_of f ratrace-f w now command o
+	for name in f ratrace-f w; do
+		is "${ENDED[$name]} $(grep -c 'does not answer' "$DIR/$name.err")" '2 1' "a hung mount: $name: status 2, and says so"
+	done
+	is "${ENDED[now]} $(adds_up "$DIR/now.out") $(receipt "$DIR/now.out" '.resident + .read')" '4 yes 2 0 10' 'pcforce --now: the other file is forced'
+	wait_until 10 attached "$DIR/access.out"
+	kill -TERM "${ASIDE[access]}"
+	end_of access watch decisions list named
+	is "${ENDED[access]} $(adds_up "$DIR/access.out")" '0 yes 2' 'pcforce with a trigger: SIGTERM ends it, with its receipts'
+	is "${ENDED[command]} ${ENDED[o]}" '7 7' 'COMMAND of pcforce runs and ends, whether the file or the list is there'
+	is "${ENDED[watch]} $(json "$DIR/watch.out" 'select(.record == "file" and .file == null and .ino == 2) | .misses > 0') $(grep -c 'does not answer' "$DIR/watch.err")" '0 true 1' \
+		'cachemiss, whole system: -d is kept, the file is shown by device and inode'
+	ok 'and files elsewhere are in the list' grep -qF "file=$file " "$DIR/watch.list"
+	is "${ENDED[decisions]} $(json "$DIR/decisions.out" 'select(.record == "file" and .ino == 2) | .pages_read > 0' | sort -u)" '0 true' 'ratrace, whole system: the same'
+	is "${ENDED[list]} $(json "$DIR/list.out" 'select(.record == "file") | .misses') $(grep -c 'nothing was written' "$DIR/list.err")" '1 1 1' \
+		'a list on it cannot be written: status 1, the counts are told'
+	is "${ENDED[named]} $(json "$DIR/named.out" 'select(.record == "file") | .misses > 0')" '1 true' 'of a named file that hangs the counts are told'
+	kill -KILL "$SERVER"
+else
+	skip 11 'no FUSE here'
+fi
 
 # --- memory
 

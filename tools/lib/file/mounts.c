@@ -8,15 +8,19 @@
 #include <libmount/libmount.h>
 
 #include "file/mounts.h"
+#include "file/remote.h"
 
 struct mounts {
 	struct libmnt_table *table;
+	struct remote *remote;
 };
 
 struct mounts *mounts_read(void)
 {
 	struct mounts *m = xcalloc(1, sizeof(*m));
 
+	m->remote = xcalloc(1, sizeof(*m->remote));
+	remote_read(m->remote);
 	m->table = mnt_new_table();
 	/* Without /proc no mount is known: files are shown by device and inode number. */
 	if (m->table)
@@ -27,6 +31,8 @@ struct mounts *mounts_read(void)
 void mounts_free(struct mounts *m)
 {
 	mnt_unref_table(m->table);
+	remote_free(m->remote);
+	free(m->remote);
 	free(m);
 }
 
@@ -65,12 +71,26 @@ static char *join(struct libmnt_fs *fs, const char *path)
 	return xasprintf("%s%s", strcmp(point, "/") ? point : "", path + len);
 }
 
+/* Does PATH, below the mount FS, lead to the file? */
+static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *path,
+		     const struct p2c_file_key *key)
+{
+	size_t silent = remote->nr_silent;
+	struct stat st;
+	int err = remote_lstat(remote, path, &st);
+
+	if (remote->nr_silent > silent)
+		say("%s: does not answer (a hung mount?): its files are shown by device and inode "
+		    "number",
+		    mnt_fs_get_target(fs));
+	return !err && S_ISREG(st.st_mode) && st.st_ino == key->ino;
+}
+
 char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 {
 	char *in_fs, *path = NULL;
 	struct libmnt_iter *it;
 	struct libmnt_fs *fs;
-	struct stat st;
 
 	if (!m->table || !name->bytes || name->bytes >= NAME_BYTES)
 		return NULL;
@@ -83,8 +103,7 @@ char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 		if (kernel_dev(fs) != name->key.dev)
 			continue;
 		path = join(fs, in_fs);
-		if (path &&
-		    (lstat(path, &st) || !S_ISREG(st.st_mode) || st.st_ino != name->key.ino)) {
+		if (path && !leads_to(m->remote, fs, path, &name->key)) {
 			free(path);
 			path = NULL;
 		}

@@ -13,7 +13,8 @@ void mounts_free(struct mounts *m);
 
 /*
  * A path of this mount namespace that leads to the file now, to be freed; NULL
- * if it was deleted, lies on no mount of ours, or its name did not fit.
+ * if it was deleted, lies on no mount of ours, or its name did not fit. A mount
+ * that hangs takes a second, once; then it has no names.
  */
 char *mounts_path(const struct mounts *m, const struct p2c_file_name *name);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "file/opening.h"
+#include "file/remote.h"
 
 /* Each open of a cold file waits for its directory and its inode: most of the time asleep. */
 #define MAX_THREADS 16
@@ -66,6 +68,8 @@ static void open_tasks(struct opening *o)
 	pthread_mutex_lock(&o->lock);
 	while (o->next < o->nr) {
 		t = &o->tasks[o->next++];
+		if (t->progress == GIVEN_UP)
+			continue;
 		t->progress = BEGUN;
 		pthread_mutex_unlock(&o->lock);
 		memset(&r, 0, sizeof(r));
@@ -97,6 +101,7 @@ static bool start_thread(struct opening *o)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	sigset_t all;
 	int err;
 
 	pthread_mutex_lock(&o->lock);
@@ -104,6 +109,9 @@ static bool start_thread(struct opening *o)
 	pthread_mutex_unlock(&o->lock);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* One that is left behind takes no signal that ends the run. */
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
 	err = pthread_create(&thread, &attr, open_thread, o);
 	pthread_attr_destroy(&attr);
 	if (!err)
@@ -114,18 +122,39 @@ static bool start_thread(struct opening *o)
 	return false;
 }
 
+static void give_up_one(struct opening *o, struct task *t, const char *what)
+{
+	t->progress = GIVEN_UP;
+	t->result.error = TARGET_GONE;
+	t->result.why = xasprintf("%s: %s", t->path, what);
+	o->done++;
+}
+
 static void give_up(struct opening *o, enum progress of, const char *what)
 {
 	struct task *t;
 
 	for (t = o->tasks; t < o->tasks + o->nr; t++) {
-		if (t->progress != of)
-			continue;
-		t->progress = GIVEN_UP;
-		t->result.error = TARGET_GONE;
-		t->result.why = xasprintf("%s: %s", t->path, what);
-		o->done++;
+		if (t->progress == of)
+			give_up_one(o, t, what);
 	}
+}
+
+/*
+ * A thread that a hung mount holds can be left behind, but this process does not end before
+ * it: files of mounts that may hang are tried by another process first.
+ */
+static void leave_out_silent(struct opening *o)
+{
+	struct remote remote;
+	struct task *t;
+
+	remote_read(&remote);
+	for (t = o->tasks; t < o->tasks + o->nr; t++) {
+		if (!remote_answers(&remote, t->path))
+			give_up_one(o, t, "does not answer (a hung mount?)");
+	}
+	remote_free(&remote);
 }
 
 /* Wait for a tick, or until all is done. Called with the lock. */
@@ -192,6 +221,7 @@ struct opened *targets_open(const char *const *paths, size_t n)
 	o->tasks = xcalloc(n ? n : 1, sizeof(*o->tasks));
 	for (i = 0; i < n; i++)
 		o->tasks[i].path = xstrdup(paths[i]);
+	leave_out_silent(o);
 	if (n && !start_thread(o))
 		open_tasks(o);
 	pthread_mutex_lock(&o->lock);

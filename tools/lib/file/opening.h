@@ -12,7 +12,8 @@ struct opened {
 };
 
 /*
- * target_open() for N paths. Those that nothing is heard of for a second are
+ * target_open() for N paths. Those on mounts of a server (FUSE, NFS) are tried by another
+ * process first. Those that nothing is heard of for a second are
  * TARGET_GONE: their threads stay behind, and close what they open after that. Returns
  * N results, to be freed.
  */

@@ -157,6 +157,30 @@ void target_close_fd(struct target *t)
 	t->fd = -1;
 }
 
+enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
+				    char **why)
+{
+	if (ask_open(asker, path) != -ETIMEDOUT)
+		return target_open(t, path, why);
+	memset(t, 0, sizeof(*t));
+	t->fd = -1;
+	*why = xasprintf("%s: does not answer (a hung mount?)", path);
+	return TARGET_GONE;
+}
+
+void target_keep_inode(struct target *t)
+{
+	char proc[64];
+	int at;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", t->fd);
+	at = open(proc, O_PATH | O_CLOEXEC);
+	if (at < 0)
+		return;
+	close(t->fd);
+	t->fd = at;
+}
+
 void target_close(struct target *t)
 {
 	target_close_fd(t);

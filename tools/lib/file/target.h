@@ -7,6 +7,7 @@
 #define PAGE2CACHE_TARGET_H
 
 #include "shared.h"
+#include "base/ask.h"
 #include "base/util.h"
 #include "file/uuid.h"
 
@@ -41,6 +42,17 @@ enum target_error {
  * wrong, path included.
  */
 enum target_error target_open(struct target *t, const char *path, char **why);
+/*
+ * The same, after another process has opened PATH: whoever opens a file of a mount that hangs is
+ * held, deaf to every signal. Such a file is TARGET_GONE after a second.
+ */
+enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
+				    char **why);
+/*
+ * Nothing will be read of it any more: keep the inode, not an open file, whose end a mount that
+ * hangs by then would not answer to. Without /proc it stays open.
+ */
+void target_keep_inode(struct target *t);
 void target_close(struct target *t);
 /* Its descriptor alone. */
 void target_close_fd(struct target *t);

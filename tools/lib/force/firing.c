@@ -23,6 +23,8 @@
 
 /* Opens that are held at once; further ones are let go. */
 #define MAX_HELD 256
+/* The thread that holds them looks at least each 100 ms whether to end. */
+#define LET_GO_MS 300
 
 const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
 
@@ -370,33 +372,32 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static bool join(pthread_t thread, bool *running, const struct timespec *until)
+static bool join(pthread_t thread, bool *running, unsigned int ms)
 {
-	int err = 0;
+	struct timespec until = timespec_of(now_ns() + ms * 1000000ULL);
 
 	if (*running)
-		err = until ? pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, until)
-			    : pthread_join(thread, NULL);
-	*running = err;
-	return !err;
+		*running = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
+	return !*running;
 }
 
 bool firing_stop(struct firing *f, unsigned int ms)
 {
-	struct timespec until = timespec_of(now_ns() + ms * 1000000ULL);
+	bool over;
 
 	f->force->stop = true;
 	__atomic_store_n(&f->stop, true, __ATOMIC_SEQ_CST);
 	if (f->wake_fd > 0)
 		wake(f->wake_fd);
-	if (!join(f->thread, &f->running, ms ? &until : NULL))
-		return false;
+	over = join(f->thread, &f->running, ms);
 	/* Only now: our own opens of the files have to be let go as well. */
 	__atomic_store_n(&f->stop_holding, true, __ATOMIC_SEQ_CST);
-	if (!join(f->hold_thread, &f->holding, NULL))
+	over &= join(f->hold_thread, &f->holding, LET_GO_MS);
+	/* Who opens a file does not wait for a thread that is left behind. */
+	close_fd(&f->hold_fd);
+	if (!over)
 		return false;
 	force_bpf_take_events(f->bpf);
-	close_fd(&f->hold_fd);
 	close_fd(&f->opens_fd);
 	close_fd(&f->wake_fd);
 	close_fd(&f->done_fd);

@@ -59,7 +59,8 @@ bool firing_under_way(const struct firing *f);
 bool firing_over(struct firing *f);
 /*
  * No more forcing: what is not read by now is skipped. Waits for the threads, at most MS
- * milliseconds unless 0; false: they run on, and nothing of the forcing may be touched.
+ * milliseconds; false: one of them runs on, held by a device or mount that hangs, and nothing of
+ * the forcing may be freed. Nobody's open is held any more.
  */
 bool firing_stop(struct firing *f, unsigned int ms);
 

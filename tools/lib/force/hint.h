@@ -40,7 +40,7 @@ struct hint {
 enum status hint_prepare(struct hint *h);
 /* Start to wait for the trigger, or to force. */
 enum status hint_arm(struct hint *h);
-/* No more forcing. False if that takes more than MS milliseconds (0: however long). */
+/* No more forcing. False if that takes more than MS milliseconds: hint_free() is not to be called. */
 bool hint_stop(struct hint *h, unsigned int ms);
 /* Print the receipts; STATUS_PARTIAL if not all requested pages are resident. */
 enum status hint_conclude(struct hint *h);

@@ -134,6 +134,9 @@ static struct line line_of(const struct receipt *r, size_t i)
 		return l;
 	l.file = &f->list->files[i];
 	l.c = f->counts[i];
+	/* The thread that forces is left behind: as far as it has come. */
+	if (r->firing->running)
+		force_skip_rest(&l.c);
 	if (!r->firing->bpf->follows)
 		return l;
 	force_bpf_read(r->firing->bpf, i, &l.t);

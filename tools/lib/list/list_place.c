@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/ask.h"
 #include "base/output.h"
 #include "list/list_place.h"
 
@@ -192,12 +193,35 @@ static int try_place(struct list_place *p)
 	return 0;
 }
 
+/* Or would a look at PATH hold us, as a mount there hangs? */
+static bool answers(const char *path)
+{
+	struct asker asker = { 0 };
+	int err = ask_file_system(&asker, path);
+
+	ask_end(&asker);
+	return err != -ETIMEDOUT;
+}
+
+/* The same of the folder, by the link that /proc has to it. */
+static bool folder_answers(const struct list_place *p)
+{
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", getpid(), p->folder);
+	return answers(proc);
+}
+
 int list_place_open(struct list_place *p, const char *path, char **why)
 {
 	int err = 0, stream;
 
 	*p = (struct list_place){ 0 };
 	*why = NULL;
+	if (!answers(path)) {
+		*why = xstrdup("does not answer (a hung mount?)");
+		return -ETIMEDOUT;
+	}
 	if (strcmp(path, "-")) {
 		err = look_up(p, path, &stream, why);
 	} else {
@@ -251,6 +275,9 @@ int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void
 
 	if (p->stream)
 		return write_stream(p, emit, ctx);
+	/* The mount may hang by now: better no list than no figures either. */
+	if (!folder_answers(p))
+		return -ETIMEDOUT;
 	fd = p->nameless ? make_nameless(p) : make_named(p, &name);
 	if (fd < 0)
 		return fd;

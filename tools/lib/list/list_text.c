@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/remote.h"
 #include "list/list_text.h"
 
 #define NO_FILE SIZE_MAX
@@ -188,6 +189,24 @@ static int parse_stream(struct offsets_parser *p, int fd, const char *name, char
 	return err;
 }
 
+/* Returns a descriptor or -errno; -ETIMEDOUT on a mount that hangs. */
+static int open_text(const char *path)
+{
+	struct remote remote;
+	bool answers;
+	int fd;
+
+	remote_read(&remote);
+	answers = remote_answers(&remote, path);
+	remote_free(&remote);
+	if (!answers)
+		return -ETIMEDOUT;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	return fd;
+}
+
 int list_text_read(struct list_text *t, const char *path, const struct list_options *opt,
 		   const struct target *only, char **why)
 {
@@ -200,9 +219,9 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 
 	memset(t, 0, sizeof(*t));
 	if (strcmp(path, "-")) {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		fd = open_text(path);
 		if (fd < 0) {
-			*why = xasprintf("%s: %s", path, strerror(errno));
+			*why = xasprintf("%s: %s", path, strerror(-fd));
 			return -EINVAL;
 		}
 	}

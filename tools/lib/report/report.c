@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "report/report.h"
+#include "file/remote.h"
 #include "file/residency.h"
 
 /* The rows of the tables. */
@@ -319,11 +320,17 @@ static bool is_recorded(const struct report *r, size_t i, const struct identity 
 }
 
 /* Open a file that was recorded by the name that it has; says why if that is not possible. */
-static bool open_recorded(const struct report *r, size_t i, struct target *t)
+static bool open_recorded(const struct report *r, size_t i, struct remote *remote, struct target *t)
 {
 	const char *path = r->files[i].known.path;
 	char *why;
 
+	if (!remote_answers(remote, path)) {
+		say("%s: does not answer (a hung mount?): the pages of this file are not in the "
+		    "list",
+		    path);
+		return false;
+	}
 	if (target_open(t, path, &why) != TARGET_OK) {
 		say("%s: the pages of this file are not in the list", why);
 		free(why);
@@ -357,9 +364,11 @@ static void say_beyond(const struct report *r, uint64_t misses)
 
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
 {
+	struct remote remote;
 	struct target t;
 	size_t i, unnamed = 0;
 
+	remote_read(&remote);
 	*n = r->counters->max_slots;
 	*sections = xcalloc(*n, sizeof(**sections));
 	for (i = 0; i < r->nr_files; i++) {
@@ -376,7 +385,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 			unnamed++;
 			continue;
 		}
-		if (!open_recorded(r, i, &t))
+		if (!open_recorded(r, i, &remote, &t))
 			continue;
 		s->file = absolute(f->known.path);
 		s->id = t.id;
@@ -385,6 +394,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 		s->pattern = f->a.mmap_misses > f->a.read_misses ? PATTERN_MMAP : PATTERN_SEQ;
 		target_close(&t);
 	}
+	remote_free(&remote);
 	return unnamed;
 }
 

@@ -9,14 +9,16 @@
 static enum status open_targets(struct trace_run *w)
 {
 	enum status status = STATUS_DONE;
+	struct asker asker = { 0 };
 	char *why;
 	size_t i;
 
 	w->targets = xcalloc(w->run.nr_files, sizeof(*w->targets));
 	for (i = 0; i < w->run.nr_files; i++) {
-		if (target_open(&w->targets[i], w->run.files[i], &why) != TARGET_OK)
+		if (target_open_asked(&w->targets[i], &asker, w->run.files[i], &why) != TARGET_OK)
 			status = fail_with(why, STATUS_BAD_INPUT);
 	}
+	ask_end(&asker);
 	return status;
 }
 
@@ -168,6 +170,7 @@ static enum status attach(const struct tool *tool, struct trace_run *w)
 		if (err)
 			return fail_with(xasprintf("%s: %s", w->run.files[i], strerror(-err)),
 					 STATUS_FAILED);
+		target_keep_inode(&w->targets[i]);
 	}
 	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/ask.h"
+#include "base/util.h"
+
+#define PATIENCE_NS 1000000000ULL
+
+enum kind {
+	LSTAT,
+	OPEN,
+	FILE_SYSTEM,
+};
+
+struct question {
+	enum kind kind;
+	char path[PATH_MAX];
+};
+
+struct answer {
+	int err;
+	struct stat st;
+};
+
+/* What is opened is closed after the answer: that may be waited for as well. */
+static int find_out(const struct question *q, struct answer *a)
+{
+	struct statfs fs;
+	int fd = -1, err;
+
+	memset(a, 0, sizeof(*a));
+	err = q->kind == LSTAT	? lstat(q->path, &a->st)
+	      : q->kind == OPEN ? stat(q->path, &a->st)
+				: statfs(q->path, &fs);
+	if (!err && q->kind == OPEN && S_ISREG(a->st.st_mode))
+		err = fd = open(q->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	a->err = err < 0 ? -errno : 0;
+	return fd;
+}
+
+/* The process that asks, until nobody wants to know any more. */
+static void serve(int fd) __attribute__((noreturn));
+
+static void serve(int fd)
+{
+	static struct question q;
+	struct answer a;
+	int opened;
+
+	/* Who waits for the end of our output does not wait for this process. */
+	if (fd > 0)
+		close_range(0, fd - 1, 0);
+	close_range(fd + 1, ~0U, 0);
+	while (recv(fd, &q, sizeof(q), 0) > 0) {
+		opened = find_out(&q, &a);
+		if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) < 0)
+			break;
+		if (opened >= 0)
+			close(opened);
+	}
+	_exit(0);
+}
+
+static int start(struct asker *a)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	a->pid = fork();
+	if (!a->pid)
+		serve(fds[1]);
+	close(fds[1]);
+	a->fd = fds[0];
+	if (a->pid > 0)
+		return 0;
+	a->pid = 0;
+	close(fds[0]);
+	return -EAGAIN;
+}
+
+void ask_end(struct asker *a)
+{
+	if (!a->pid)
+		return;
+	close(a->fd);
+	kill(a->pid, SIGKILL);
+	/* One that hangs is left to whoever is its parent next. */
+	waitpid(a->pid, NULL, WNOHANG);
+	a->pid = 0;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t end = now_ns() + PATIENCE_NS, now;
+	struct timespec left;
+
+	while ((now = now_ns()) < end) {
+		left = timespec_of(end - now);
+		if (ppoll(&p, 1, &left, NULL) > 0)
+			return true;
+	}
+	return false;
+}
+
+static int ask(struct asker *a, enum kind kind, const char *path, struct answer *answer)
+{
+	size_t len = strlen(path) + 1;
+	struct question q = { .kind = kind };
+	int err;
+
+	if (len > sizeof(q.path))
+		return -ENAMETOOLONG;
+	memcpy(q.path, path, len);
+	err = a->pid ? 0 : start(a);
+	if (err)
+		return err;
+	if (send(a->fd, &q, offsetof(struct question, path) + len, MSG_NOSIGNAL) < 0 ||
+	    !readable(a->fd))
+		err = -ETIMEDOUT;
+	else if (recv(a->fd, answer, sizeof(*answer), 0) != sizeof(*answer))
+		err = -EIO;
+	if (err)
+		ask_end(a);
+	return err ? err : answer->err;
+}
+
+int ask_lstat(struct asker *a, const char *path, struct stat *st)
+{
+	struct answer answer;
+	int err = ask(a, LSTAT, path, &answer);
+
+	if (!err)
+		*st = answer.st;
+	return err;
+}
+
+int ask_open(struct asker *a, const char *path)
+{
+	struct answer answer;
+
+	return ask(a, OPEN, path, &answer);
+}
+
+int ask_file_system(struct asker *a, const char *path)
+{
+	struct answer answer;
+
+	return ask(a, FILE_SYSTEM, path, &answer);
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file/remote.h"
+
+struct remote_mount {
+	char *point;
+	bool silent;
+};
+
+/* By the beginnings of their types, as mountinfo has them: fuse.sshfs, nfs4, smb3. */
+static const char *const types[] = { "fuse", "nfs",   "cifs",	"smb3",	    "9p",     "virtiofs",
+				     "ceph", "afs",   "coda",	"orangefs", "autofs", "lustre",
+				     "gfs2", "ocfs2", "beegfs", "gpfs",	    "panfs",  "wekafs" };
+
+static bool is_remote(const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		if (!strncmp(type, types[i], strlen(types[i])))
+			return true;
+	}
+	return false;
+}
+
+/* In place: mountinfo has blanks, tabs, newlines and backslashes as \ooo. */
+static void decode(char *s)
+{
+	unsigned int byte;
+	char *to = s;
+
+	for (; *s; s++) {
+		if (*s == '\\' && sscanf(s + 1, "%3o", &byte) == 1) {
+			*to++ = byte;
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = 0;
+}
+
+void remote_read(struct remote *r)
+{
+	char *line = NULL, *rest, *point = NULL, type[64];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	size_t room = 0;
+
+	*r = (struct remote){ 0 };
+	while (f && getline(&line, &room, f) > 0) {
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(rest, " - %63s", type) != 1 || !is_remote(type) ||
+		    sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
+			continue;
+		decode(point);
+		r->mounts = xrealloc(r->mounts, r->nr + 1, sizeof(*r->mounts));
+		r->mounts[r->nr++] = (struct remote_mount){ .point = point };
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+/* The mount that PATH leads to, by its letters; the longest of those it may be. */
+static struct remote_mount *find(const struct remote *r, const char *path)
+{
+	struct remote_mount *m, *found = NULL;
+	size_t len, longest = 0;
+
+	for (m = r->mounts; m < r->mounts + r->nr; m++) {
+		len = strlen(m->point);
+		if (len >= longest && !strncmp(path, m->point, len) &&
+		    (path[len] == '/' || !path[len] || (len && m->point[len - 1] == '/'))) {
+			found = m;
+			longest = len;
+		}
+	}
+	return found;
+}
+
+/* Does PATH lead to one of them, as far as its letters tell? *m is NULL if that is any of them. */
+static bool is_on_remote(const struct remote *r, const char *path, struct remote_mount **m)
+{
+	*m = find(r, path);
+	/* A path from where we are may be on any of them. */
+	return r->nr && (*m || *path != '/');
+}
+
+static void fall_silent(struct remote *r, struct remote_mount *m)
+{
+	if (m)
+		m->silent = true;
+	r->nr_silent++;
+}
+
+bool remote_answers(struct remote *r, const char *path)
+{
+	struct remote_mount *m;
+
+	if (!is_on_remote(r, path, &m))
+		return true;
+	if (m && m->silent)
+		return false;
+	if (ask_open(&r->asker, path) != -ETIMEDOUT)
+		return true;
+	fall_silent(r, m);
+	return false;
+}
+
+int remote_lstat(struct remote *r, const char *path, struct stat *st)
+{
+	struct remote_mount *m;
+	int err;
+
+	if (!is_on_remote(r, path, &m))
+		return lstat(path, st) ? -errno : 0;
+	if (m && m->silent)
+		return -ETIMEDOUT;
+	err = ask_lstat(&r->asker, path, st);
+	if (err == -ETIMEDOUT)
+		fall_silent(r, m);
+	return err;
+}
+
+void remote_free(struct remote *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		free(r->mounts[i].point);
+	free(r->mounts);
+	ask_end(&r->asker);
+	*r = (struct remote){ 0 };
+}
