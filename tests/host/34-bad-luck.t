@@ -16,7 +16,7 @@ needs_built "$PCFORCE" "$CACHEMISS" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cac
 setup_dir
 PATH=$PATH:/usr/sbin
 
-plan $((8 + 8 + 9 + 6 + 7 + 9 + 7 + 11 + 3))
+plan $((8 + 8 + 9 + 6 + 2 + 7 + 9 + 7 + 11 + 3))
 
 file=$DIR/data list=$DIR/list
 seq 0 16383 | shuf --random-source=<(yes) | head -1500 >"$list"
@@ -208,6 +208,39 @@ while step; do
 	stop TERM
 	wait_until 10 test -e "$DIR/opener"
 	is "$STATUS $?" '0 0' 'SIGTERM while it forces: ends, and the opener is let go'
+done
+
+# More opens than there are descriptors: what cannot be held is let go, none is denied.
+many_openers()
+{
+	python3 - "$file" <<-'END'
+		import os, sys, threading
+		denied = []
+		def opener():
+		    try:
+		        os.close(os.open(sys.argv[1], os.O_RDONLY))
+		    except OSError as e:
+		        denied.append(e)
+		threads = [threading.Thread(target=opener) for _ in range(200)]
+		for t in threads: t.start()
+		print("all", flush=True)
+		for t in threads: t.join()
+		print(len(denied), denied[:1], flush=True)
+	END
+}
+
+while step; do
+	evict "$file"
+	forcing --hold 60000 -f "$file" -o <(echo 0+16384)
+	prlimit --pid "$BG" --nofile=100:100
+	kill -STOP "$BG"
+	many_openers >"$DIR/openers" &
+	wait_until 10 grep -q all "$DIR/openers"
+	kill -CONT "$BG"
+	wait $!
+	is "$(tail -1 "$DIR/openers")" '0 []' '--hold with 200 openers and 100 descriptors: nobody is denied'
+	stop TERM
+	is "$STATUS" 0 'and it ends'
 done
 
 # --- COMMAND ends first

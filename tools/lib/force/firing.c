@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -274,22 +275,69 @@ static void let_go(struct firing *f, struct held *held, size_t *n, bool all)
 	}
 }
 
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/*
+ * Descriptors of this thread's own, none but those that it needs. With each event the kernel
+ * opens the file, and denies the open that is asked about if there is no descriptor left:
+ * the list's files may have taken all but a few, which other threads take meanwhile.
+ */
+static int own_descriptors(const struct firing *f)
+{
+	int needed[] = { f->hold_fd, f->wake_fd, force_bpf_tasks_fd(f->bpf) };
+	int first = STDERR_FILENO + 1;
+	size_t i;
+
+	if (unshare(CLONE_FILES))
+		return -errno;
+	qsort(needed, ARRAY_SIZE(needed), sizeof(needed[0]), by_number);
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (needed[i] > first)
+			close_range(first, needed[i] - 1, 0);
+		if (needed[i] >= first)
+			first = needed[i] + 1;
+	}
+	close_range(first, ~0U, 0);
+	return 0;
+}
+
+/* A descriptor for the next event: if need be, that of an open which then waits no longer. */
+static bool have_descriptor(struct firing *f, struct held *held, size_t *n)
+{
+	int spare = fcntl(f->hold_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (spare < 0 && *n) {
+		opens_allow(f->hold_fd, held[--*n].event);
+		return true;
+	}
+	if (spare < 0)
+		return false;
+	close(spare);
+	return true;
+}
+
 static void *hold_loop(void *ctx)
 {
 	struct pollfd p;
 	struct firing *f = ctx;
+	int err = own_descriptors(f);
 	struct held held[MAX_HELD];
 	size_t n = 0;
 	bool fired = false;
 	pid_t pid;
 	int event;
 
+	if (err)
+		say_verbose("--hold: descriptors of its own: %s", strerror(-err));
 	p = (struct pollfd){ .fd = f->hold_fd, .events = POLLIN };
 	while (!__atomic_load_n(&f->stop_holding, __ATOMIC_SEQ_CST)) {
 		/* A millisecond of delay at the end is nothing to a held open. */
 		if (poll(&p, 1, n ? 1 : 100) < 0 && errno != EINTR)
 			break;
-		while (opens_next(f->hold_fd, &pid, &event)) {
+		while (have_descriptor(f, held, &n) && opens_next(f->hold_fd, &pid, &event)) {
 			if (n == MAX_HELD || !force_bpf_counts_pid(f->bpf, pid) ||
 			    (fired && f->done_ns)) {
 				opens_allow(f->hold_fd, event);

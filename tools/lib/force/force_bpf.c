@@ -343,6 +343,11 @@ void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t
 	bitmap_fill(&bits, index, nr, forced);
 }
 
+int force_bpf_tasks_fd(const struct force_bpf *b)
+{
+	return b->skel ? bpf_map__fd(b->skel->maps.counted_tasks) : -1;
+}
+
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
 {
 	uint32_t tid, one;

@@ -67,6 +67,8 @@ void force_bpf_await_first(struct force_bpf *b);
 /* Pages are forced ones from now on, or no longer; from any thread. */
 void force_bpf_mark(struct force_bpf *b, uint32_t file, uint64_t index, uint64_t nr, bool forced);
 /* Is the process one that counts (COMMAND's, if there is one)? */
+/* The descriptor that force_bpf_counts_pid() uses, -1: none. */
+int force_bpf_tasks_fd(const struct force_bpf *b);
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid);
 /* A descriptor that is readable when events are to be taken; -1: nothing is watched. */
 int force_bpf_fd(const struct force_bpf *b);
