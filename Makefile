@@ -33,6 +33,10 @@ PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(filter-out %.bpf.c,$(wildcard
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
 
+# Fuzzed, with the sanitizers that then are on.
+SANITIZE := address,undefined
+FUZZED := $(wildcard tools/lib/list/*.c tools/lib/file/*.c) $(addprefix tools/lib/base/,ask.c output.c table.c util.c)
+
 ifeq ($(V),1)
 Q :=
 say = @:
@@ -59,7 +63,7 @@ help:
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
 	@echo 'test        unit and host tests; check: style and static analysis'
-	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: the list parser'
+	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: parser and loader of lists'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
 
 $(O)/%.bpf.o: bpf/%.bpf.c Makefile
@@ -111,6 +115,12 @@ $(O)/unit/%: tests/unit/%.c $(O)/libpage2cache.a Makefile
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< $(O)/libpage2cache.a -lcmocka $(LIBS) -o $@
 
+# The loader's fuzzer for a moment, where there is no libFuzzer either.
+$(O)/unit/load_test: tests/unit/load_test.c tests/fuzz/list.c $(FUZZED) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all $(filter %.c,$^) -lcmocka $(LIBS) -o $@
+
 $(O)/man/%: man/%.scd
 	@mkdir -p $(@D)
 	$(say) MAN $@
@@ -138,16 +148,17 @@ bench: all tests
 check:
 	$(Q)scripts/check
 
-# A bounded run of the offsets parser under libFuzzer; FUZZ_SECONDS to change.
+# A bounded run of the offsets parser and of the loader of lists under libFuzzer; FUZZ_SECONDS to change.
 FUZZ_SECONDS ?= 30
-fuzz: $(O)/fuzz/offsets
-	@mkdir -p $(O)/fuzz/corpus
-	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
+fuzz: $(O)/fuzz/offsets $(O)/fuzz/list
+	@mkdir -p $(O)/fuzz/corpus $(O)/fuzz/recipes
+	$(Q)$(O)/fuzz/offsets -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
+	$(Q)$(O)/fuzz/list -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(abspath $(O))/fuzz/recipes
 
-$(O)/fuzz/offsets: tests/fuzz/offsets.c tools/lib/list/offsets.c tools/lib/file/uuid.c tools/lib/base/util.c Makefile
+$(O)/fuzz/%: tests/fuzz/%.c $(FUZZED) Makefile
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
-	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,$(SANITIZE) $(filter %.c,$^) $(LIBS) -o $@
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(compdir)
