@@ -276,7 +276,8 @@ def small(a):
     """small files from front to back, which are read before a list can help: what it costs"""
     return [Cell(f"small-{mode}-{words(size)}", f"{words(size)} front to back, {mode}", own(mode),
                  rounds(a, LOSS_ROUNDS), a.best, size=size, kind=mode, arms=("cold", "forced"),
-                 marks=[no_loss("reader"), {"mark": "more-than-cold", "at_most_us": 5000}])
+                 brief=True, marks=[no_loss("reader"),
+                                    {"mark": "more-than-cold", "at_most_us": 5000}])
             for size in (32 << 10, 2 << 20) for mode in ("read", "mmap")]
 
 
