@@ -167,17 +167,22 @@ class Cell:
         """forced / now of each round, by the whole lines."""
         return together(lambda f, n: f / n, self.typed("forced", engine), self.typed_now(engine))
 
-    def typed_of_limit(self, engine, plus_us=0):
-        """The whole line of each round, less PLUS_US, over floor + warm, which have no line: the
-        device and the program, one after the other."""
-        return together(lambda f, d, w: (f - plus_us) / (d + w), self.typed("forced", engine),
-                         self.rounds("floor"), self.rounds("warm"))
+    def typed_of_limit(self, engine):
+        """forced / (floor + warm) of each round, by the whole lines; the device has none."""
+        return together(lambda f, d, w: f / (d + w), self.typed("forced", engine),
+                        self.rounds("floor"), self.typed("warm"))
 
     def typed_of_longer(self, engine):
-        """The whole line of each round over the longer of floor and warm: the limit where the
+        """forced / the longer of floor and warm, by the whole lines: that is the limit where the
         two overlap."""
         return together(lambda f, d, w: f / max(d, w), self.typed("forced", engine),
-                         self.rounds("floor"), self.rounds("warm"))
+                        self.rounds("floor"), self.typed("warm"))
+
+    def typed_less(self, engine, allowed_us):
+        """The forced line of each round, less what a tool may take to start, over floor + warm by
+        the reader's own clock."""
+        return together(lambda f, d, w: (f - allowed_us) / (d + w), self.typed("forced", engine),
+                        self.rounds("floor"), self.rounds("warm"))
 
     def figures(self):
         """The names of the further numbers that the timed runs have, what was typed apart."""

@@ -96,8 +96,8 @@ def _of_now(cell, engine, mark):
 
 
 def _typed_limit(cell, engine, mark):
-    return _judged(cell, engine, f"as typed: (forced - {mark['plus_us'] / 1000:g} ms) / (floor + "
-                   f"warm) <= {mark['at_most']:g}", cell.typed_of_limit(engine, mark["plus_us"]),
+    return _judged(cell, engine, f"(forced as typed - {mark['plus_us'] / 1000:g} ms) / (floor "
+                   f"+ warm) <= {mark['at_most']:g}", cell.typed_less(engine, mark["plus_us"]),
                    lambda _, m: m <= mark["at_most"])
 
 

@@ -25,7 +25,7 @@ DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 export HOME=$DIR
 
-plan $((5 + 9 + 7 + 10 + 8 + 9))
+plan $((5 + 9 + 7 + 10 + 9 + 9))
 
 for kind in thesis engines overhead scale snapshot peers typed chance traced partial hostile; do
 	"$ROOT/tests/analysis/make-results" $kind "$DIR/$kind" || bail "cannot make $kind"
@@ -138,11 +138,12 @@ is "$(seen 6 '.answer[]' | paste -sd' ' | grep -oE 'forcing loses here|no differ
 is "$(jq -r '.text' "$DIR/seen" | grep -ciE 'may be worth|left to save|may save')" 0 'what was not measured is not promised'
 is "$(jq -c .empty "$DIR/seen" | sort -u)" '[]' 'no column is empty'
 is "$(jq -c '.hidden[0:2]' "$DIR/seen" | sort -u)" '[[],[]]' 'all columns are on the screen, at 1200 and at 800'
-is "$(seen 7 '[.figures[] | select(contains("one of two")) | [contains("With forcing there was no miss, and so there is no panel."), contains("With forcing there was no readahead, and so there is no panel.")]] | sort')" \
-	'[[false,true],[true,false]]' 'a trace without anything is no grey rectangle: it is left out, and that is said'
-is "$(seen 7 .notes)" '["none of two: readahead read nothing while it was traced, so there is no picture of that.","none of two: fewer than 10 misses were traced, so there is no picture of where they are."]' \
-	'so is a cell with nothing to show'
-matches "$(seen 7 '.figures[]' | grep 'Where the misses')" 'other numbers of misses \(60 without forcing there, 50 here; 3 with forcing there, 0 here\): they are of other runs' \
+is "$(seen 7 '[.figures[] | select(contains("one of three")) | [contains("With forcing there was no miss, and so there is no panel."), contains("With forcing there was no readahead")]] | sort')" \
+	'[[false,false],[true,false]]' 'where the reader missed nothing is no grey rectangle: it is left out, and that is said; pcforce is no reader'
+is "$(seen 7 '[.figures[] | select(contains("bare of three")) | contains("With forcing there was no readahead, and so there is no panel.")] | sort')" '[false,true]' 'so is readahead that read nothing'
+is "$(seen 7 .notes)" '["none of three: readahead read nothing while it was traced, so there is no picture of that.","none of three: fewer than 10 misses were traced, so there is no picture of where they are."]' \
+	'and a cell with nothing to show'
+matches "$(seen 7 '.figures[]' | grep 'Where the misses are: one')" 'other numbers of misses \(60 without forcing there, 50 here; 3 with forcing there, 0 here\): they are of other runs' \
 	'other misses than the table has: why'
 
 # --- words of strangers

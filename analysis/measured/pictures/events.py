@@ -47,7 +47,8 @@ def _arms(cell):
 
 
 def _missed(trace):
-    return [e for e in trace.events if e["kind"] in MISSES]
+    """The reader's misses: pcforce maps and reads, too, but nobody waits for its misses."""
+    return [e for e in trace.events if e["kind"] in MISSES and e.get("comm") != "pcforce"]
 
 
 def notes(folder):
@@ -82,8 +83,9 @@ def _differs(cell, shown):
     if not parts:
         return ""
     return (f" The table has other numbers of misses ({'; '.join(parts)}): they are of other runs, "
-            "in which cachemiss counted accesses that missed; here one run was traced, and the "
-            "decisions of readahead are shown to which its misses led.")
+            "in which cachemiss counted accesses that missed, with forcing those of pcforce as "
+            "well; here one run was traced, and the decisions of readahead are shown to which the "
+            "reader's misses led.")
 
 
 def pictures(folder):
