@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file/remote.h"
 
@@ -65,8 +66,8 @@ void remote_read(struct remote *r)
 		fclose(f);
 }
 
-/* The mount that PATH leads to, by its letters; the longest of those it may be. */
-static struct remote_mount *find(const struct remote *r, const char *path)
+/* The mount that an absolute PATH leads to, by its letters: the longest of those it may be. */
+static struct remote_mount *find_absolute(const struct remote *r, const char *path)
 {
 	struct remote_mount *m, *found = NULL;
 	size_t len, longest = 0;
@@ -82,43 +83,47 @@ static struct remote_mount *find(const struct remote *r, const char *path)
 	return found;
 }
 
-/* Does PATH lead to one of them, as far as its letters tell? *m is NULL if that is any of them. */
-static bool is_on_remote(const struct remote *r, const char *path, struct remote_mount **m)
+/* The same of any path; NULL: none. */
+static struct remote_mount *find(const struct remote *r, const char *path)
 {
-	*m = find(r, path);
-	/* A path from where we are may be on any of them. */
-	return r->nr && (*m || *path != '/');
+	struct remote_mount *m;
+	char *here, *full;
+
+	if (*path == '/' || !r->nr)
+		return find_absolute(r, path);
+	here = getcwd(NULL, 0);
+	if (!here)
+		return NULL;
+	full = xasprintf("%s/%s", here, path);
+	m = find_absolute(r, full);
+	free(full);
+	free(here);
+	return m;
 }
 
 static void fall_silent(struct remote *r, struct remote_mount *m)
 {
-	if (m)
-		m->silent = true;
+	m->silent = true;
 	r->nr_silent++;
 }
 
 bool remote_answers(struct remote *r, const char *path)
 {
-	struct remote_mount *m;
+	struct remote_mount *m = find(r, path);
 
-	if (!is_on_remote(r, path, &m))
-		return true;
-	if (m && m->silent)
-		return false;
-	if (ask_open(&r->asker, path) != -ETIMEDOUT)
-		return true;
-	fall_silent(r, m);
-	return false;
+	if (m && !m->silent && ask_open(&r->asker, path) == -ETIMEDOUT)
+		fall_silent(r, m);
+	return !m || !m->silent;
 }
 
 int remote_lstat(struct remote *r, const char *path, struct stat *st)
 {
-	struct remote_mount *m;
+	struct remote_mount *m = find(r, path);
 	int err;
 
-	if (!is_on_remote(r, path, &m))
+	if (!m)
 		return lstat(path, st) ? -errno : 0;
-	if (m && m->silent)
+	if (m->silent)
 		return -ETIMEDOUT;
 	err = ask_lstat(&r->asker, path, st);
 	if (err == -ETIMEDOUT)
