@@ -157,6 +157,7 @@ struct dentry {
 
 struct super_block {
 	dev_t s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {
@@ -168,6 +169,19 @@ struct inode {
 	loff_t i_size;
 	__u32 i_generation;
 	struct hlist_head i_dentry;
+};
+
+struct btrfs_key {
+	__u64 objectid;
+};
+
+struct btrfs_root {
+	struct btrfs_key root_key;
+};
+
+struct btrfs_inode {
+	struct btrfs_root *root;
+	struct inode vfs_inode;
 };
 
 struct file_ra_state {

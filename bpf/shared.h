@@ -13,8 +13,9 @@
 /* The page cache's own name of a file: the inode that its pages hang from. */
 struct p2c_file_key {
 	__u64 ino;
-	__u32 dev; /* super_block.s_dev, as the kernel encodes it: major << 20 | minor */
-	__u32 gen; /* inode.i_generation */
+	__u64 root; /* btrfs: its subvolume, as they number their files alike; else 0 */
+	__u32 dev;  /* super_block.s_dev, as the kernel encodes it: major << 20 | minor */
+	__u32 gen;  /* inode.i_generation */
 };
 
 /* Slot 0 collects the files that no longer fit, so that totals stay exact. */
@@ -225,7 +226,8 @@ struct p2c_config {
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
-	__u8 pad[2];
+	__u8 subvolumes;    /* a btrfs is mounted */
+	__u8 pad[1];
 };
 
 /* What the two sides tell each other while the programs run. */

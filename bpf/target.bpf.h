@@ -218,6 +218,25 @@ static __always_inline bool may_be_watched(unsigned long ino)
 			    watch.bits[(ino / 64) % (WATCH_BITS / 64)] & (1ULL << (ino % 64)));
 }
 
+#define BTRFS_SUPER_MAGIC 0x9123683E
+
+/* A snapshot's files have the numbers and generations that the originals have. */
+static __always_inline __u64 subvolume_of(struct inode *inode)
+{
+	struct btrfs_inode *b;
+
+	if (!cfg.subvolumes || !bpf_core_type_exists(struct btrfs_inode) ||
+	    BPF_CORE_READ(inode, i_sb, s_magic) != BTRFS_SUPER_MAGIC)
+		return 0;
+	b = (void *)inode - bpf_core_field_offset(struct btrfs_inode, vfs_inode);
+	return BPF_CORE_READ(b, root, root_key.objectid);
+}
+
+static __always_inline bool same_key(const struct p2c_file_key *a, const struct p2c_file_key *b)
+{
+	return a->ino == b->ino && a->dev == b->dev && a->gen == b->gen && a->root == b->root;
+}
+
 /*
  * The slot of a file whose pages change, -1 if it is not watched. A new file
  * is taken up only if the current task is one that counts.
@@ -235,8 +254,8 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 	sb = FIELD(typed, inode, i_sb);
 	key.dev = FIELD(typed, sb, s_dev);
 	key.gen = FIELD(typed, inode, i_generation);
-	if (ino == watch.first_file.ino && key.dev == watch.first_file.dev &&
-	    key.gen == watch.first_file.gen)
+	key.root = subvolume_of(inode);
+	if (same_key(&key, &watch.first_file))
 		return SLOT_OTHERS + 1;
 	slot = bpf_map_lookup_elem(&files, &key);
 	if (slot)
@@ -286,6 +305,7 @@ int identify(struct bpf_iter__task_vma *ctx)
 	r.key.ino = BPF_CORE_READ(inode, i_ino);
 	r.key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	r.key.gen = BPF_CORE_READ(inode, i_generation);
+	r.key.root = subvolume_of(inode);
 	if (!BPF_CORE_READ(ops, readahead) && !BPF_CORE_READ(ops, read_folio))
 		r.uncached = 1;
 	if (BPF_CORE_READ(inode, i_flags) & S_DAX)

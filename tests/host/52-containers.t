@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5))
+plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5 + 5))
 
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
 
@@ -37,7 +37,7 @@ overlay()
 # disk NAME TYPE: a file system of its own, on $DIR/NAME; its device in DISK
 disk()
 {
-	mkdir "$DIR/$1" && truncate -s 160m "$DIR/$1.img" && "mkfs.$2" -q "$DIR/$1.img" 2>"$DIR/err" || return 1
+	mkdir "$DIR/$1" && truncate -s 160m "$DIR/$1.img" && "mkfs.$2" -q "$DIR/$1.img" >"$DIR/err" 2>&1 || return 1
 	modprobe -q loop
 	mount -o loop "$DIR/$1.img" "$DIR/$1" 2>"$DIR/err" || return 1
 	at_exit "umount '$DIR/$1'"
@@ -278,4 +278,45 @@ if memory_group 32M 2>/dev/null; then
 	set_ra found
 else
 	skip 5 'no memory cgroup can be made here'
+fi
+
+# --- files that are alike: other subvolumes of btrfs, other file systems below an overlay
+
+command -v btrfs >/dev/null && modprobe -q btrfs
+if command -v btrfs >/dev/null && disk snapshots btrfs; then
+	one=$DIR/snapshots/one/data other=$DIR/snapshots/other/data
+	btrfs -q subvolume create "$DIR/snapshots/one"
+	make_file "$one" 4m
+	btrfs -q subvolume snapshot "$DIR/snapshots/one" "$DIR/snapshots/other"
+	while step; do
+		evict "$one" "$other"
+		watched -w "$DIR/list" -f "$one" -- bash -c "'$PROGS/access' -n 100 '$one'; '$PROGS/access' -n 900 '$other'"
+		is "$(record "$OUT" .read_accesses)" 100 "a snapshot's file, which has the same number, is another one"
+		within "$(pages_of "$DIR/list" | wc -l)" 1 100 'and so it is to a list'
+		watched -f "$one" -f "$other" -- bash -c "'$PROGS/access' -n 100 '$one'; '$PROGS/access' -n 900 '$other'"
+		is "$(record "$OUT" .read_accesses)" $'100\n900' 'both are counted each on their own'
+		evict "$one"
+		forced -t access -f "$one" -o "$DIR/list" -- "$PROGS/access" -n 100 "$other"
+		is "$STATUS $(receipt "$OUT" .read)" '4 0' 'and an access to the other fires nothing'
+	done
+else
+	skip 4 'no btrfs on a device of its own here'
+fi
+if disk first ext4 && disk second ext4; then
+	mkdir "$DIR"/{first,second}/lower "$DIR/two"
+	make_file "$DIR/first/lower/one" 1m
+	make_file "$DIR/second/lower/other" 1m
+	if mount -t overlay overlay -o "lowerdir=$DIR/first/lower:$DIR/second/lower" "$DIR/two" 2>/dev/null; then
+		at_exit "umount '$DIR/two'"
+		while step; do
+			evict "$DIR/first/lower/one" "$DIR/second/lower/other"
+			forced --now -f "$DIR/two/one" -f "$DIR/two/other"
+			is "$STATUS $(stat -c %i "$DIR"/{first,second}/lower/o* | sort -u | wc -l) $(receipt "$OUT" .read)" '0 1 256 256' \
+				'an overlay over two file systems: files of the same number are two'
+		done
+	else
+		skip 1 'no overlay of two file systems here'
+	fi
+else
+	skip 1 'no file systems on devices of their own here'
 fi

@@ -47,6 +47,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	config->filter_tree = opt->tree;
 	config->filter_cgroup = opt->cgroup_dir != NULL;
 	config->filter_tgid = opt->pid != 0;
+	config->subvolumes = types_btrfs_mounted();
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
 	config->near_slots = config->max_slots;
 	if (opt->auto_files > COUNTERS_NEAR_FILES)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,14 +125,60 @@ static int write_whole(int fd, const void *data, size_t size)
 	return (size_t)done == size ? 0 : -EIO;
 }
 
+bool types_btrfs_mounted(void)
+{
+	DIR *dir = opendir("/sys/fs/btrfs");
+	struct dirent *e;
+	bool found = false;
+
+	/* A folder for each by its UUID, beside one of what the module can do. */
+	while (dir && !found && (e = readdir(dir)))
+		found = strchr(e->d_name, '-');
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Copy those types of FROM that are named, from the id FIRST on. */
+static void copy_named(struct copy *c, __u32 first, char **names, size_t n)
+{
+	__u32 id, count = btf__type_cnt(c->from);
+	const struct btf_type *t;
+	const char *name;
+
+	c->ids = xcalloc(count, sizeof(*c->ids));
+	for (id = first; id < count; id++) {
+		t = btf__type_by_id(c->from, id);
+		if (!is_looked_up(t) || !t->name_off)
+			continue;
+		name = btf__name_by_offset(c->from, t->name_off);
+		if (bsearch(&name, names, n, sizeof(*names), by_name))
+			copy_type(c, id);
+	}
+	free(c->ids);
+}
+
+/* What a module has beside the kernel's own types. */
+static void copy_module(struct copy *c, const char *path, char **names, size_t n)
+{
+	const struct btf *kernel = c->from;
+	struct btf *module = btf__parse_split(path, (struct btf *)kernel);
+
+	/* The kernel has these types itself, or has none: then programs do without. */
+	if (!module)
+		return;
+	c->from = module;
+	copy_named(c, btf__type_cnt(kernel), names, n);
+	c->from = kernel;
+	btf__free(module);
+}
+
 int types_write(const struct bpf_object *obj)
 {
 	char *why = NULL, **names;
 	struct copy c = { .from = kernel_btf(&why) };
-	const struct btf_type *t;
-	const char *name;
 	const void *data;
-	__u32 id, size, count;
+	__u32 size;
 	size_t n, i;
 
 	if (types_fd < 0)
@@ -144,23 +191,15 @@ int types_write(const struct bpf_object *obj)
 	if (!c.to)
 		return -errno;
 	names = names_of(bpf_object__btf(obj), &n);
-	count = btf__type_cnt(c.from);
-	c.ids = xcalloc(count, sizeof(*c.ids));
-	for (id = 1; id < count; id++) {
-		t = btf__type_by_id(c.from, id);
-		if (!is_looked_up(t) || !t->name_off)
-			continue;
-		name = btf__name_by_offset(c.from, t->name_off);
-		if (bsearch(&name, names, n, sizeof(*names), by_name))
-			copy_type(&c, id);
-	}
+	copy_named(&c, 1, names, n);
+	if (types_btrfs_mounted())
+		copy_module(&c, "/sys/kernel/btf/btrfs", names, n);
 	data = btf__raw_data(c.to, &size);
 	if (!c.err)
 		c.err = data ? write_whole(types_fd, data, size) : -ENOMEM;
 	for (i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
-	free(c.ids);
 	btf__free(c.to);
 	return c.err;
 }

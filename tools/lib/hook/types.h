@@ -9,10 +9,15 @@
 #ifndef PAGE2CACHE_TYPES_H
 #define PAGE2CACHE_TYPES_H
 
+#include <stdbool.h>
+
 #include <bpf/libbpf.h>
 
 /* With what to open an object whose types are written by types_write(). */
 const struct bpf_object_open_opts *types_open_opts(void);
+
+/* Is a btrfs mounted? Its types may be those of a module. */
+bool types_btrfs_mounted(void);
 
 /* Between open and load, with kernel_btf() at hand. Returns 0 or -errno. */
 int types_write(const struct bpf_object *obj);
