@@ -8,7 +8,7 @@ from .source import Bad, is_number, parse, read, records
 
 # What a record's fields are called that are names and no figures.
 NAMES = {"record", "file", "dev", "ino", "engine", "trigger", "reason", "meaning",
-         "window_pages_hist", "status", "signal"}
+         "window_pages_hist", "status", "signal", "exact"}
 RESULTS = {"cachemiss": ("file", "resident"), "ratrace": ("file",), "pcforce": ("receipt",)}
 KINDS = {"meta", "interval", "file", "event", "receipt", "command", "check", "resident"}
 FIO = ("read", "write", "trim")
@@ -145,6 +145,8 @@ def _subject(record):
 
 
 def _figures(found, subject, record, where):
+    if record.get("exact") is False:
+        found.notes.append(f"{subject}: counts are lower bounds, as events were missed")
     for name, value in record.items():
         if name not in NAMES:
             found.add(where, subject, name, None, value)

@@ -345,6 +345,7 @@ while step; do
 	forced --follow --once -f "$file" -o "$DIR/twelve" -- bash -c "'$PROGS/cached' -w 12 '$file'
 		dd if='$file' iflag=nocache count=0 status=none; '$PROGS/access' --fadvise random -p '@$DIR/twelve' '$file'"
 	is "$(receipt "$OUT" '[.read, .unused_removed, .used, .accuracy]')" '[12,12,0,0]' 'evicted before anybody used them: a reader reads them himself then'
+	rm -f "$DIR/huge"
 	truncate -s 15T "$DIR/huge"
 	printf '# file=%s\n4000000000\n# file=%s\n0-11\n' "$DIR/huge" "$file" >"$list"
 	evict "$file"

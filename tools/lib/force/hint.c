@@ -188,7 +188,7 @@ enum status hint_conclude(struct hint *h)
 	if (h->opt.beside_command)
 		output_after_command(h->out);
 	receipts = receipt_print(&h->receipt);
-	if (h->receipt.cut)
+	if (receipt_was_cut(&h->receipt))
 		say("the end of the run stopped forcing: what was not read is skipped");
 	if (!h->firing.fired_ns && h->force.plan.nr_runs && h->firing.trigger != TRIGGER_NOW)
 		say("the trigger did not fire: none of the list's files %s",

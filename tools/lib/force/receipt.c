@@ -144,12 +144,30 @@ static struct line line_of(const struct receipt *r, size_t i)
 	return l;
 }
 
+/* Did the end of the run leave pages of a file unread? */
+static bool was_cut(const struct receipt *r, const struct force_counts *c)
+{
+	return r->cut && c->skipped > c->left;
+}
+
+bool receipt_was_cut(const struct receipt *r)
+{
+	const struct force *f = r->firing->force;
+	size_t i;
+
+	for (i = 0; i < f->list->nr_files; i++) {
+		if (!f->list->files[i].why && was_cut(r, &f->counts[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Why pages of the file were not read, NULL: that is the list's or the options' doing. */
 static const char *reason_of(const struct receipt *r, const struct line *l)
 {
 	if (l->file && l->file->why)
 		return l->file->why;
-	return r->cut && l->c.skipped > l->c.left ? "the end of the run stopped forcing" : NULL;
+	return was_cut(r, &l->c) ? "the end of the run stopped forcing" : NULL;
 }
 
 static void print_json(const struct receipt *r, const struct line *l, enum exactness exact)

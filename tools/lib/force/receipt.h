@@ -17,6 +17,8 @@ extern const struct table_layout receipt_table;
 
 /* Print the receipts of the latest firing. Returns STATUS_DONE or STATUS_PARTIAL. */
 enum status receipt_print(const struct receipt *r);
+/* Has the end of the run left pages unread that would have been forced? */
+bool receipt_was_cut(const struct receipt *r);
 
 /*
  * Ratios as defined in pcforce(8), COUNTS; negative if unknown. RECORDED are the
