@@ -13,8 +13,9 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5 + 5))
+plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5 + 5 + 2))
 
+# Who reads is dd: cat clones a file where the file system can, and reads nothing.
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
 
 # resident FILE [PREFIX...]: what --resident says of a file's pages
@@ -99,6 +100,24 @@ else
 	skip 2 'no overlay on a device of its own here'
 fi
 
+# The root of a container, which sees nothing of the device below: names are those within.
+if [ -d "$DIR/narrow/lower" ] && mkdir "$DIR/root" &&
+	mount -t overlay overlay -o "lowerdir=$DIR/narrow/lower:/" "$DIR/root" 2>/dev/null; then
+	at_exit "umount '$DIR/root'"
+	below=$DIR/narrow/lower/data
+	while step; do
+		evict "$below"
+		# shellcheck disable=SC2016 # for the inner shell
+		unshare -m bash -c 'cd "$1" && for d in proc sys dev; do mount --rbind "/$d" "$d"; done
+			mount --bind "$2" mnt; shift 2; exec chroot . "$@"' - "$DIR/root" "$BUILD" \
+			/mnt/cachemiss -w /dev/fd/3 -- dd if=/data of=/dev/null 3>"$DIR/list" 2>"$DIR/err"
+		is "$(grep -c '^# file=/data ' "$DIR/list")" 1 'an overlay root without -f: a file has the name that it has within'
+		within "$(grep -A9 '^# file=/data ' "$DIR/list" | grep -c '^[0-9]')" 1 9 'and its pages are in the list'
+	done
+else
+	skip 2 'no overlay of the root here'
+fi
+
 # --- a profile of system calls
 
 file=$DIR/data
@@ -149,7 +168,7 @@ if inside true 2>/dev/null; then
 				pid=\$(pgrep -n -x access)
 				'$CACHEMISS' -j -O '$DIR/out' -p \$pid -f '$file' & tool=\$!
 				until grep -q meta '$DIR/out' 2>/dev/null; do sleep 0.02; done
-				cat '$file' >'$DIR/copy'
+				dd if='$file' of=/dev/null status=none
 				kill -USR1 \$pid; while kill -0 \$pid 2>/dev/null; do sleep 0.02; done
 				kill -TERM \$tool; wait" </dev/null 2>"$DIR/err"
 			is "$(record "$DIR/out" .read_accesses)" 100 "-p counts that process${where:+, also one in a namespace below}"
@@ -172,7 +191,7 @@ if inside true 2>/dev/null; then
 	while step; do
 		evict "$file"
 		OUT=$DIR/out
-		inside "$BUILD/ratrace" --tool-status -j -O "$OUT" -f "$file" -- bash -c "echo \$\$ >'$DIR/number'; exec cat '$file'" >"$DIR/copy" 2>"$DIR/err"
+		inside "$BUILD/ratrace" --tool-status -j -O "$OUT" -f "$file" -- bash -c "echo \$\$ >'$DIR/number'; exec dd if='$file' of=/dev/null bs=64k status=none" 2>"$DIR/err"
 		is "$? $(jq -s 'map(select(.record == "event") | .pid) | unique[]' "$OUT")" "0 $(cat "$DIR/number")" "ratrace shows numbers of that namespace"
 	done
 	seq 0 255 >"$DIR/list"
@@ -206,7 +225,7 @@ done
 if unshare -T --monotonic 1000000 true 2>/dev/null; then
 	while step; do
 		evict "$file"
-		unshare -T --monotonic 1000000 "$BUILD/ratrace" -j -O "$DIR/out" -f "$file" -- cat "$file" >"$DIR/copy" 2>"$DIR/err"
+		unshare -T --monotonic 1000000 "$BUILD/ratrace" -j -O "$DIR/out" -f "$file" -- dd if="$file" of=/dev/null bs=64k 2>"$DIR/err"
 		is "$(jq -s 'map(select(.record == "event") | .ts_us) | max > 0 and max < 20000000' "$DIR/out")" true 'and so are the times of decisions'
 	done
 else

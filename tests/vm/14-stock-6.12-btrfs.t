@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-6.12 btrfs {tp,fentry,kprobe}:{10,11}
+bed stock-6.12 btrfs {tp,fentry,kprobe}:{10,11} best:52

@@ -86,6 +86,25 @@ static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *pa
 	return !err && S_ISREG(st.st_mode) && st.st_ino == key->ino;
 }
 
+/*
+ * A container's root is an overlay of folders on a device that the container does not see.
+ * The end of a path there, behind one of these folders, is the path within: the longest end
+ * that leads to the same inode number, which an overlay takes from the file below.
+ */
+static char *path_in_root(const struct mounts *m, const char *in_fs, const struct p2c_file_key *key)
+{
+	struct libmnt_fs *root = mnt_table_find_target(m->table, "/", MNT_ITER_BACKWARD);
+	const char *end;
+
+	if (!root || !mnt_fs_match_fstype(root, "overlay"))
+		return NULL;
+	for (end = in_fs; end; end = strchr(end + 1, '/')) {
+		if (leads_to(m->remote, root, end, key))
+			return xstrdup(end);
+	}
+	return NULL;
+}
+
 char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 {
 	char *in_fs, *path = NULL;
@@ -109,6 +128,8 @@ char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 		}
 	}
 	mnt_free_iter(it);
+	if (!path)
+		path = path_in_root(m, in_fs, &name->key);
 	free(in_fs);
 	return path;
 }
