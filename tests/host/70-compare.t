@@ -20,7 +20,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 
-plan $((10 + 19 + 6 + 6 + 20 + 18 + 15 + 19))
+plan $((10 + 19 + 6 + 6 + 20 + 19 + 15 + 19))
 
 # make KIND...: the folders $DIR/KIND
 make_results()
@@ -247,9 +247,9 @@ wrong 'a file' "summary: $DIR/out: no folder of results" summary "$DIR/out"
 tool()
 {
 	local n
-	echo '{"record":"meta","tool":"cachemiss","version":"0.1.0","schema":1,"kernel":"6.18","page_size":4096,"hooks":{}}'
+	echo '{"record":"meta","tool":"cachemiss","version":"0.1.0","schema":2,"kernel":"6.18","page_size":4096,"hooks":{}}'
 	for n in "${@:2}"; do
-		echo "{\"record\":\"file\",\"file\":\"/srv/my.db\",\"dev\":\"254:0\",\"ino\":5,\"accesses\":1000,\"hits\":$((1000 - n)),\"misses\":$n,\"late\":null,\"hit_ratio\":0.5,\"lost_events\":0}"
+		echo "{\"record\":\"file\",\"file\":\"/srv/my.db\",\"dev\":\"254:0\",\"ino\":5,\"accesses\":1000,\"hits\":$((1000 - n)),\"misses\":$n,\"late\":null,\"hit_ratio\":0.5,\"lost_events\":0,\"exact\":${exact:-true}}"
 	done >"$DIR/records"
 	cat "$DIR/records"
 	echo '{"record":"command","status":0,"signal":null,"wall_us":5000}'
@@ -260,6 +260,10 @@ analysis compare "$DIR/before" "$DIR/after"
 is "$STATUS $(row '/srv/my.db' | head -1; row ' misses')" '0 /srv/my.db accesses 1,000 1,000 1 -
  misses 200 50 0.250 -
  late - - - -' 'misses before and after, their ratio, and no bound of single values'
+exact=false tool after 50
+analysis compare "$DIR/before" "$DIR/after"
+matches "$STATUS $(grep -c ' exact' "$DIR/out") $(cat "$DIR/out" "$DIR/err")" '^0 0 .*/srv/my.db: counts are lower bounds' \
+	'lower bounds are said to be some, and "exact" is no figure'
 tool before 100 101 102 103 104 105 106 107 108
 tool after 50 51 52 53 54 55 56 57 58
 analysis compare --json "$DIR/before" "$DIR/after"
