@@ -90,6 +90,10 @@ struct nsproxy {
 	struct time_namespace *time_ns;
 };
 
+struct signal_struct {
+	atomic_t live;
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int in_iowait : 1;
@@ -99,6 +103,7 @@ struct task_struct {
 	struct list_head children;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
 };
 

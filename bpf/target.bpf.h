@@ -457,10 +457,19 @@ int task_new_classic(struct trace_event_raw_task_newtask *task)
 	return 0;
 }
 
+/*
+ * A thread that calls execve(2) becomes the process's only one and takes over its number, though
+ * the thread that had it has ended: so that number stays until the process ends.
+ */
 static __always_inline void task_ends(struct task_struct *task)
 {
-	__u32 tid = task->pid;
+	__u32 tid = task->pid, tgid = task->tgid;
+	bool last = !BPF_CORE_READ(task, signal, live.counter);
 
+	if (last && tid != tgid)
+		bpf_map_delete_elem(&counted_tasks, &tgid);
+	if (tid == tgid && !last)
+		return;
 	if (bpf_map_delete_elem(&counted_tasks, &tid) && watch.tree_tgid && descends(task) &&
 	    has_children(task))
 		__sync_fetch_and_add(&watch.tasks_lost, 1);
@@ -477,6 +486,34 @@ SEC("tp/sched/sched_process_exit")
 int task_exit_classic(void *record)
 {
 	task_ends(bpf_get_current_task_btf());
+	return 0;
+}
+
+/* The number that the thread had before is used again. */
+static __always_inline void task_execs(__u32 tid, __u32 old_tid)
+{
+	if (tid != old_tid)
+		bpf_map_delete_elem(&counted_tasks, &old_tid);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(task_exec, struct task_struct *task, pid_t old_tid)
+{
+	task_execs(task->pid, old_tid);
+	return 0;
+}
+
+/* The record of the classic tracepoint. */
+struct p2c_exec {
+	__u64 entry;
+	__u32 filename;
+	pid_t pid, old_pid;
+};
+
+SEC("tp/sched/sched_process_exec")
+int task_exec_classic(struct p2c_exec *exec)
+{
+	task_execs(exec->pid, exec->old_pid);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ static struct hook hooks[] = {
 	HOOK_INSERT,
 	HOOK_REMOVAL,
 	HOOK_TASK_START,
+	HOOK_TASK_EXEC,
 	HOOK_TASK_EXIT,
 };
 /* clang-format on */

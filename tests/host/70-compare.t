@@ -247,7 +247,7 @@ wrong 'a file' "summary: $DIR/out: no folder of results" summary "$DIR/out"
 tool()
 {
 	local n
-	echo '{"record":"meta","tool":"cachemiss","version":"0.1.0","schema":2,"kernel":"6.18","page_size":4096,"hooks":{}}'
+	echo '{"record":"meta","tool":"cachemiss","version":"0.1.0","schema":1,"kernel":"6.18","page_size":4096,"hooks":{}}'
 	for n in "${@:2}"; do
 		echo "{\"record\":\"file\",\"file\":\"/srv/my.db\",\"dev\":\"254:0\",\"ino\":5,\"accesses\":1000,\"hits\":$((1000 - n)),\"misses\":$n,\"late\":null,\"hit_ratio\":0.5,\"lost_events\":0,\"exact\":${exact:-true}}"
 	done >"$DIR/records"

@@ -66,6 +66,7 @@ struct counters {
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
 #define HOOK_EXIT	{ "exit", true, { { { "lookup_exit" } }, { { "lookup_exit_classic" } } } }
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } }, { { "task_new_classic" } } } }
+#define HOOK_TASK_EXEC	{ "task_exec", true, { { { "task_exec" } }, { { "task_exec_classic" } } } }
 #define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } }, { { "task_exit_classic" } } } }
 
 /* What readahead decides: bpf/ratrace.bpf.c. */
@@ -77,7 +78,8 @@ struct counters {
 
 #define COUNTERS_HOOKS \
 	HOOK_EXIT, HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
-	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, HOOK_TASK_EXIT
+	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, \
+	HOOK_TASK_EXEC, HOOK_TASK_EXIT
 /* clang-format on */
 
 /*
