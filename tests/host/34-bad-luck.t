@@ -16,7 +16,7 @@ needs_built "$PCFORCE" "$CACHEMISS" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cac
 setup_dir
 PATH=$PATH:/usr/sbin
 
-plan $((8 + 8 + 9 + 6 + 2 + 7 + 9 + 7 + 11 + 3))
+plan $((8 + 8 + 9 + 6 + 2 + 7 + 9 + 9 + 11 + 3))
 
 file=$DIR/data list=$DIR/list
 seq 0 16383 | shuf --random-source=<(yes) | head -1500 >"$list"
@@ -331,6 +331,10 @@ while step; do
 	else
 		skip 4 'BTF cannot be hidden here'
 	fi
+	prlimit --nofile=8:8 "$PCFORCE" "${whole[@]}" -- bash -c 'exit 7' 2>"$ERR"
+	is "$? $(grep -c 'runs without the list' "$ERR")" '7 1' 'too few descriptors to be beside COMMAND: it runs without its list'
+	"${nobody[@]}" prlimit --nproc=1:1 "$DIR/pcforce" "${own[@]}" -- sh -c 'exit 7' 2>"$ERR"
+	is "$? $(grep -c 'runs without the list' "$ERR")" '7 1' 'or too few processes'
 	for i in {1..40}; do
 		head -c 8k "$file" >"$DIR/small.$i"
 		printf '# file=%s/small.%d\n0\n' "$DIR" "$i"

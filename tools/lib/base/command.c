@@ -111,16 +111,11 @@ static int open_gate(struct gate *g)
 	return err;
 }
 
-/* COMMAND's process: waits at the gate, and becomes COMMAND. Returns errno of a failed exec. */
-static int become(struct command *c, struct gate *g)
+/* What COMMAND is to inherit, as it was before command_inherit(). */
+static void restore_inherited(void)
 {
-	char *const none[] = { ".", NULL };
-	char byte = 0;
 	int fd;
 
-	/* Ours would keep the gate open when the other side is gone. */
-	close(g->go[1]);
-	g->go[1] = -1;
 	for (fd = 0; fd <= STDERR_FILENO; fd++) {
 		if (inherited.closed[fd])
 			close(fd);
@@ -130,6 +125,26 @@ static int become(struct command *c, struct gate *g)
 	sigaction(SIGCHLD, &inherited.chld, NULL);
 	sigaction(SIGXFSZ, &inherited.xfsz, NULL);
 	sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
+}
+
+int command_exec(const struct command *c)
+{
+	restore_inherited();
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	execvp(c->argv[0], c->argv);
+	return -errno;
+}
+
+/* COMMAND's process: waits at the gate, and becomes COMMAND. Returns errno of a failed exec. */
+static int become(struct command *c, struct gate *g)
+{
+	char *const none[] = { ".", NULL };
+	char byte = 0;
+
+	/* Ours would keep the gate open when the other side is gone. */
+	close(g->go[1]);
+	g->go[1] = -1;
+	restore_inherited();
 	/*
 	 * A rehearsal: the code of exec, the C library's search of PATH included, is paged
 	 * in before anybody counts. Each folder of PATH has a ".", which no exec takes.

@@ -66,6 +66,9 @@ int command_detach(struct command *c);
  */
 void command_adopt(void);
 
+/* Become COMMAND, where no other process can: returns -errno, or not at all. */
+int command_exec(const struct command *c);
+
 /* Let it exec. Returns 0, or -errno if it could not. */
 int command_go(struct command *c);
 

@@ -112,6 +112,15 @@ static enum status arm_around(struct beside *b)
 	return hint_arm(b->hint);
 }
 
+/* COMMAND cannot be executed. Returns the exit status. */
+static int not_started(const struct beside *b, int err)
+{
+	/* It is the user's mistake to see, whatever else is to be quiet. */
+	quiet = false;
+	fail_with(command_error(&b->command, err), STATUS_FAILED);
+	return command_start_status(err);
+}
+
 /* COMMAND's process, and the list as far as it is by the time that COMMAND is let go. */
 static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 {
@@ -126,8 +135,10 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 		attach_ahead(b);
 	err = b->detach ? command_detach(&b->command) : command_fork(&b->command);
 	if (err) {
-		say("%s: cannot be started: %s", argv[0], strerror(-err));
-		return EXIT_TOOL;
+		/* A hint that cannot be used keeps no COMMAND from running. */
+		say("%s: nothing can run beside it: %s: it runs without the list", argv[0],
+		    strerror(-err));
+		return not_started(b, command_exec(&b->command));
 	}
 	if (watch && b->detach)
 		attach_ahead(b);
@@ -140,12 +151,7 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 	/* Ctrl-C ends it as well while it waits. */
 	command_poll(&b->command);
 	err = b->command.ended ? 0 : command_go(&b->command);
-	if (!err)
-		return 0;
-	/* It is the user's mistake to see, whatever else is to be quiet. */
-	quiet = false;
-	fail_with(command_error(&b->command, err), STATUS_FAILED);
-	return command_start_status(err);
+	return err ? not_started(b, err) : 0;
 }
 
 /* COMMAND has our descriptors, and whoever waits for their end waits for COMMAND alone. */

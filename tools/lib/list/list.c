@@ -323,12 +323,14 @@ static void take_extents(struct list *l, struct list_text *text, const uint32_t 
 	while ((c = text->first)) {
 		for (i = 0; i < c->nr; i++) {
 			const struct extent *e = &c->extents[i];
-			const struct long_extent *le = &text->longs[e->nr_pages ? 0 : e->index];
+			const struct long_extent *le;
 
-			if (e->nr_pages)
+			if (e->nr_pages) {
 				take_extent(l, file_of[e->file], e->index, e->nr_pages);
-			else
-				take_extent(l, file_of[e->file], le->index, le->nr_pages);
+				continue;
+			}
+			le = &text->longs[e->index];
+			take_extent(l, file_of[e->file], le->index, le->nr_pages);
 		}
 		text->first = c->next;
 		free(c);

@@ -9,6 +9,7 @@
 int list_writer_open(struct list_writer *r, const char *path, char **why)
 {
 	memset(r, 0, sizeof(*r));
+	r->path = path;
 	return list_place_open(&r->place, path, why);
 }
 

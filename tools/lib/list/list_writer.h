@@ -8,6 +8,7 @@
 #include "shared.h"
 
 struct list_writer {
+	const char *path; /* as it was given */
 	struct list_place place;
 	struct p2c_page_record *runs;
 	size_t nr, room;

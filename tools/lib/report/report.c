@@ -487,8 +487,7 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 	if (rec && !status) {
 		err = list_writer_write(rec, sections, n);
 		if (err) {
-			say("%s: %s: nothing was written",
-			    rec->place.name ? rec->place.name : "the list", strerror(-err));
+			say("%s: %s: nothing was written", rec->path, strerror(-err));
 			status = STATUS_FAILED;
 		}
 	}
