@@ -45,6 +45,7 @@ static void decode(char *s)
 	*to = 0;
 }
 
+/* Without libmount, whose loading pcforce's start would wait for: it needs three fields only. */
 void remote_read(struct remote *r)
 {
 	char *line = NULL, *rest, *point = NULL, type[64];
