@@ -369,10 +369,15 @@ int BPF_KRETPROBE(around_kretprobe, unsigned int ret)
 
 /* What every kernel has a tracepoint for. */
 
+/*
+ * A task may also leave the CPU without having slept: preempted on its way to sleep, or woken
+ * before it got there. Like the kernel's count of voluntary switches, this leaves both out.
+ */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev)
+int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
 {
-	if (BPF_CORE_READ_BITFIELD(prev, in_iowait) && task_counted())
+	if (!preempt && prev_state && BPF_CORE_READ_BITFIELD(prev, in_iowait) && task_counted())
 		lookup_sleep(ctx);
 	return 0;
 }
