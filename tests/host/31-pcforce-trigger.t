@@ -73,11 +73,14 @@ if truncate -s 64m "$DIR/image" && mkfs.ext4 -q -F "$DIR/image" && cp "$DIR/imag
 	is $(($(df --output=avail "$mnt" | tail -1) - free)) 4096 'a deleted file frees its space'
 	cp "$mnt/a" "$mnt/b"
 	sync -f "$mnt"
-	evict "$mnt/a" "$mnt/b"
-	cat "$mnt/a" >/dev/null
-	wait_until 20 receipts_are "$BG_OUT" 2
+	# An open arms the trigger: on a busy machine that can come after its own accesses.
+	for _ in {1..10}; do
+		evict "$mnt/a" "$mnt/b"
+		cat "$mnt/a" >/dev/null
+		wait_until 2 receipts_are "$BG_OUT" 2 && break
+	done
 	stop INT
-	is "$(json "$BG_OUT" 'select(.record == "receipt" and (.file | endswith("/b"))) | [.skipped, .reason]' | paste -sd' ')" \
+	is "$(json "$BG_OUT" 'select(.record == "receipt" and (.file | endswith("/b"))) | [.skipped, .reason]' | head -2 | paste -sd' ')" \
 		"[0,null] [1024,\"$mnt/b: it was replaced by another file since the list was loaded\"]" \
 		'the file that has its name now is not forced, and the receipt says why'
 	ok 'and nothing is held after that' umount "$mnt"
