@@ -125,14 +125,14 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+enum fault_flag {
+	FAULT_FLAG_VMA_LOCK = 1 << 12,
+};
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
-	unsigned int flags;
-};
-
-enum fault_flag {
-	FAULT_FLAG_VMA_LOCK = 1 << 12,
+	enum fault_flag flags;
 };
 
 enum vm_fault_reason {
