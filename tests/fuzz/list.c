@@ -18,15 +18,7 @@
 #include <unistd.h>
 
 #include "list/plan.h"
-
-/* Not assert(): it must not vanish with NDEBUG. */
-#define CHECK(what)                                                    \
-	do {                                                           \
-		if (!(what)) {                                         \
-			fprintf(stderr, "does not hold: %s\n", #what); \
-			abort();                                       \
-		}                                                      \
-	} while (0)
+#include "check.h"
 
 /* Files, and the names that a list may have for them; beyond 32768 pages the bits are mapped. */
 enum {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "list/offsets.h"
+#include "check.h"
 
 struct trace {
 	char *text; /* of the result, to be compared */
@@ -16,15 +17,6 @@ struct trace {
 	FILE *f;
 	FILE *copy; /* what was parsed, written again; may be NULL */
 };
-
-/* Not assert(): it must not vanish with NDEBUG. */
-#define CHECK(what)                                                    \
-	do {                                                           \
-		if (!(what)) {                                         \
-			fprintf(stderr, "does not hold: %s\n", #what); \
-			abort();                                       \
-		}                                                      \
-	} while (0)
 
 static const char *on_section(void *ctx, const struct offsets_section *s)
 {
