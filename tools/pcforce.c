@@ -20,7 +20,8 @@ static struct options {
 	uint64_t jobs;
 	uint64_t max_bytes;
 	uint64_t hold_ms;
-	int wait_ms; /* below 0: not given */
+	int wait_ms;	 /* below 0: not given */
+	double tolerate; /* per cent */
 } opt = { .trigger = -1, .wait_ms = -1 };
 
 enum {
@@ -35,6 +36,7 @@ enum {
 	OPT_WAIT,
 	OPT_STALE_OK,
 	OPT_STRICT,
+	OPT_TOLERATE,
 };
 
 static const char doc[] =
@@ -83,6 +85,8 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
+	{ "tolerate", OPT_TOLERATE, "PERCENT", 0,
+	  "Status 0 also if so many of the pages are not resident at the end (default 0)", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -212,6 +216,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_STRICT:
 		opt.strict = true;
 		break;
+	case OPT_TOLERATE:
+		if (parse_percent(arg, &opt.tolerate))
+			argp_error(state, "--tolerate takes 0 to 100 per cent, not '%s'", arg);
+		break;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &opt.run;
 		break;
@@ -255,6 +263,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.dry_run = opt.dry_run,
 		.stale_ok = opt.stale_ok,
 		.strict = opt.strict,
+		.tolerate = opt.tolerate,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
 		.always = always && !strcmp(always, "1"),

@@ -12,7 +12,7 @@ needs strace strace
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((11 + 6 + 7 + 5 + 6 + 6 + 8 + 3))
+plan $((11 + 6 + 8 + 5 + 6 + 6 + 8 + 3))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 4m
@@ -126,7 +126,9 @@ rm "$DIR/small.7"
 "$PCFORCE" -O "$DIR/out" -o "$DIR/many" -- sleep 1 2>"$ERR"
 is "$? $(grep -c small.7 "$DIR/out") $(wc -l <"$DIR/out") $(grep -c small.7 "$ERR")" '0 1 3 1' 'and one for each that is not fine, which is named'
 "$PCFORCE" -v -O "$DIR/out" -o "$DIR/many" -- sleep 1 2>"$ERR"
-is "$? $(wc -l <"$DIR/out")" '0 301' '-v: a row for each'
+is "$? $(wc -l <"$DIR/out")" '0 302' '-v: a row for each'
+"$PCFORCE" --tolerate 0.4 --tool-status -O "$DIR/out" -o "$DIR/many" -- sleep 1 2>"$ERR"
+is "$? $(wc -l <"$DIR/out") $(grep -c small.7 "$ERR")" '0 2 1' '--tolerate: one that is not fine is no reason for another status, nor for a row'
 "$PCFORCE" -q -o "$DIR/many" -- sleep 0.3 >"$DIR/stdout" 2>"$ERR"
 is "$? $(cat "$DIR/stdout" "$ERR" | wc -c)" '0 0' '-q: nothing'
 

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 26 + 6 + 6 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 28 + 6 + 6 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger follow once detach duration jobs max-bytes hold dry-run now check json output stale-ok strict tool-status verbose quiet version'
+known='file offsets engine trigger follow once detach duration jobs max-bytes hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -49,6 +49,8 @@ fails 2 'no jobs' "$PCFORCE" --jobs 0 "${whole[@]}"
 fails 2 'too many jobs' "$PCFORCE" --jobs 1000000 "${whole[@]}"
 fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
 fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
+fails 2 'no percentage' "$PCFORCE" --tolerate 1% "${whole[@]}"
+fails 2 'more than all' "$PCFORCE" --tolerate 100.1 "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
 fails 125 'bad time to wait' "$PCFORCE" --wait 1.5 "${whole[@]}" -- true
 fails 125 'too long to wait' "$PCFORCE" --wait 60001 "${whole[@]}" -- true

@@ -25,7 +25,7 @@ malformed=(
 )
 wellformed=('' ' ' $'\t' $'\r' '#' '# x' '#5' '  7' '7  ' $'7\r' '# file' '# page2cache' "# file=$PWD/x later=field" '0' '0+1' '0-0' '007')
 
-plan $((${#malformed[@]} + 3 + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 10 + 6 * 3 + 2 + 6))
+plan $((${#malformed[@]} + 3 + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 13 + 6 * 3 + 2 + 6))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -217,8 +217,13 @@ while step; do
 	is "$(receipt "$OUT" "select(.reason != null) | [(.file | split(\"/\") | .[-1]), .requested, .skipped]")" \
 		'["missing",5,5] ["folder",1,1] ["fifo",2,2] ["data",100,100]' 'their pages are skipped'
 	is "$(receipt "$OUT" 'select(.reason != null) | .reason | length > 20')" 'true true true true' 'the receipt says why'
-	is "$(wc -l <"$ERR")" 4 'and so does a line on stderr for each'
+	is "$(wc -l <"$ERR") $(grep -c "4 of the list's 6 files cannot be forced (108 pages)" "$ERR")" '1 1' 'a line on stderr says how many they are'
 	is "$(adds_up "$OUT") $("$PROGS/cached" -c "$file")" 'yes 6 0' 'all of it adds up, nothing stale was forced'
+	forced --now -v --tolerate 82.4 -o "$DIR/many"
+	is "$STATUS $(grep -c -e /missing: -e /folder: -e /fifo: -e /data: "$ERR")" '4 4' '-v names them; --tolerate: 108 of 131 pages are more than 82.4 %'
+	forced --now --tolerate 82.5 -o "$DIR/many"
+	is "$STATUS $(adds_up "$OUT")" '0 yes 6' 'and no more than 82.5 %: status 0, the receipts are as before'
+	is "$("$PCFORCE" --now --raw -o "$DIR/many" 2>/dev/null | awk 'END { print NR, $1, $2 + $3, $6, $NF }')" '8 131 23 108 (all\x206\x20files)' 'a table has a row for all of them'
 	evict "$DIR/one" "$DIR/two"
 	forced -t access -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
 	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | [.requested, .resident + .read]')" '4 [3,3] [20,20]' 'the same on a trigger'

@@ -155,6 +155,22 @@ static void seconds_refuse_other_text_and_useless_times(void **state)
 	}
 }
 
+static void a_percentage_is_a_decimal_of_at_most_a_hundred(void **state)
+{
+	double v = -1;
+
+	assert_int_equal(parse_percent("0.5", &v), 0);
+	assert_true(v == 0.5);
+	assert_int_equal(parse_percent("0", &v), 0);
+	assert_true(v == 0);
+	assert_int_equal(parse_percent("100", &v), 0);
+	assert_true(v == 100);
+	assert_int_equal(parse_percent("100.1", &v), -ERANGE);
+	assert_int_equal(parse_percent("1%", &v), -EINVAL);
+	assert_int_equal(parse_percent("-1", &v), -EINVAL);
+	assert_true(v == 100);
+}
+
 static void utf8_is_what_the_standard_calls_well_formed(void **state)
 {
 	static const struct {
@@ -277,6 +293,7 @@ int main(void)
 		cmocka_unit_test(size_units_are_powers_of_1024),
 		cmocka_unit_test(size_refuses_other_text_and_what_overflows),
 		cmocka_unit_test(seconds_become_microseconds),
+		cmocka_unit_test(a_percentage_is_a_decimal_of_at_most_a_hundred),
 		cmocka_unit_test(seconds_refuse_other_text_and_useless_times),
 		cmocka_unit_test(utf8_is_what_the_standard_calls_well_formed),
 		cmocka_unit_test(

@@ -167,17 +167,38 @@ int parse_size(const char *s, uint64_t *out)
 	return 0;
 }
 
-int parse_seconds(const char *s, uint64_t *us)
+/* Without sign, space or trailing text, and not as strtod(3) takes hexadecimal ones. */
+static int parse_decimal(const char *s, double *out)
 {
 	char *end;
-	double v;
 
 	if (*s < '0' || *s > '9')
 		return -EINVAL;
 	errno = 0;
-	v = strtod(s, &end);
-	if (*end || errno || !isfinite(v) || strchr(s, 'x') || strchr(s, 'X'))
-		return -EINVAL;
+	*out = strtod(s, &end);
+	return *end || errno || !isfinite(*out) || strchr(s, 'x') || strchr(s, 'X') ? -EINVAL : 0;
+}
+
+int parse_percent(const char *s, double *out)
+{
+	double v;
+	int err = parse_decimal(s, &v);
+
+	if (err)
+		return err;
+	if (v > 100)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+int parse_seconds(const char *s, uint64_t *us)
+{
+	double v;
+	int err = parse_decimal(s, &v);
+
+	if (err)
+		return err;
 	if (v < 1e-3 || v > 365.0 * 86400)
 		return -ERANGE;
 	*us = v * 1e6;

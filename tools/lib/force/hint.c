@@ -1,12 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "force/hint.h"
 
-/* Of a list with many files that cannot be forced, words about the first ones will do. */
-#define NAMED_FILES 3
+/* How a list's files differ from what was recorded. */
+struct changes {
+	size_t unready, written; /* files */
+	uint64_t pages;		 /* of the unready ones */
+	const struct list_file *first;
+};
+
+static void say_change(const struct list_file *f)
+{
+	if (f->why)
+		say("%s", f->why);
+	else
+		say("warning: %s: it was written to since the list was recorded", f->target.path);
+}
+
+/* In one line, as a list that is used at each start has always some: -v names them. */
+static void say_changes(const struct hint *h, const struct changes *c)
+{
+	if (c->unready + c->written == 1) {
+		say_change(c->first);
+		return;
+	}
+	if (c->unready)
+		say("%zu of the list's %zu files cannot be forced (%" PRIu64 " pages)%s "
+		    "(-v names them)",
+		    c->unready, h->list.nr_files, c->pages,
+		    c->written ? ", and others were written to since it was recorded" : "");
+	else if (c->written)
+		say("warning: %zu of the list's %zu files were written to since it was recorded "
+		    "(-v names them)",
+		    c->written, h->list.nr_files);
+}
+
+static struct changes find_changes(const struct list *l)
+{
+	struct changes c = { 0 };
+	size_t i;
+
+	for (i = 0; i < l->nr_files; i++) {
+		const struct list_file *f = &l->files[i];
+
+		if (!f->why && !f->written)
+			continue;
+		if (verbose)
+			say_change(f);
+		if (!c.first)
+			c.first = f;
+		if (!f->why) {
+			c.written++;
+			continue;
+		}
+		c.unready++;
+		c.pages += f->listed_pages;
+	}
+	return c;
+}
 
 static enum status load_list(struct hint *h)
 {
@@ -16,7 +71,7 @@ static enum status load_list(struct hint *h)
 		.strict = h->opt.strict,
 		.progress = &h->progress,
 	};
-	size_t i, unready = 0;
+	struct changes changes;
 	char *why = NULL;
 	int err;
 
@@ -24,16 +79,11 @@ static enum status load_list(struct hint *h)
 			  : list_whole_files(&h->list, h->opt.files, h->opt.nr_files, &why);
 	if (err)
 		return fail_with(why, STATUS_BAD_INPUT);
-	for (i = 0; i < h->list.nr_files; i++) {
-		if (!h->list.files[i].why)
-			continue;
-		if (unready++ < NAMED_FILES || !h->opt.beside_command || verbose)
-			say("%s", h->list.files[i].why);
-	}
-	if (unready > NAMED_FILES && h->opt.beside_command && !verbose)
-		say("%zu more files of the list cannot be forced (-v names them)",
-		    unready - NAMED_FILES);
-	return unready && unready == h->list.nr_files ? STATUS_BAD_INPUT : STATUS_DONE;
+	changes = find_changes(&h->list);
+	if (!verbose)
+		say_changes(h, &changes);
+	return changes.unready && changes.unready == h->list.nr_files ? STATUS_BAD_INPUT
+								      : STATUS_DONE;
 }
 
 static enum status choose_engine(struct hint *h)
@@ -114,6 +164,7 @@ static enum status prepare(struct hint *h)
 		.firing = &h->firing,
 		.out = h->out,
 		.brief = h->opt.beside_command && !verbose,
+		.tolerate = h->opt.tolerate,
 	};
 	return STATUS_DONE;
 }

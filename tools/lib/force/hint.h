@@ -14,6 +14,7 @@ struct hint_options {
 	bool watch;	     /* accesses are seen; else BPF is the engine's alone, if at all */
 	bool beside_command; /* only COMMAND and its descendants count */
 	bool once, dry_run, stale_ok, strict;
+	double tolerate;    /* as of struct receipt */
 	unsigned int jobs;  /* 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	bool always;	    /* leave nothing to the kernel's readahead */

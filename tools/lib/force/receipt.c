@@ -252,46 +252,67 @@ static void add_line(struct total *sum, const struct line *l)
 	c->past_eof += l->c.past_eof;
 	c->skipped += l->c.skipped;
 	c->left += l->c.left;
-	if (l->file->state != LIST_READY)
+	if (!l->file || l->file->state != LIST_READY)
 		return;
 	add_usage(&sum->line.t, &l->t);
 	sum->recorded_known &= l->file->misses_known;
 	sum->recorded += l->file->misses;
 }
 
+/* Are the pages that did not become resident no more than may be missing? */
+static bool is_tolerated(const struct receipt *r, const struct force_counts *c)
+{
+	uint64_t missing = c->requested - c->resident - c->read - c->left;
+
+	return r->tolerate > 0 && missing * 100.0 <= r->tolerate * c->requested;
+}
+
+static struct table *begin_table(const struct receipt *r, enum exactness exact)
+{
+	struct table *t = table_new(&receipt_table, &r->out->tables, r->out->f);
+
+	if (exact == NOT_EXACT)
+		table_lower_bounds(t);
+	return t;
+}
+
+/* Brief: rows of files tell why the status is not 0. */
+static void print_table(const struct receipt *r, const struct line *lines, struct total *sum,
+			bool tolerated, enum exactness exact)
+{
+	struct table *t = begin_table(r, exact);
+	size_t i, n = sum->line.nr_files;
+
+	for (i = 0; i < n; i++) {
+		if (!r->brief || n == 1 || (!tolerated && !is_fine(&lines[i])))
+			table_row(t, &lines[i]);
+	}
+	fill_ratios(&sum->line, sum->recorded_known, sum->recorded);
+	if (n > 1)
+		table_row(t, &sum->line);
+	table_end(t);
+}
+
 enum status receipt_print(const struct receipt *r)
 {
 	const struct list *list = r->firing->force->list;
 	size_t i, n = list->nr_files ? list->nr_files : 1;
-	bool brief = r->brief && n > 1 && !r->out->json;
-	enum status status = STATUS_DONE;
 	enum exactness exact = force_bpf_exactness(r->firing->bpf);
-	struct table *t = NULL;
-	struct total sum;
-	struct line l;
+	struct line *lines = xcalloc(n, sizeof(*lines));
+	struct total sum = no_files(r, n);
+	bool fine = true, tolerated;
 
-	if (brief)
-		sum = no_files(r, n);
-	if (!r->out->json)
-		t = table_new(&receipt_table, &r->out->tables, r->out->f);
-	if (exact == NOT_EXACT)
-		table_lower_bounds(t);
 	for (i = 0; i < n; i++) {
-		l = line_of(r, i);
-		if (brief)
-			add_line(&sum, &l);
-		if (!is_fine(&l))
-			status = STATUS_PARTIAL;
-		if (r->out->json)
-			print_json(r, &l, exact);
-		else if (!brief || !is_fine(&l))
-			table_row(t, &l);
+		lines[i] = line_of(r, i);
+		add_line(&sum, &lines[i]);
+		fine &= is_fine(&lines[i]);
 	}
-	if (t && brief) {
-		fill_ratios(&sum.line, sum.recorded_known, sum.recorded);
-		table_row(t, &sum.line);
-	}
-	table_end(t);
+	tolerated = is_tolerated(r, &sum.line.c);
+	for (i = 0; r->out->json && i < n; i++)
+		print_json(r, &lines[i], exact);
+	if (!r->out->json)
+		print_table(r, lines, &sum, tolerated, exact);
 	output_flush(r->out);
-	return status;
+	free(lines);
+	return fine || tolerated ? STATUS_DONE : STATUS_PARTIAL;
 }

@@ -9,8 +9,9 @@
 struct receipt {
 	const struct firing *firing;
 	struct output *out;
-	bool brief; /* a row for all files, and those that are not fine */
-	bool cut;   /* the latest firing was stopped by the end of the run */
+	bool brief;	 /* a row for all files, and those that are not fine */
+	double tolerate; /* per cent of the requested pages may be missing at the end */
+	bool cut;	 /* the latest firing was stopped by the end of the run */
 };
 
 extern const struct table_layout receipt_table;

@@ -71,8 +71,8 @@ static void check_stale(struct list_file *f, const struct offsets_section *s,
 		else if (opt->strict && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
 			make_stale(f, "it was written to");
 	}
-	if (f->state == LIST_READY && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
-		say("warning: %s: it was written to since the list was recorded", f->target.path);
+	f->written = f->state == LIST_READY && s->has & OFFSETS_MTIME &&
+		     id->mtime_ns > s->id.mtime_ns;
 }
 
 /* A ready file by its inode, for those that a list has under several names. */

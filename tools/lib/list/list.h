@@ -24,6 +24,7 @@ struct list_file {
 	struct target target; /* path is set in every state */
 	enum list_state state;
 	char *why;	       /* it is not ready */
+	bool written;	       /* ready, with a newer mtime than when it was recorded */
 	bool planned;	       /* it was ready when the list was loaded */
 	char *missing;	       /* why list_reopen() left it closed, NULL: it did not */
 	uint64_t nr_pages;     /* of the file when the list was loaded */
