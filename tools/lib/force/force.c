@@ -67,6 +67,12 @@ bool force_needed(const struct force *f)
 	return needed;
 }
 
+void force_mark(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool forced)
+{
+	if (f->opt.mark)
+		f->opt.mark(f->opt.ctx, file, index, nr, forced);
+}
+
 void force_skip_rest(struct force_counts *c)
 {
 	c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;

@@ -53,6 +53,8 @@ int force_init(struct force *f, struct list *l, const struct force_options *opt)
 bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
 void force_run(struct force *f);
+/* Pages are submitted, or did not arrive after all: opt->mark() is told. From any thread. */
+void force_mark(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool forced);
 /* What of a file is not accounted for counts as skipped. */
 void force_skip_rest(struct force_counts *c);
 void force_free(struct force *f);
