@@ -19,6 +19,7 @@ static struct options {
 	bool now, check, dry_run, once, follow, detach, stale_ok, strict;
 	uint64_t jobs;
 	uint64_t max_bytes;
+	uint64_t rate;
 	uint64_t hold_ms;
 	int wait_ms;	 /* below 0: not given */
 	double tolerate; /* per cent */
@@ -32,6 +33,7 @@ enum {
 	OPT_FOLLOW,
 	OPT_JOBS,
 	OPT_MAX_BYTES,
+	OPT_RATE,
 	OPT_HOLD,
 	OPT_WAIT,
 	OPT_STALE_OK,
@@ -77,6 +79,8 @@ static const struct argp_option argp_options[] = {
 	  "Submitting threads, 1 to 64 (default half the CPUs, at most 4)", 0 },
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0,
 	  "Read no more than SIZE (K, M, G, T; default 90 % of the memory that is left)", 0 },
+	{ "rate", OPT_RATE, "BYTES", 0,
+	  "Read at most BYTES a second (K, M, G, T; default no limit); engine user", 0 },
 	{ "hold", OPT_HOLD, "MS", 0,
 	  "Block open(2) until forcing is done, at most MS ms; implies -t open", 0 },
 	{ "wait", OPT_WAIT, "MS", 0,
@@ -149,6 +153,9 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "--hold goes with -t open");
 	if (opt.wait_ms >= 0 && (!opt.run.command || trigger() != TRIGGER_NOW))
 		argp_error(state, "--wait goes with COMMAND and -t now");
+	/* The kernel's own engines submit in the kernel, which knows no such limit. */
+	if (opt.rate && opt.engine && opt.engine != &engine_user)
+		argp_error(state, "--rate goes with engine user, not with %s", opt.engine->name);
 	if (opt.detach && !opt.run.command)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
@@ -201,6 +208,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (parse_size(arg, &opt.max_bytes) || !opt.max_bytes)
 			argp_error(state, "--max-bytes takes a size such as 512M, not '%s'", arg);
 		break;
+	case OPT_RATE:
+		if (parse_size(arg, &opt.rate) || !opt.rate)
+			argp_error(state, "--rate takes bytes a second such as 20M, not '%s'", arg);
+		break;
 	case OPT_HOLD:
 		if (parse_u64(arg, &opt.hold_ms) || !opt.hold_ms || opt.hold_ms > 60000)
 			argp_error(state, "--hold takes 1 to 60000 milliseconds, not '%s'", arg);
@@ -246,6 +257,14 @@ static bool watches(void)
 	return !opt.now && (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
 }
 
+/* Forcing that is to be slow is not what COMMAND should wait for, unless that is asked for. */
+static int wait_ms(void)
+{
+	if (trigger() != TRIGGER_NOW || (opt.rate && opt.wait_ms < 0))
+		return 0;
+	return opt.wait_ms;
+}
+
 static void set_hint(struct hint *h, struct output *out)
 {
 	const char *always = getenv("PAGE2CACHE_ALWAYS");
@@ -255,7 +274,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.list = opt.list,
 		.files = opt.run.files,
 		.nr_files = opt.run.nr_files,
-		.engine = opt.engine,
+		.engine = opt.rate ? &engine_user : opt.engine,
 		.trigger = trigger(),
 		.watch = watches(),
 		.beside_command = opt.run.command,
@@ -266,9 +285,10 @@ static void set_hint(struct hint *h, struct output *out)
 		.tolerate = opt.tolerate,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
+		.rate = opt.rate,
 		.always = always && !strcmp(always, "1"),
 		.hold_ms = opt.hold_ms,
-		.wait_ms = trigger() == TRIGGER_NOW ? opt.wait_ms : 0,
+		.wait_ms = wait_ms(),
 	};
 }
 

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 28 + 6 + 6 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 31 + 6 + 6 + 2 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger follow once detach duration jobs max-bytes hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
+known='file offsets engine trigger follow once detach duration jobs max-bytes rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -51,6 +51,9 @@ fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
 fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
 fails 2 'no percentage' "$PCFORCE" --tolerate 1% "${whole[@]}"
 fails 2 'more than all' "$PCFORCE" --tolerate 100.1 "${whole[@]}"
+fails 2 'no rate' "$PCFORCE" --rate 0 "${whole[@]}"
+fails 2 'bad rate' "$PCFORCE" --rate 1.5M "${whole[@]}"
+fails 2 '--rate of an engine that keeps none' "$PCFORCE" --rate 1M -e helper "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
 fails 125 'bad time to wait' "$PCFORCE" --wait 1.5 "${whole[@]}" -- true
 fails 125 'too long to wait' "$PCFORCE" --wait 60001 "${whole[@]}" -- true
@@ -92,6 +95,19 @@ while step; do
 	evict "$file"
 	forced -e auto -v --now "${whole[@]}"
 	is "$STATUS $(receipt "$OUT" '[.engine, .read]') $(grep -c 'engine: user' "$ERR")" "0 [\"user\",$listed] 1" '-e auto says which it takes'
+done
+
+# --- how hard it may be on others
+
+while step; do
+	evict "$file"
+	forced --now --rate 8M --jobs 4 "${whole[@]}"
+	is "$STATUS $(receipt "$OUT" "[.read, .elapsed_us >= $((listed * 4096 * 1000 / 8389))]")" "0 [$listed,true]" \
+		'--rate: all is read, and by several threads not earlier than it allows'
+	evict "$file"
+	forced --rate 4K "${whole[@]}" -- true
+	is "$STATUS $(receipt "$OUT" '.read < 100 and .read + .skipped == .requested') $(adds_up "$OUT")" '4 true yes 1' \
+		'COMMAND does not wait for a list that is read slowly'
 done
 
 # --- --check

@@ -41,6 +41,7 @@ static int user_prepare(struct force *f)
 
 	u->files = xcalloc(l->nr_files, sizeof(*u->files));
 	pthread_mutex_init(&u->lock, NULL);
+	pace_init(&u->pace, f->opt.rate);
 	f->state = u;
 	for (i = 0; i < l->nr_files && !err; i++) {
 		if (l->files[i].state != LIST_READY)
@@ -76,6 +77,7 @@ static void user_free(struct force *f)
 
 	for (i = 0; i < f->list->nr_files; i++)
 		bitmap_free(&u->files[i].absent);
+	pace_free(&u->pace);
 	free(u->files);
 	free(u);
 }
@@ -188,26 +190,65 @@ static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t 
 	bitmap_fill(&u->files[file].absent, index, nr, false);
 }
 
+static void submit_now(struct force *f, uint32_t file, uint64_t index, uint64_t nr,
+		       uint64_t run_end)
+{
+	struct user_state *u = f->state;
+	const struct list_file *lf = &f->list->files[file];
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].limits };
+
+	add(&f->counts[file].submitted, nr);
+	force_mark(f, file, index, nr, true);
+	submit_pages(&sf, index, nr, run_end, &f->stop);
+}
+
+/*
+ * --rate: piece by piece, and nothing ahead of the piece that it is the time for. Until then a
+ * reader may have read pages by itself: these are resident ones, and not paid for.
+ */
+static void submit_paced(struct force *f, uint32_t file, uint64_t index, uint64_t end)
+{
+	struct user_state *u = f->state;
+	struct bitmap *absent = &u->files[file].absent;
+	struct extent piece = { .file = file };
+	uint64_t at, from;
+
+	for (; index < end; index += piece.nr_pages) {
+		piece.index = index;
+		piece.nr_pages = pace_piece(&u->pace, index, end - index);
+		bitmap_fill(absent, index, piece.nr_pages, false);
+		check_resident(f, &piece);
+		at = index;
+		while ((from = bitmap_next(absent, at, index + piece.nr_pages, true)) <
+		       index + piece.nr_pages) {
+			at = bitmap_next(absent, from, index + piece.nr_pages, false);
+			if (!pace_wait(&u->pace, (at - from) * page_size(), &f->stop)) {
+				bitmap_fill(absent, from, end - from, false);
+				return;
+			}
+			submit_now(f, file, from, at - from, at);
+		}
+	}
+}
+
 static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
 {
 	struct user_state *u = f->state;
 	uint64_t run_end = run->index + run->nr_pages;
-	uint32_t file = run->file;
-	const struct list_file *lf = &f->list->files[file];
-	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].limits };
 	uint64_t allowed = f->stop || f->opt.dry_run ? 0 : take_budget(u, nr);
 	int64_t left = __atomic_load_n(&u->budget, __ATOMIC_RELAXED);
 
 	if (allowed < nr)
-		skip_pages(f, file, index + allowed, nr - allowed);
+		skip_pages(f, run->file, index + allowed, nr - allowed);
 	if (!allowed)
 		return;
 	/* No reading ahead into what the budget does not cover. */
 	if (left < (int64_t)(run_end - index))
 		run_end = index + allowed + (left > 0 ? left : 0);
-	add(&f->counts[file].submitted, allowed);
-	force_mark(f, file, index, allowed, true);
-	submit_pages(&sf, index, allowed, run_end, &f->stop);
+	if (f->opt.rate)
+		submit_paced(f, run->file, index, index + allowed);
+	else
+		submit_now(f, run->file, index, allowed, run_end);
 }
 
 /* The next unit of the plan and the run that it is part of, for whichever thread asks. */
@@ -291,6 +332,7 @@ static void user_run(struct force *f)
 		if (f->list->files[i].state == LIST_READY)
 			posix_fadvise(f->list->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}
+	pace_begin(&u->pace, now_ns());
 	u->budget = pages > INT64_MAX / 2 ? INT64_MAX / 2 : pages;
 	u->limit_hits = memory_limit_hits();
 	u->short_of_memory = false;

@@ -7,6 +7,7 @@
 
 #include "file/bitmap.h"
 #include "force/force.h"
+#include "force/pace.h"
 #include "force/submit.h"
 
 struct user_file {
@@ -16,11 +17,12 @@ struct user_file {
 
 struct user_state {
 	struct user_file *files; /* a file of the list each */
-	int64_t budget;		 /* pages that may still be submitted */
-	uint64_t limit_hits;	 /* of our memory cgroup, before the run */
-	bool short_of_memory;	 /* since then there were more */
-	uint64_t pushed_out;	 /* pages that had been read by then */
-	uint64_t late_ns;	 /* a stopped run ends for good then; 0: not stopped */
+	struct pace pace;
+	int64_t budget;	      /* pages that may still be submitted */
+	uint64_t limit_hits;  /* of our memory cgroup, before the run */
+	bool short_of_memory; /* since then there were more */
+	uint64_t pushed_out;  /* pages that had been read by then */
+	uint64_t late_ns;     /* a stopped run ends for good then; 0: not stopped */
 
 	/* Where in the plan the threads are. */
 	pthread_mutex_t lock;

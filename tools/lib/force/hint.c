@@ -138,6 +138,7 @@ static enum status prepare(struct hint *h)
 		.engine = h->opt.engine,
 		.jobs = h->opt.jobs,
 		.max_bytes = h->opt.max_bytes,
+		.rate = h->opt.rate,
 		/* The kernel charges whoever has it force: COMMAND is in our cgroup. */
 		.other_pays = h->opt.engine->at_miss && !h->opt.beside_command &&
 			      h->opt.trigger != TRIGGER_NOW,

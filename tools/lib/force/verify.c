@@ -26,17 +26,27 @@ bool user_too_late(const struct force *f)
 	return now_ns() >= u->late_ns;
 }
 
-/* Wait for pages that are not up to date yet, reading them if need be. */
-static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
+/*
+ * Wait for pages that are not up to date yet, reading them if need be. Not PAID: what is read was
+ * not submitted, or has left the cache, so it is read no faster than --rate allows.
+ */
+static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool paid)
 {
 	static char data[WAIT_BYTES]; /* thrown away; by one thread only */
 	struct force_counts *c = &f->counts[file];
+	struct user_state *u = f->state;
 	int fd = f->list->files[file].target.fd;
 	uint64_t n;
 	ssize_t got;
 
 	for (; nr; nr -= n, index += n) {
 		n = nr < sizeof(data) / page_size() ? nr : sizeof(data) / page_size();
+		if (!paid)
+			n = pace_piece(&u->pace, index, n);
+		if (!paid && !pace_wait(&u->pace, n * page_size(), &f->stop)) {
+			force_mark(f, file, index, nr, false);
+			return;
+		}
 		got = pread(fd, data, n * page_size(), index * page_size());
 		if (got == 0) {
 			c->past_eof += nr; /* truncated meanwhile */
@@ -94,8 +104,8 @@ static int wait_or_leave(void *ctx, uint64_t index, uint64_t nr, bool cached)
 	const struct rest *r = ctx;
 	struct user_state *u = r->f->state;
 
-	if (cached) {
-		wait_uptodate(r->f, r->file, index, nr);
+	if (cached || !u->short_of_memory) {
+		wait_uptodate(r->f, r->file, index, nr, cached);
 	} else {
 		u->pushed_out += nr;
 		r->f->counts[r->file].skipped += nr;
@@ -107,9 +117,11 @@ static int wait_or_leave(void *ctx, uint64_t index, uint64_t nr, bool cached)
 static void complete(struct force *f, uint32_t file, uint64_t index, uint64_t nr)
 {
 	struct rest r = { f, file };
+	/* Has any of them been read and has left the cache? Where nobody tells, none has. */
+	bool all_paid = !f->opt.rate || f->counts[file].blind;
 
-	if (!is_short_of_memory(f->state))
-		wait_uptodate(f, file, index, nr);
+	if (!is_short_of_memory(f->state) && all_paid)
+		wait_uptodate(f, file, index, nr, true);
 	else if (residency_runs(f->list->files[file].target.fd, index, nr, wait_or_leave, &r))
 		wait_or_leave(&r, index, nr, false);
 }

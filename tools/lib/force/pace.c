@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "force/pace.h"
+
+/* What is submitted at once takes so long at most, unless it is a single page. */
+#define PIECE_NS 50000000ULL
+/*
+ * Nor more at once than this, which is as much as a large folio has: another reader's page waits
+ * behind it.
+ */
+#define PIECE_BYTES (2ULL << 20)
+/* Time that passed without reading is made up for, but no more of it than this. */
+#define SLACK_NS PIECE_NS
+/* How soon a stop is noticed. */
+#define LOOK_NS 20000000ULL
+
+void pace_init(struct pace *p, uint64_t rate)
+{
+	pthread_mutex_init(&p->lock, NULL);
+	p->rate = rate;
+}
+
+void pace_begin(struct pace *p, uint64_t now)
+{
+	p->due_ns = now;
+}
+
+void pace_free(struct pace *p)
+{
+	pthread_mutex_destroy(&p->lock);
+}
+
+/* Pieces end at multiples of their size, so that large folios fit in where those are that large. */
+uint64_t pace_piece(const struct pace *p, uint64_t index, uint64_t nr)
+{
+	uint64_t bytes = p->rate / (1000000000 / PIECE_NS), piece, left;
+
+	if (!p->rate)
+		return nr;
+	piece = (bytes < PIECE_BYTES ? bytes : PIECE_BYTES) / page_size();
+	piece = piece ? piece : 1;
+	left = piece - index % piece;
+	return nr < left ? nr : left;
+}
+
+uint64_t pace_due(struct pace *p, uint64_t now, uint64_t bytes)
+{
+	uint64_t earliest = now > SLACK_NS ? now - SLACK_NS : 0, due;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->due_ns < earliest)
+		p->due_ns = earliest;
+	p->due_ns += bytes * 1000000000 / p->rate + 1;
+	due = p->due_ns;
+	pthread_mutex_unlock(&p->lock);
+	return due;
+}
+
+bool pace_wait(struct pace *p, uint64_t bytes, const volatile bool *stop)
+{
+	uint64_t now = now_ns(), due = p->rate ? pace_due(p, now, bytes) : now;
+	struct timespec wait;
+
+	for (; now < due && !*stop; now = now_ns()) {
+		wait = timespec_of(due - now < LOOK_NS ? due - now : LOOK_NS);
+		nanosleep(&wait, NULL);
+	}
+	return !*stop;
+}
