@@ -7,6 +7,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool record_pages = false;
+const volatile bool record_hits = false; /* of pages that were cached before, too */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -21,6 +22,7 @@ struct p2c_chunk_key {
 struct p2c_chunk_pages {
 	__u64 fresh;  /* entered the page cache since the recording began */
 	__u64 listed; /* handed over in a page_record */
+	__u64 along;  /* the same, but as mapped along with others */
 };
 
 struct {
@@ -44,8 +46,16 @@ static __always_inline struct p2c_chunk_pages *chunk_get(__u32 slot, __u64 chunk
 	return bpf_map_lookup_elem(&chunks, &key);
 }
 
+/* How pages came to be used. */
+enum p2c_seen {
+	SEEN_MISSED,
+	SEEN_LOOKED_UP,
+	SEEN_MAPPED, /* by fault-around, along with others: they are used without any further event */
+	SEEN_ALONG, /* the same, of pages that were cached before */
+};
+
 static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u64 index, __u32 nr,
-				     __u64 mask)
+				     __u64 mask, bool along)
 {
 	struct p2c_page_record *r;
 	__u64 flags = BPF_RB_NO_WAKEUP;
@@ -59,39 +69,69 @@ static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u6
 	r->index = index;
 	r->nr_pages = nr;
 	r->slot = slot;
-	__sync_fetch_and_or(&c->listed, mask);
+	r->along = along;
+	r->pad = 0;
+	__sync_fetch_and_or(along ? &c->along : &c->listed, mask);
 	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 20))
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(r, flags);
 }
 
-/* List those pages of a chunk that are new, run by run. */
-static __always_inline void list_chunk(__u32 slot, __u64 chunk, __u64 mask, bool absent)
+struct p2c_list_walk {
+	__u64 inode; /* for SEEN_ALONG */
+	__u64 first;
+	__u64 last;
+	__u32 slot;
+	__u32 seen;
+};
+
+/* Those of a chunk's pages that are cached: a range that fault-around went over has holes. */
+static __always_inline __u64 cached_pages(__u64 inode, __u64 chunk, __u64 pages)
 {
-	struct p2c_chunk_pages *c = chunk_get(slot, chunk);
+	struct address_space *mapping = BPF_CORE_READ((struct inode *)inode, i_mapping);
+	__u64 cached = pages;
+	int i;
+
+	for (i = 0; i < 64; i++) {
+		if (pages >> i & 1 && !page_folio_at(mapping, chunk * 64 + i))
+			cached &= ~(1ULL << i);
+	}
+	return cached;
+}
+
+/* Pages of a chunk that are to be listed now. */
+static __always_inline __u64 new_pages(const struct p2c_list_walk *w, __u64 chunk, __u64 mask,
+				       const struct p2c_chunk_pages *c)
+{
+	__u64 todo = mask & ~c->listed;
+
+	if (w->seen == SEEN_MISSED || (w->seen == SEEN_LOOKED_UP && record_hits))
+		return todo;
+	if (w->seen != SEEN_ALONG)
+		return todo & c->fresh;
+	return cached_pages(w->inode, chunk, todo & ~c->fresh & ~c->along);
+}
+
+/* List those pages of a chunk that are new, run by run. */
+static __always_inline void list_chunk(const struct p2c_list_walk *w, __u64 chunk)
+{
+	struct p2c_chunk_pages *c = chunk_get(w->slot, chunk);
 	__u64 todo;
 	int i;
 
 	if (!c) {
-		count(slot, COUNT_LOST, 1);
+		count(w->slot, COUNT_LOST, 1);
 		return;
 	}
-	todo = mask & ~c->listed;
-	if (!absent)
-		todo &= c->fresh;
+	todo = new_pages(w, chunk, chunk_mask(chunk, w->first, w->last), c);
 	for (i = 0; i < 32 && todo; i++) {
 		__u64 low = todo & -todo, rest = ~todo & ~(low - 1), end = rest & -rest;
 		__u64 run = (end ? end - 1 : ~0ULL) & ~(low - 1);
-		send_run(slot, c, chunk * 64 + popcount(low - 1), popcount(run), run);
+		send_run(w->slot, c, chunk * 64 + popcount(low - 1), popcount(run), run,
+			 w->seen == SEEN_ALONG);
 		todo &= ~run;
 	}
 }
-
-struct p2c_list_walk {
-	__u64 first;
-	__u64 last;
-	__u32 slot;
-};
 
 static long list_step(__u32 i, void *data)
 {
@@ -100,13 +140,20 @@ static long list_step(__u32 i, void *data)
 
 	if (chunk > w->last / 64)
 		return 1;
-	list_chunk(w->slot, chunk, chunk_mask(chunk, w->first, w->last), false);
+	list_chunk(w, chunk);
 	return 0;
 }
 
-static __always_inline void list_pages(__u32 slot, __u64 first, __u64 last)
+static __always_inline void list_pages(__u32 slot, __u64 inode, __u64 first, __u64 last,
+				       enum p2c_seen seen)
 {
-	struct p2c_list_walk walk = { .first = first, .last = last, .slot = slot };
+	struct p2c_list_walk walk = {
+		.inode = inode,
+		.first = first,
+		.last = last,
+		.slot = slot,
+		.seen = seen,
+	};
 
 	if (record_pages && slot != SLOT_OTHERS)
 		bpf_loop(MAX_CHUNKS, list_step, &walk, 0);
@@ -131,25 +178,26 @@ static long fresh_step(__u32 i, void *data)
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 	/* Listed here, not at the end: the lookup may fail, and order is order of access. */
-	if (record_pages && slot != SLOT_OTHERS)
-		list_chunk(slot, index / 64, 1ULL << (index % 64), true);
+	list_pages(slot, 0, index, index, SEEN_MISSED);
 }
 
 static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
 {
-	list_pages(slot, index, last);
+	list_pages(slot, 0, index, last, SEEN_LOOKED_UP);
 }
 
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
 	if (how == HOW_HIT)
-		list_pages(slot, index, index);
+		list_pages(slot, 0, index, index, SEEN_LOOKED_UP);
 }
 
-/* Mapped pages are used without any further event: they count as accessed. */
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
+static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
+				      bool resolved)
 {
-	list_pages(slot, first, last);
+	list_pages(slot, 0, first, last, SEEN_MAPPED);
+	if (record_hits)
+		list_pages(slot, inode, first, last, SEEN_ALONG);
 }
 
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)

@@ -9,8 +9,8 @@
  *   on_miss(slot, index, fault)            the page is absent, no I/O has begun
  *   on_lookup(slot, index, last, how)      a read lookup of index..last is over
  *   on_fault(slot, index, how)             a fault came to filemap_fault()
- *   on_around(slot, first, last, resolved) fault-around mapped what is there of a range,
- *                                          the page that the fault was about or not
+ *   on_around(slot, inode, first, last, resolved) fault-around mapped what is there of a
+ *                                          range, the page that the fault was about or not
  *   on_data(slot, index, ns)               a missed page arrived after ns
  *   on_insert(slot, index, nr), on_remove(slot, index, nr)
  *   on_exit()                              the current task ends
@@ -123,7 +123,8 @@ enum p2c_how {
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault);
 static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how);
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how);
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved);
+static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
+				      bool resolved);
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
@@ -451,7 +452,7 @@ static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, _
 		else if (st)
 			fault_data(st);
 	}
-	on_around(slot, first, last, resolved);
+	on_around(slot, inode, first, last, resolved);
 }
 
 /*

@@ -255,7 +255,8 @@ static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 		note_lookup(slot, false);
 }
 
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
+static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
+				      bool resolved)
 {
 	bool met = use_pages(slot, first, last);
 

@@ -259,7 +259,7 @@ static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 	}
 	index = vma->vm_pgoff + ((st->address - vma->vm_start) >> PAGE_SHIFT);
 	if (folio_is_mapped(mapping, index, vma, &first, &last))
-		on_around(slot, first, last, *(bool *)data);
+		on_around(slot, (__u64)inode, first, last, *(bool *)data);
 	return 0;
 }
 

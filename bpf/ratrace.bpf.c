@@ -454,7 +454,8 @@ static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 	use_pages(slot, index, index);
 }
 
-static __always_inline void on_around(__u32 slot, __u64 first, __u64 last, bool resolved)
+static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
+				      bool resolved)
 {
 	decision_end();
 	use_pages(slot, first, last);

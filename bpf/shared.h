@@ -77,11 +77,13 @@ struct p2c_short_name {
 	char names[SHORT_NAME_BYTES];
 };
 
-/* A run of pages that was accessed for the first time (cachemiss -w). */
+/* A run of pages that was accessed for the first time (cachemiss -w, pcforce --learn). */
 struct p2c_page_record {
 	__u64 index;
 	__u32 nr_pages;
 	__u32 slot;
+	__u32 along; /* they were cached before, and fault-around mapped them along with others */
+	__u32 pad;
 };
 
 enum p2c_force_event {

@@ -3,16 +3,11 @@
 #include <argp.h>
 #include <string.h>
 
-#include "shared.h"
-#include "cachemiss.skel.h"
 #include "file/readahead_off.h"
-#include "list/list_writer.h"
 #include "report/empty_list.h"
-#include "report/report.h"
-#include "report/trace_run.h"
+#include "report/recording.h"
 
 #define DEFAULT_INTERVAL_US 1000000
-#define RECORD_POLL_US	    50000
 
 static struct hook hooks[] = {
 	COUNTERS_HOOKS,
@@ -20,13 +15,10 @@ static struct hook hooks[] = {
 };
 
 static struct cachemiss {
-	struct trace_run run;
+	struct recording rec;
 	const char *list; /* of -w, NULL: none */
 	bool resident, allow_empty, exact;
 	struct readahead_off readahead_off; /* of --exact */
-	struct cachemiss_bpf *skel;
-	struct list_writer writer;
-	struct report report;
 } cm;
 
 /* Options. */
@@ -75,8 +67,8 @@ static void check_usage(const struct argp_state *state)
 	static const struct table_layout *const watched[] = { &interval_table, &file_table };
 	static const struct table_layout *const resident[] = { &resident_table };
 
-	const struct run_options *run = &cm.run.run;
-	const struct filter_options *filter = &cm.run.filter;
+	const struct run_options *run = &cm.rec.run.run;
+	const struct filter_options *filter = &cm.rec.run.filter;
 
 	check_filters(state, run, filter);
 	if (cm.resident)
@@ -84,7 +76,7 @@ static void check_usage(const struct argp_state *state)
 	else
 		check_columns(state, run, watched, ARRAY_SIZE(watched));
 	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->tree_pid ||
-			    filter->cgroup_dir || cm.run.interval_us || run->duration_us))
+			    filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
 	if (cm.exact && (!cm.list || !run->command))
 		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
@@ -108,18 +100,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		cm.allow_empty = true;
 		break;
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &cm.run.run;
-		state->child_inputs[1] = &cm.run.filter;
+		state->child_inputs[0] = &cm.rec.run.run;
+		state->child_inputs[1] = &cm.rec.run.filter;
 		break;
 	case ARGP_KEY_ARG:
 		if (after_dashes(state) || state->arg_num > 1)
 			return ARGP_ERR_UNKNOWN;
-		if (state->arg_num == 0 && parse_seconds(arg, &cm.run.interval_us))
+		if (state->arg_num == 0 && parse_seconds(arg, &cm.rec.run.interval_us))
 			argp_error(state,
 				   "INTERVAL is in seconds, not '%s' "
 				   "(COMMAND follows --)",
 				   arg);
-		if (state->arg_num == 1 && (parse_u64(arg, &cm.run.count) || !cm.run.count))
+		if (state->arg_num == 1 && (parse_u64(arg, &cm.rec.run.count) || !cm.rec.run.count))
 			argp_error(state, "COUNT is a number above 0, not '%s'", arg);
 		break;
 	case ARGP_KEY_SUCCESS:
@@ -160,7 +152,7 @@ static enum status prepare(struct trace_run *run)
 	const struct counters_options *watched = &run->options;
 	char *why = NULL;
 
-	if (cm.list && list_writer_open(&cm.writer, cm.list, &why)) {
+	if (cm.list && list_writer_open(&cm.rec.writer, cm.list, &why)) {
 		say("%s: %s", cm.list, why);
 		free(why);
 		return STATUS_BAD_INPUT;
@@ -168,8 +160,9 @@ static enum status prepare(struct trace_run *run)
 	if (cm.resident) {
 		run->done = true;
 		return report_resident(run->targets, run->run.nr_files, &run->out,
-				       cm.list ? &cm.writer : NULL, cm.allow_empty);
+				       cm.list ? &cm.rec.writer : NULL, cm.allow_empty);
 	}
+	cm.rec.list = cm.list;
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;
 	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->tree_pid &&
@@ -178,60 +171,21 @@ static enum status prepare(struct trace_run *run)
 	return cm.exact ? begin_exact() : STATUS_DONE;
 }
 
-static bool open_programs(struct trace_run *run)
-{
-	cm.skel = cachemiss_bpf__open_opts(types_open_opts());
-	if (!cm.skel)
-		return false;
-	run->skeleton = cm.skel->skeleton;
-	run->obj = cm.skel->obj;
-	run->config = &cm.skel->rodata->cfg;
-	return true;
-}
-
-static void configure(struct trace_run *run)
-{
-	cm.skel->rodata->record_pages = cm.list != NULL;
-	if (!cm.list) {
-		bpf_map__set_max_entries(cm.skel->maps.ring, 4096);
-		bpf_map__set_max_entries(cm.skel->maps.chunks, 1);
-	}
-}
-
-static void bind_counters(struct trace_run *run)
-{
-	counters_bind(&run->counters, &cm.skel->bss->watch);
-}
-
-static void begin(struct trace_run *run)
-{
-	report_init(&cm.report, &run->counters, run->targets, run->run.nr_files,
-		    run->options.auto_files);
-}
-
-static int take_pages(void *ctx, void *data, size_t size)
-{
-	list_writer_add(&cm.writer, data);
-	return 0;
-}
-
 static void end_interval(struct trace_run *run)
 {
-	report_interval(&cm.report, &run->out, (now_ns() - run->start_ns) / 1000);
+	report_interval(&cm.rec.report, &run->out, (now_ns() - run->start_ns) / 1000);
 }
 
 static enum status write_list(void)
 {
 	struct offsets_section *sections;
 	uint32_t nr_slots;
-	size_t unnamed = report_sections(&cm.report, &sections, &nr_slots);
-	bool empty = list_writer_empty(&cm.writer, sections, nr_slots);
+	size_t unnamed = recording_sections(&cm.rec, &sections, &nr_slots);
+	bool empty = list_writer_empty(&cm.rec.writer, sections, nr_slots);
 	int err = 0;
 
-	cm.writer.incomplete = cm.run.counters.exact == NOT_EXACT || report_lost(&cm.report);
-	list_writer_find_random(&cm.writer, sections, nr_slots);
 	if (!empty || cm.allow_empty)
-		err = list_writer_write(&cm.writer, sections, nr_slots);
+		err = list_writer_write(&cm.rec.writer, sections, nr_slots);
 	report_sections_free(sections, nr_slots);
 	if (unnamed)
 		say("%zu file%s that missed the page cache could not be named and %s not in the list",
@@ -241,7 +195,7 @@ static enum status write_list(void)
 				 STATUS_FAILED);
 	if (!empty || cm.allow_empty)
 		return STATUS_DONE;
-	say_empty_list(cm.list, &cm.run, &cm.report);
+	say_empty_list(cm.list, &cm.rec.run, &cm.rec.report);
 	return STATUS_FAILED;
 }
 
@@ -250,18 +204,17 @@ static enum status report(struct trace_run *run)
 	enum status status;
 
 	readahead_off_end(&cm.readahead_off);
-	report_read(&cm.report);
+	report_read(&cm.rec.report);
 	status = cm.list ? write_list() : STATUS_DONE;
-	report_files(&cm.report, &run->out);
+	report_files(&cm.rec.report, &run->out);
 	return status;
 }
 
 static void close_all(struct trace_run *run)
 {
 	readahead_off_end(&cm.readahead_off);
-	report_free(&cm.report);
-	list_writer_free(&cm.writer);
-	cachemiss_bpf__destroy(cm.skel);
+	list_writer_free(&cm.rec.writer);
+	recording_free(&cm.rec);
 }
 
 static const struct tool tool = {
@@ -271,11 +224,11 @@ static const struct tool tool = {
 	.nr_hooks = ARRAY_SIZE(hooks),
 	.max_files = COUNTERS_FAR_FILES,
 	.prepare = prepare,
-	.open = open_programs,
-	.configure = configure,
-	.bind = bind_counters,
-	.begin = begin,
-	.event = take_pages,
+	.open = recording_open,
+	.configure = recording_configure,
+	.bind = recording_bind,
+	.begin = recording_begin,
+	.event = recording_event,
 	.interval = end_interval,
 	.report = report,
 	.close = close_all,
@@ -283,5 +236,5 @@ static const struct tool tool = {
 
 int main(int argc, char **argv)
 {
-	return tool_main(&tool, &cm.run, argc, argv);
+	return tool_main(&tool, &cm.rec.run, argc, argv);
 }

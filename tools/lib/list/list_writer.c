@@ -18,7 +18,7 @@ void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 	struct p2c_page_record *last = r->nr ? &r->runs[r->nr - 1] : NULL;
 
 	if (last && last->slot == run->slot && last->index + last->nr_pages == run->index &&
-	    last->nr_pages <= UINT32_MAX - run->nr_pages) {
+	    last->along == run->along && last->nr_pages <= UINT32_MAX - run->nr_pages) {
 		last->nr_pages += run->nr_pages;
 		return;
 	}

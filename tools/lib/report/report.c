@@ -319,6 +319,16 @@ static bool is_recorded(const struct report *r, size_t i, const struct identity 
 	return now->dev == then->dev && now->ino == then->ino && now->gen == then->gen;
 }
 
+/* Why pages are not in a list. One that is renewed at each start always has such. */
+static void tell(const struct report *r, char *why)
+{
+	if (r->hits)
+		say_verbose("%s", why);
+	else
+		say("%s", why);
+	free(why);
+}
+
 /* Open a file that was recorded by the name that it has; says why if that is not possible. */
 static bool open_recorded(const struct report *r, size_t i, struct remote *remote, struct target *t)
 {
@@ -326,21 +336,21 @@ static bool open_recorded(const struct report *r, size_t i, struct remote *remot
 	char *why;
 
 	if (!remote_answers(remote, path)) {
-		say("%s: does not answer (a hung mount?): the pages of this file are not in the "
-		    "list",
-		    path);
+		tell(r, xasprintf("%s: does not answer (a hung mount?): the pages of this file "
+				  "are not in the list",
+				  path));
 		return false;
 	}
 	if (target_open(t, path, &why) != TARGET_OK) {
-		say("%s: the pages of this file are not in the list", why);
+		tell(r, xasprintf("%s: the pages of this file are not in the list", why));
 		free(why);
 		return false;
 	}
 	if (is_recorded(r, i, &t->id))
 		return true;
-	say("%s: was replaced by another file during the recording: the pages of the former are "
-	    "not in the list",
-	    path);
+	tell(r, xasprintf("%s: was replaced by another file during the recording: the pages of "
+			  "the former are not in the list",
+			  path));
 	target_close(t);
 	return false;
 }
@@ -362,6 +372,11 @@ static void say_beyond(const struct report *r, uint64_t misses)
 		    misses);
 }
 
+static bool mostly_mapped(const struct report *r, const struct account *a)
+{
+	return r->hits ? a->mmap_accesses > a->read_accesses : a->mmap_misses > a->read_misses;
+}
+
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
 {
 	struct remote remote;
@@ -375,7 +390,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 		const struct report_file *f = &r->files[i];
 		struct offsets_section *s = &(*sections)[f->known.slot];
 
-		if ((r->auto_files && !f->a.misses) || s->file)
+		if ((r->auto_files && !r->hits && !f->a.misses) || s->file)
 			continue;
 		if (f->known.slot == SLOT_OTHERS) {
 			say_beyond(r, f->a.misses);
@@ -391,7 +406,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 		s->id = t.id;
 		s->page_size = page_size();
 		s->misses = f->a.misses;
-		s->pattern = f->a.mmap_misses > f->a.read_misses ? PATTERN_MMAP : PATTERN_SEQ;
+		s->pattern = mostly_mapped(r, &f->a) ? PATTERN_MMAP : PATTERN_SEQ;
 		target_close(&t);
 	}
 	remote_free(&remote);

@@ -21,6 +21,7 @@ struct report {
 	const struct target *targets; /* named files */
 	size_t nr_targets;
 	bool auto_files;
+	bool hits;	       /* sections are of files with any access, and do not count misses */
 	struct account before; /* totals at the last interval */
 	struct table *intervals;
 	struct known_files known;
@@ -42,7 +43,7 @@ uint64_t report_lost(const struct report *r);
 void report_free(struct report *r);
 
 /*
- * The sections of a list, by slot: named files, else those with misses.
+ * The sections of a list, by slot: named files, else those with misses, or with accesses.
  * Returns how many of the latter have no path; says how many had no slot.
  */
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);

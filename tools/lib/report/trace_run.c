@@ -38,23 +38,27 @@ static enum status limit_files(struct trace_run *w, uint32_t max)
 	return STATUS_DONE;
 }
 
-static enum status open_run(const struct tool *tool, struct trace_run *w)
+enum status trace_options(const struct tool *tool, struct trace_run *w)
 {
-	enum status status = open_targets(w);
-	int err;
-
-	status = status ? status : limit_files(w, tool->max_files);
-	if (status)
-		return status;
-	err = output_open(&w->out, w->run.out, w->run.json, w->run.command, &w->run.tables);
-	if (err)
-		return fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT);
 	w->options.tree = (w->run.command && !w->filter.everybody) || w->filter.tree_pid;
 	w->options.tree_pid = w->filter.tree_pid;
 	w->options.pid = w->filter.pid;
 	w->options.cgroup_dir = w->filter.cgroup_dir;
 	w->options.nr_files = w->run.nr_files;
-	return STATUS_DONE;
+	return limit_files(w, tool->max_files);
+}
+
+static enum status open_run(const struct tool *tool, struct trace_run *w)
+{
+	enum status status = open_targets(w);
+	int err;
+
+	status = status ? status : trace_options(tool, w);
+	if (status)
+		return status;
+	err = output_open(&w->out, w->run.out, w->run.json, w->run.command, &w->run.tables);
+	return err ? fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT)
+		   : STATUS_DONE;
 }
 
 static enum status no_process(const char *option, uint64_t pid)
@@ -182,16 +186,22 @@ struct callbacks {
 	struct trace_run *w;
 };
 
+void trace_take_events(const struct tool *tool, struct trace_run *w)
+{
+	if (!w->ring)
+		return;
+	ring_buffer__consume(w->ring);
+	if (tool->events_taken)
+		tool->events_taken(w);
+}
+
 static bool take_events(void *ctx)
 {
 	const struct callbacks *c = ctx;
 
-	if (c->w->ring) {
-		ring_buffer__consume(c->w->ring);
-		if (c->tool->events_taken)
-			c->tool->events_taken(c->w);
+	trace_take_events(c->tool, c->w);
+	if (c->w->ring)
 		output_flush(&c->w->out);
-	}
 	/* Nobody reads on, as behind `| head`: without COMMAND that is the end. */
 	return c->w->run.command || !c->w->out.broken_pipe;
 }
@@ -258,10 +268,9 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 /* All that is to come. */
 static enum status report(const struct tool *tool, struct trace_run *w)
 {
-	struct callbacks callbacks = { tool, w };
 	enum status status;
 
-	take_events(&callbacks);
+	trace_take_events(tool, w);
 	if (w->run.command)
 		output_after_command(&w->out);
 	status = tool->report(w);
@@ -271,7 +280,7 @@ static enum status report(const struct tool *tool, struct trace_run *w)
 	return status;
 }
 
-static enum status trace(const struct tool *tool, struct trace_run *w)
+enum status trace_begin(const struct tool *tool, struct trace_run *w)
 {
 	enum status status;
 
@@ -283,14 +292,28 @@ static enum status trace(const struct tool *tool, struct trace_run *w)
 	counters_on(&w->counters, true);
 	w->start_ns = now_ns();
 	tool->begin(w);
-	if (w->out.json)
-		output_record(&w->out,
-			      json_meta(tool->name, hooks_json(tool->hooks, tool->nr_hooks)));
-	status = wait_for_end(tool, w);
+	return STATUS_DONE;
+}
+
+void trace_end(const struct tool *tool, struct trace_run *w)
+{
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	counters_on(&w->counters, false);
 	hooks_detach(tool->hooks, tool->nr_hooks);
 	w->counters.exact = hooks_exactness(tool->hooks, tool->nr_hooks);
+}
+
+static enum status trace(const struct tool *tool, struct trace_run *w)
+{
+	enum status status = trace_begin(tool, w);
+
+	if (status)
+		return status;
+	if (w->out.json)
+		output_record(&w->out,
+			      json_meta(tool->name, hooks_json(tool->hooks, tool->nr_hooks)));
+	status = wait_for_end(tool, w);
+	trace_end(tool, w);
 	return status ? status : report(tool, w);
 }
 
