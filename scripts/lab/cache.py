@@ -15,6 +15,7 @@ would be an unfair advantage if the cold reader had to look it up.
 """
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import re
@@ -35,20 +36,37 @@ libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
 
+LINE = re.compile(r"(?:# file=(?P<name>\S+)|(?P<first>\d+)(?:(?P<how>[+-])(?P<n>\d+))?)"
+                  r"(?:\s+@(?P<number>\d+))?(?:\s|$)")
+
+
+def owned_lines(path):
+    """(line, match of LINE or None, file) for each line of a list: the file is that of an extent
+    or header, None before the first header that names one."""
+    numbers, latest = {}, None
+    with open(path, encoding="utf-8", errors="surrogateescape") as f:
+        for line in f:
+            if line.startswith("# page2cache offsets "):
+                numbers, latest = {}, None
+            m = LINE.match(line)
+            if m and m["name"]:
+                latest = urllib.parse.unquote(m["name"], errors="surrogateescape")
+                numbers[m["number"]] = latest
+            yield line, m, numbers[m["number"]] if m and m["number"] else latest
+
+
 def sections(path):
     """[(file, extents)] of a list, in its order: extents are (first page, pages) each, the file
     is None before the first header that names one."""
-    out = [(None, [])]
-    with open(path, encoding="utf-8", errors="surrogateescape") as f:
-        for line in f:
-            name = re.match(r"# file=(\S+)", line)
-            if name:
-                out.append((urllib.parse.unquote(name[1], errors="surrogateescape"), []))
-            m = re.match(r"(\d+)(?:([+-])(\d+))?\s*$", line)
-            if m:
-                first, n = int(m[1]), int(m[3] or 1)
-                out[-1][1].append((first, n - first + 1 if m[2] == "-" else n))
-    return [section for section in out if section[1]]
+    out = []
+    for _, m, file in owned_lines(path):
+        if not m or m["name"]:
+            continue
+        first, n = int(m["first"]), int(m["n"] or 1)
+        if not out or out[-1][0] != file:
+            out.append((file, []))
+        out[-1][1].append((first, n - first + 1 if m["how"] == "-" else n))
+    return out
 
 
 def read_extents(path):
@@ -59,15 +77,11 @@ def read_extents(path):
 def write_section(path, file, out):
     """What a list says of one file, as pcforce -f takes it: the sections of that file, or all of
     a list that names none."""
-    chosen, keep = [], True
-    with open(path, encoding="utf-8", errors="surrogateescape") as f:
-        for line in f:
-            name = re.match(r"# file=(\S+)", line)
-            if name:
-                path_of = urllib.parse.unquote(name[1], errors="surrogateescape")
-                keep = os.path.exists(path_of) and os.path.samefile(path_of, file)
-            if keep:
-                chosen.append(line)
+    @functools.lru_cache(maxsize=None)
+    def is_it(name):
+        return name is None or (os.path.exists(name) and os.path.samefile(name, file))
+
+    chosen = [line for line, m, owner in owned_lines(path) if not m or is_it(owner)]
     if all(line.startswith("#") for line in chosen):
         raise Failed(f"{path}: has nothing of {file}")
     with open(out, "w", encoding="utf-8", errors="surrogateescape") as f:

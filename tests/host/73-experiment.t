@@ -100,7 +100,7 @@ is "$? $(grep -c 'node: node is not installed' "$DIR/err") $([ -e "$results" ] &
 
 rm -rf "$results"
 head -c 16M /dev/urandom >"$DIR/my file"
-printf '# page2cache offsets 1\n# file=/usr/bin/env\n0+5\n# file=%s/my%%20file\n100+50\n7\n' "$DIR" >"$DIR/two"
+printf '# page2cache offsets 2\n# file=/usr/bin/env @1\n# file=%s/my%%20file @2\n100+50 @2\n0+5 @1\n7\n' "$DIR" >"$DIR/two"
 SUDO_UID=12345 SUDO_GID=12345 run_it engines --quick --rounds 1 --file "$DIR/my file" --list "$DIR/two" --results "$DIR/above/results"
 results=$DIR/above/results
 is "$STATUS $(runs 'map(select(.arm == "forced").receipt.requested, select(.arm == "cold").accesses) | unique')" '0 [2,51]' \

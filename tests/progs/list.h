@@ -71,13 +71,40 @@ static inline void decode_name(char *s)
 	*to = 0;
 }
 
-/* Calls @section at each "# file=" and @extent for each N, N+C and N-M. */
+/* The names of files by their numbers in a list of version 2. */
+struct numbered {
+	char **names;
+	size_t nr;
+};
+
+static inline void keep_name(struct numbered *n, size_t number, const char *name)
+{
+	if (number >= n->nr) {
+		n->names = realloc(n->names, (number + 1) * 2 * sizeof(*n->names));
+		if (!n->names)
+			die("memory", ENOMEM);
+		memset(n->names + n->nr, 0, ((number + 1) * 2 - n->nr) * sizeof(*n->names));
+		n->nr = (number + 1) * 2;
+	}
+	free(n->names[number]);
+	n->names[number] = strdup(name);
+}
+
+/* The N of an @N at S, behind blanks; 0: there is none. */
+static inline size_t number_at(const char *s)
+{
+	s += strspn(s, " \t");
+	return *s == '@' ? strtoul(s + 1, NULL, 10) : 0;
+}
+
+/* Calls @section at each "# file=" or other @N, and @extent for each N, N+C and N-M. */
 static inline void read_list(const char *list, void (*section)(const char *name),
 			     void (*extent)(uint64_t index, uint64_t nr))
 {
 	FILE *f = strcmp(list, "-") ? fopen(list, "re") : stdin;
+	size_t cap = 0, number, current = 0;
+	struct numbered files = { 0 };
 	char *line = NULL, *end;
-	size_t cap = 0;
 
 	if (!f)
 		die(list, errno);
@@ -85,18 +112,31 @@ static inline void read_list(const char *list, void (*section)(const char *name)
 		uint64_t index, nr = 1;
 
 		if (!strncmp(line, "# file=", 7)) {
+			current = number_at(line + 7 + strcspn(line + 7, " \t\n"));
 			decode_name(line + 7);
+			if (current)
+				keep_name(&files, current, line + 7);
 			section(line + 7);
 		}
 		if (line[0] < '0' || line[0] > '9')
 			continue;
 		index = strtoull(line, &end, 10);
 		if (*end == '+')
-			nr = strtoull(end + 1, NULL, 10);
+			nr = strtoull(end + 1, &end, 10);
 		else if (*end == '-')
-			nr = strtoull(end + 1, NULL, 10) - index + 1;
+			nr = strtoull(end + 1, &end, 10) - index + 1;
+		number = number_at(end);
+		if (number && number != current) {
+			if (number >= files.nr || !files.names[number])
+				die(list, EINVAL);
+			section(files.names[number]);
+			current = number;
+		}
 		extent(index, nr);
 	}
+	while (files.nr)
+		free(files.names[--files.nr]);
+	free(files.names);
 	free(line);
 	if (f != stdin)
 		fclose(f);
