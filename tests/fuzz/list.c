@@ -116,12 +116,17 @@ static uint64_t take_number(struct input *in)
 	return kind < 192 ? kind % 16 : odd[kind % ARRAY_SIZE(odd)];
 }
 
+#define NO_NAME (-1)
+#define NUMBERS 7
+
 /* What the format says of a list, page by page. */
 struct model {
 	bool open;    /* what becomes of it cannot be told: a line of any bytes */
 	bool refused; /* a line is malformed */
 	bool stale_ok, strict;
-	int name; /* of the section, -1: none yet */
+	int name;		    /* of the section, NO_NAME: none yet */
+	bool numbered;		    /* the latest version line was that of version 2 */
+	int of_number[NUMBERS + 1]; /* the name that each number stands for */
 	struct {
 		bool seen, ready;
 		uint64_t misses;
@@ -136,18 +141,29 @@ struct model {
 	} order[10 + 5 + 33000];
 };
 
-static void model_extent(struct model *m, uint64_t index, uint64_t nr)
+static void model_version(struct model *m, bool numbered)
+{
+	int i;
+
+	m->numbered = numbered;
+	m->name = NO_NAME;
+	for (i = 0; i <= NUMBERS; i++)
+		m->of_number[i] = NO_NAME;
+}
+
+/* NAME: the one whose extent it is. */
+static void model_extent(struct model *m, int name, uint64_t index, uint64_t nr)
 {
 	const uint64_t max = 1ULL << 62;
 	uint64_t page, past, *sum;
 	int file;
 
-	if (m->name < 0) {
+	if (name == NO_NAME) {
 		m->refused = true;
 		return;
 	}
-	file = names[m->name].file;
-	if (!m->names[m->name].ready)
+	file = names[name].file;
+	if (!m->names[name].ready)
 		return;
 	for (page = index; page < pages_of[file] && page - index < nr; page++) {
 		if (m->listed[file][page])
@@ -217,14 +233,33 @@ static bool add_fields(struct input *in, FILE *f, const struct identity *id, str
 	return stale;
 }
 
+/* @N behind a path or an extent: mostly one that is IN_USE or not. Returns N, -1: none. */
+static int add_number(struct input *in, FILE *f, const struct model *m, bool in_use)
+{
+	int n = 1 + take(in) % NUMBERS;
+
+	/* Rarely: it ends the list. */
+	if (take(in) % 32 && (!m->numbered || (m->of_number[n] != NO_NAME) != in_use))
+		return -1;
+	fprintf(f, " @%d", n);
+	return n;
+}
+
 static void add_section(struct input *in, FILE *f, struct model *m)
 {
 	static const struct identity none;
 	int name = take(in) % ARRAY_SIZE(names), file = names[name].file;
 	bool stale, known = false;
 	uint64_t misses = 0;
+	int n;
 
 	fprintf(f, "# file=%s", names[name].escaped);
+	n = add_number(in, f, m, false);
+	/* Version 1 skips it, as a field that it does not know. */
+	if (n > 0 && m->numbered) {
+		m->refused |= m->of_number[n] != NO_NAME;
+		m->of_number[n] = name;
+	}
 	stale = add_fields(in, f, file == NO_FILE ? &none : &ids[file], m, &misses, &known);
 	fputc('\n', f);
 	m->name = name;
@@ -238,27 +273,45 @@ static void add_section(struct input *in, FILE *f, struct model *m)
 	m->names[name].seen = true;
 }
 
+static void add_version(struct input *in, FILE *f, struct model *m)
+{
+	bool numbered = take(in) % 2;
+
+	fprintf(f, "# page2cache offsets %d\n", numbered ? 2 : 1);
+	model_version(m, numbered);
+	/* Rarely none: extents before the next section would end the list. */
+	if (take(in) % 8)
+		add_section(in, f, m);
+}
+
 static void add_extent(struct input *in, FILE *f, struct model *m)
 {
 	uint64_t index = take_number(in), nr = take_number(in);
+	int name = m->name, n;
 
 	switch (take(in) % 3) {
 	case 0:
-		fprintf(f, "%" PRIu64 "\n", index);
+		fprintf(f, "%" PRIu64, index);
 		nr = 1;
 		break;
 	case 1:
-		fprintf(f, "%" PRIu64 "+%" PRIu64 "\n", index, nr);
+		fprintf(f, "%" PRIu64 "+%" PRIu64, index, nr);
 		break;
 	default:
 		/* The other number is the last page. */
-		fprintf(f, "%" PRIu64 "-%" PRIu64 "\n", index, nr);
+		fprintf(f, "%" PRIu64 "-%" PRIu64, index, nr);
 		nr = nr < index ? 0 : nr - index + 1;
 	}
 	if (!nr || nr - 1 > UINT64_MAX - index)
 		m->refused = true;
+	n = add_number(in, f, m, true);
+	fputc('\n', f);
+	if (n > 0) {
+		name = m->of_number[n];
+		m->refused |= !m->numbered;
+	}
 	if (!m->refused)
-		model_extent(m, index, nr);
+		model_extent(m, name, index, nr);
 }
 
 static void add_bytes(struct input *in, FILE *f, struct model *m)
@@ -285,7 +338,7 @@ static int make_list(struct input *in, struct model *m)
 			add_section(in, f, m);
 			break;
 		case 5:
-			fputs("# page2cache offsets 1\n", f);
+			add_version(in, f, m);
 			break;
 		case 6:
 			fputs("\r\n #\n", f);
@@ -429,7 +482,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	enter();
 	memset(&m, 0, offsetof(struct model, order));
-	m.name = -1;
+	model_version(&m, false);
 	opt.only_file = only[take(&in) % ARRAY_SIZE(only)];
 	opt.stale_ok = m.stale_ok = take(&in) % 4 == 3;
 	opt.strict = m.strict = take(&in) % 2;

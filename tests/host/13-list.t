@@ -196,9 +196,8 @@ while step; do
 	rm -f "$list"
 	watched -w "$list" -- bash -c "for f in one two; do
 		'$PROGS/access' --fadvise random -p '@$DIR/order' '$DIR/'\$f; done; '$PROGS/access' --fadvise random -o 400k -n 2 '$DIR/one'"
-	sections=$(awk -v dir="$DIR/" '/^# file=/ { f = substr($2, 6); on = f == dir "one" || f == dir "two"
-		if (on) printf " %s:", substr(f, length(dir) + 1) } !/^#/ && on { printf " %s", $0 }' "$list")
-	is "$sections" ' one: 3 1+2 two: 3 1+2 one: 100+2' 'two files, one of them twice, in order across files'
+	is "$(owned_of "$list" | sed -nE "s,^$DIR/(one|two) ,\1 ,p" | paste -sd' ') $(grep -c "^# file=$DIR/one @" "$list")" \
+		'one 3 one 1+2 two 3 two 1+2 one 100+2 1' 'two files, one of them twice, in order across files, and named once'
 	is "$(json "$OUT" "select(.record == \"file\" and .file == \"$DIR/one\") | [.accesses, .misses]")" '[5,5]' \
 		'and each is counted by name'
 done
@@ -328,7 +327,7 @@ cat >"$DIR/read-all" <<-'END'
 END
 many="select(.record == \"file\" and .file != null and (.file | startswith(\"$DIR/many/\")))"
 watched -w "$list" -- python3 "$DIR/read-all" "$DIR/many" evict
-is "$(grep -c "^# file=$DIR/many/" "$list") $(awk -v dir="file=$DIR/many/" '/^# file=/ { on = !index($2, dir) } !on && /^0$/ { n++ } END { print n }' "$list")" \
+is "$(grep -c "^# file=$DIR/many/" "$list") $(owned_of "$list" | grep -c "^$DIR/many/[0-9]* 0$")" \
 	'9500 9500' '9,500 files without -f: each is in the list, with the page that missed'
 is "$(json "$OUT" "$many | [.accesses, .misses]" | sort | uniq -c | tr -s ' ')" ' 9500 [1,1]' 'and each is counted by name'
 is "$(json "$OUT" "$many | .miss_us_p50 != null" | sort | uniq -c | awk '$2 == "false" && $1 > 1000 || $2 == "true" && $1 > 8000 { print $2 }' | paste -sd' ')" \

@@ -20,12 +20,14 @@ malformed=(
 	'# file=' '# file= ino=1' '# file=/x%' '# file=/x%4' '# file=/x%zz' '# file=/x%00'
 	'# file=/x ino=x' '# file=/x ino=-1' '# file=/x ino=' '# file=/x ino=1x' '# file=/x ino=18446744073709551616' '# file=/x gen=4294967296'
 	'# file=/x size=1G' '# file=/x fsid=xyz' '# file=/x fsid=0x12' '# file=/x mtime_ns=--1' '# file=/x page_size=-4096' '# file=/x misses=1.5'
-	'# page2cache offsets 2' '# page2cache offsets 0' '# page2cache offsets 99999999999999999999' '# page2cache offsets one'
-	"# file=/x page_size=$((2 * $(getconf PAGESIZE)))"
+	'# page2cache offsets 3' '# page2cache offsets 0' '# page2cache offsets 99999999999999999999' '# page2cache offsets one'
+	"# file=/x page_size=$((2 * $(getconf PAGESIZE)))" '3 @1' '3-4 @1' '3 @0'
 )
+# In version 2, behind the files @1 and @7
+misnumbered=('3 @2' '3 @0' '3@1' '3 @' '3 @x' '3 @4294967296' '3 @1 @7' '# file=/x @7' '# file=/x @0' '# file=/x ino=1 @3')
 wellformed=('' ' ' $'\t' $'\r' '#' '# x' '#5' '  7' '7  ' $'7\r' '# file' '# page2cache' "# file=$PWD/x later=field" '0' '0+1' '0-0' '007')
 
-plan $((${#malformed[@]} + 3 + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 13 + 6 * 3 + 2 + 6))
+plan $((${#malformed[@]} + 3 + ${#misnumbered[@]} + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 13 + 6 * 3 + 2 + 6))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -52,6 +54,11 @@ is "$("$PROGS/cached" -c "$file")" 0 'no list with a bad line was forced in part
 printf '3\nx' >"$list"
 fails 2 'a last line without a newline' --now -f "$file" -o "$list"
 matches "$(cat "$DIR/stderr")" ":2: " 'has its number, too'
+for line in "${misnumbered[@]}"; do
+	printf '# page2cache offsets 2\n# file=%s @1\n# file=%s @7\n3 @1\n%s\n' "$file" "$file" "$line" >"$list"
+	"$PCFORCE" --now -o "$list" >"$DIR/stdout" 2>"$DIR/stderr"
+	matches "$? $(wc -c <"$DIR/stdout") $(cat "$DIR/stderr")" "^2 0 pcforce: $list:5: [a-z].{5}" "numbers: ${line@Q}: status 2, its line number, a reason"
+done
 for line in "${wellformed[@]}"; do
 	printf '# file=%s\n3\n%s\n4\n' "$file" "$line" >"$list"
 	[ "${line:0:7}" != '# file=' ] || printf '# file=%s\n3\n4\n%s\n' "$file" "$line" >"$list"

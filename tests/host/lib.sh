@@ -579,6 +579,14 @@ pages_of()
 		{ for (i = first; i <= last; i++) printf "%d\n", i }' "$1"
 }
 
+# owned_of LIST: FILE EXTENT a line, in the list's order, FILE as the list writes it
+owned_of()
+{
+	awk '/^# page2cache offsets/ { split("", file); latest = "" }
+		/^# file=/ { latest = substr($2, 6); if ($3 ~ /^@/) file[$3] = latest }
+		/^[ \t]*[0-9]/ { print ($2 ~ /^@/ ? file[$2] : latest), $1 }' "$1"
+}
+
 # each page where it first came
 first_of_each()
 {

@@ -47,7 +47,10 @@ static int load_text(const char *text, const char *only, bool stale_ok, bool str
 /* The header line of a file as it is now, with KEY=VALUE instead of what it has there. */
 static char *header(const char *file, const char *key, const char *value)
 {
-	struct offsets_section s = { .file = (char *)file, .page_size = page_size(), .misses = 4 };
+	struct offsets_section s = { .file = (char *)file,
+				     .has = OFFSETS_ALL_FIELDS,
+				     .page_size = page_size(),
+				     .misses = 4 };
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	char *text, *at, *end, *out;
 	size_t size;
@@ -57,7 +60,7 @@ static char *header(const char *file, const char *key, const char *value)
 	assert_int_equal(identity_of(fd, &s.id), 0);
 	close(fd);
 	f = open_memstream(&text, &size);
-	offsets_write_section(f, &s);
+	offsets_write_section(f, &s, 0);
 	fclose(f);
 	if (!key)
 		return text;
@@ -218,6 +221,35 @@ static void a_section_can_come_back(void **state)
 	assert_int_equal(list.files[0].misses, 7);
 	assert_true(list.files[0].misses_known);
 	assert_int_equal(list.files[1].past_eof, 5);
+}
+
+static void extents_with_numbers_are_of_their_files(void **state)
+{
+	assert_int_equal(load_text("# page2cache offsets 2\n# file=data @1 misses=7\n"
+				   "# file=other @2\n0 @1\n0-1 @2\n0-1 @1\n1-9 @2\n",
+				   NULL, false, false),
+			 0);
+	assert_int_equal(list.nr_files, 2);
+	EXTENTS({ 0, 1, 0 }, { 0, 2, 1 }, { 1, 1, 0 }, { 2, 3, 1 });
+	assert_int_equal(list.files[0].misses, 7);
+	/* Of one file only. */
+	assert_int_equal(load_text("# page2cache offsets 2\n# file=data @1\n# file=other @2\n"
+				   "0 @1\n1 @2\n2 @1\n3\n",
+				   "other", false, false),
+			 0);
+	assert_int_equal(list.nr_files, 1);
+	EXTENTS({ 1, 1, 0 }, { 3, 1, 0 });
+	/* Two lists, one behind the other. */
+	assert_int_equal(load_text("# page2cache offsets 2\n# file=data @1\n3 @1\n"
+				   "# page2cache offsets 2\n# file=other @1\n4 @1\n",
+				   NULL, false, false),
+			 0);
+	EXTENTS({ 3, 1, 0 }, { 4, 1, 1 });
+	/* Whose pages come without a section behind the first list is not known. */
+	assert_int_equal(load_text("# file=data\n3\n# page2cache offsets 1\n4\n", NULL, false,
+				   false),
+			 -EINVAL);
+	assert_non_null(strstr(why, "text:4: no file"));
 }
 
 static void an_empty_list_is_no_error(void **state)
@@ -593,6 +625,7 @@ int main(void)
 		TEST(only_consecutive_lines_are_merged),
 		TEST(random_lists_hold_each_page_once_where_it_first_came),
 		TEST(a_section_can_come_back),
+		TEST(extents_with_numbers_are_of_their_files),
 		TEST(an_empty_list_is_no_error),
 		TEST(all_pages_of_an_empty_file_are_past_its_end),
 		TEST(an_unchanged_file_is_ready),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a recorded list says of the order in which each file's pages came. */
+/* What a recorded list says, of its pages and of the order in which each file's came. */
 #include "unit.h"
 #include "list/list_writer.h"
 
@@ -77,6 +77,72 @@ static void of_a_file_without_listed_pages_nothing_is_known(void **state)
 	assert_int_equal(pattern_of(2), PATTERN_UNKNOWN);
 }
 
+/* The list, of the files named. */
+static char *written(const char *a, const char *b)
+{
+	struct list_place *place = &writer.place;
+	size_t size;
+	char *text;
+
+	sections[1].file = (char *)a;
+	sections[2].file = (char *)b;
+	place->stream = open_memstream(&text, &size);
+	assert_non_null(place->stream);
+	assert_int_equal(list_writer_write(&writer, sections, SLOTS), 0);
+	return text;
+}
+
+static void list_is(const char *a, const char *b, const char *want)
+{
+	char *text;
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		sections[i] = (struct offsets_section){ 0 };
+	text = written(a, b);
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void files_that_come_once_are_written_as_version_1(void **state)
+{
+	add(2, 7, 1);
+	add(2, 9, 2);
+	add(1, 0, 3);
+	list_is("a", "b", "# page2cache offsets 1\n# file=b\n7\n9+2\n# file=a\n0+3\n");
+}
+
+static void a_file_that_comes_back_has_a_number(void **state)
+{
+	add(2, 7, 1);
+	add(1, 0, 3);
+	add(2, 9, 2);
+	list_is("a", "b",
+		"# page2cache offsets 2\n# file=b @1\n# file=a @2\n7 @1\n0+3 @2\n9+2 @1\n");
+	/* Unless the one between is left out. */
+	list_is(NULL, "b", "# page2cache offsets 1\n# file=b\n7\n9+2\n");
+	list_is("a", NULL, "# page2cache offsets 1\n# file=a\n0+3\n");
+}
+
+static void files_without_pages_are_named_where_there_are_no_others(void **state)
+{
+	list_is("a", "b", "# page2cache offsets 1\n# file=a\n# file=b\n");
+	/* Of a file that came too late to have a section. */
+	add(SLOTS, 0, 1);
+	list_is(NULL, "b", "# page2cache offsets 1\n# file=b\n");
+	add(1, 5, 1);
+	list_is("a", "b", "# page2cache offsets 1\n# file=a\n5\n");
+}
+
+static void a_list_says_that_it_is_incomplete(void **state)
+{
+	add(1, 5, 1);
+	writer.incomplete = true;
+	list_is("a", NULL,
+		"# page2cache offsets 1\n# incomplete: events of the recording were lost, so pages "
+		"may be missing\n# file=a\n5\n");
+}
+
 #define LIST(name) cmocka_unit_test_setup_teardown(name, new_list, free_list)
 
 int main(void)
@@ -86,6 +152,10 @@ int main(void)
 		LIST(each_file_has_an_order_of_its_own),
 		LIST(a_tenth_of_the_pages_may_come_out_of_order),
 		LIST(of_a_file_without_listed_pages_nothing_is_known),
+		LIST(files_that_come_once_are_written_as_version_1),
+		LIST(a_file_that_comes_back_has_a_number),
+		LIST(files_without_pages_are_named_where_there_are_no_others),
+		LIST(a_list_says_that_it_is_incomplete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,102 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The offsets format: what is read, what is refused and on which line, and the way back. */
 #include "unit.h"
-#include "list/offsets.h"
+#include "offsets_trace.h"
 
 /* Longer lines are refused. A path of PATH_MAX bytes, all of them %XX, must fit. */
 #define LINE_LIMIT (16 << 10)
-
-/* What the parser handed on, and how it ended, as text: two runs are equal or not. */
-struct trace {
-	char *text;
-	size_t size;
-	FILE *f;
-};
-
-static const char *trace_section(void *ctx, const struct offsets_section *s)
-{
-	struct trace *t = ctx;
-	const char *c;
-	size_t i;
-
-	fputs("section ", t->f);
-	for (c = s->file; *c; c++)
-		fprintf(t->f, "%02x", (unsigned char)*c);
-	for (i = 0; uuid_is_known(&s->id.uuid) && i < sizeof(s->id.uuid.bytes); i++)
-		fprintf(t->f, "%s%02x", i ? "" : " uuid=", s->id.uuid.bytes[i]);
-	fprintf(t->f,
-		" has=%x fsid=%llx ino=%llu gen=%u size=%llu mtime=%lld page=%llu misses=%llu pattern=%d\n",
-		s->has, (unsigned long long)s->id.fsid, (unsigned long long)s->id.ino, s->id.gen,
-		(unsigned long long)s->id.size, (long long)s->id.mtime_ns,
-		(unsigned long long)s->page_size, (unsigned long long)s->misses, s->pattern);
-	return NULL;
-}
-
-static const char *trace_extent(void *ctx, uint64_t index, uint64_t nr)
-{
-	struct trace *t = ctx;
-
-	fprintf(t->f, "extent %llu %llu\n", (unsigned long long)index, (unsigned long long)nr);
-	return NULL;
-}
-
-/* Feed TEXT in pieces of PIECE bytes, each in memory of its own. To be freed. */
-static char *parse(const char *text, size_t len, size_t piece)
-{
-	struct trace t = { 0 };
-	struct offsets_sink sink = { trace_section, trace_extent, &t };
-	struct offsets_parser p;
-	size_t at, n;
-	char *copy;
-	int err = 0;
-
-	t.f = open_memstream(&t.text, &t.size);
-	assert_non_null(t.f);
-	offsets_parser_init(&p, &sink);
-	for (at = 0; at < len && !err; at += n) {
-		n = len - at < piece ? len - at : piece;
-		copy = malloc(n);
-		assert_non_null(copy);
-		memcpy(copy, text + at, n);
-		err = offsets_parser_feed(&p, copy, n);
-		free(copy);
-	}
-	err = err ? err : offsets_parser_finish(&p);
-	if (err)
-		fprintf(t.f, "error %d line %llu: %s\n", err, (unsigned long long)p.line,
-			p.error ? p.error : "(nothing said)");
-	offsets_parser_free(&p);
-	fclose(t.f);
-	return t.text;
-}
-
-static void expect(const char *text, const char *want)
-{
-	char *got = parse(text, strlen(text), SIZE_MAX);
-
-	if (strcmp(got, want))
-		print_error("of the text:\n%s\n", text);
-	assert_string_equal(got, want);
-	free(got);
-}
-
-/* TEXT as the fourth line is refused there, after what came before it was taken. */
-static void refused(const char *text, size_t len, const char *about)
-{
-	static const char before[] = "7\n\n# a comment\n";
-	char *all = malloc(sizeof(before) + len), *got;
-
-	assert_non_null(all);
-	memcpy(all, before, sizeof(before) - 1);
-	memcpy(all + sizeof(before) - 1, text, len);
-	all[sizeof(before) - 1 + len] = '\n';
-	got = parse(all, sizeof(before) + len, SIZE_MAX);
-	if (strncmp(got, "extent 7 1\nerror -22 line 4: ", 29) || !strstr(got, about) ||
-	    strstr(got, "nothing said"))
-		fail_msg("'%s': want an error on line 4 about '%s', got:\n%s", text, about, got);
-	free(got);
-	free(all);
-}
 
 static void every_form_of_an_extent_is_read(void **state)
 {
@@ -157,8 +65,6 @@ static void indexes_reach_the_end_of_64_bits(void **state)
 	expect("1+18446744073709551615\n", "extent 1 18446744073709551615\n");
 	expect("0+18446744073709551615\n", "extent 0 18446744073709551615\n");
 }
-
-#define REFUSED(text, about) refused(text, sizeof(text) - 1, about)
 
 static void extents_beyond_64_bits_are_refused(void **state)
 {
@@ -264,7 +170,7 @@ static void fields_of_later_versions_are_ignored(void **state)
 
 static void malformed_headers_are_refused_with_their_line(void **state)
 {
-	REFUSED("# page2cache offsets 2", "version");
+	REFUSED("# page2cache offsets 3", "version");
 	REFUSED("# page2cache offsets 0", "version");
 	REFUSED("# page2cache offsets one", "version");
 	REFUSED("# page2cache offsets 1 2", "version");
@@ -321,19 +227,19 @@ static void a_raw_nul_byte_is_refused_in_a_header(void **state)
 	REFUSED("# file=/a ino=1\0x", "ino=");
 }
 
-static const char *refuse_section(void *ctx, const struct offsets_section *s)
+static const char *refuse_section(void *ctx, const struct offsets_section *s, uint32_t *file)
 {
 	return "not this section";
 }
 
-static const char *refuse_extent(void *ctx, uint64_t index, uint64_t nr)
+static const char *refuse_extent(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
 {
 	return index == 9 ? "not this extent" : NULL;
 }
 
 static void the_sink_can_refuse_and_its_words_are_kept(void **state)
 {
-	struct offsets_sink sink = { refuse_section, refuse_extent, NULL };
+	struct offsets_sink sink = { refuse_section, refuse_extent, NULL, NULL };
 	struct offsets_parser p;
 
 	offsets_parser_init(&p, &sink);
@@ -349,7 +255,34 @@ static void the_sink_can_refuse_and_its_words_are_kept(void **state)
 	offsets_parser_free(&p);
 }
 
+static const char *take_comment(void *ctx, const char *text, const char *end)
+{
+	fprintf(ctx, "%.*s|", (int)(end - text), text);
+	return end - text == 7 ? "not this comment" : NULL;
+}
+
+static void comments_are_handed_over_where_they_are_wanted(void **state)
+{
+	static const char text[] = " # one \n#\n# page2cache offsets 1\n0\n#fourth\n";
+	struct offsets_sink sink = { refuse_section, refuse_extent, take_comment, NULL };
+	struct offsets_parser p;
+	char *got;
+	size_t size;
+
+	sink.ctx = open_memstream(&got, &size);
+	assert_non_null(sink.ctx);
+	offsets_parser_init(&p, &sink);
+	assert_int_equal(offsets_parser_feed(&p, text, strlen(text)), -EINVAL);
+	assert_int_equal(p.line, 5);
+	assert_string_equal(p.error, "not this comment");
+	offsets_parser_free(&p);
+	fclose(sink.ctx);
+	assert_string_equal(got, "# one|#|#fourth|");
+	free(got);
+}
+
 static const char *const texts[] = {
+	"# page2cache offsets 2\n# file=a @1\n# file=b @5\n0 @5\n7 @1\n# page2cache offsets 2\n8 @1\n",
 	"",
 	"\n",
 	"0\n17+3\n128-255",
@@ -434,17 +367,18 @@ struct extent_pair {
 	uint64_t index, nr;
 };
 
-static char *written(const struct offsets_section *s, const struct extent_pair *e, size_t n)
+static char *written(const struct offsets_section *s, const struct extent_pair *e, size_t n,
+		     uint32_t number)
 {
 	size_t size, i;
 	char *text;
 	FILE *f = open_memstream(&text, &size);
 
 	assert_non_null(f);
-	offsets_write_version(f);
-	offsets_write_section(f, s);
+	offsets_write_version(f, number ? OFFSETS_NUMBERED : OFFSETS_PLAIN);
+	offsets_write_section(f, s, number);
 	for (i = 0; i < n; i++)
-		offsets_write_extent(f, e[i].index, e[i].nr);
+		offsets_write_extent(f, e[i].index, e[i].nr, number);
 	fclose(f);
 	return text;
 }
@@ -455,25 +389,28 @@ struct reread {
 	size_t sections, extents;
 };
 
-static const char *same_section(void *ctx, const struct offsets_section *s)
+#define THE_FILE 17
+
+static const char *same_section(void *ctx, const struct offsets_section *s, uint32_t *file)
 {
 	struct reread *r = ctx;
 
+	*file = THE_FILE;
 	assert_string_equal(s->file, r->s->file);
 	assert_memory_equal(&s->id, &r->s->id, sizeof(s->id));
 	assert_int_equal(s->page_size, r->s->page_size);
 	assert_int_equal(s->misses, r->s->misses);
 	assert_int_equal(s->pattern, r->s->pattern);
-	assert_int_equal(s->has, OFFSETS_FSID | OFFSETS_INO | OFFSETS_GEN | OFFSETS_SIZE |
-					 OFFSETS_MTIME | OFFSETS_PAGE_SIZE | OFFSETS_MISSES);
+	assert_int_equal(s->has, r->s->has);
 	r->sections++;
 	return NULL;
 }
 
-static const char *same_extent(void *ctx, uint64_t index, uint64_t nr)
+static const char *same_extent(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
 {
 	struct reread *r = ctx;
 
+	assert_int_equal(file, THE_FILE);
 	assert_int_equal(index, r->e[r->extents].index);
 	assert_int_equal(nr, r->e[r->extents].nr);
 	r->extents++;
@@ -481,11 +418,12 @@ static const char *same_extent(void *ctx, uint64_t index, uint64_t nr)
 }
 
 /* Write, read, compare; the text has a line for each thing, whatever is in the name. */
-static void round_trip(const struct offsets_section *s, const struct extent_pair *e, size_t n)
+static void round_trip_as(const struct offsets_section *s, const struct extent_pair *e, size_t n,
+			  uint32_t number)
 {
 	struct reread r = { s, e, 0, 0 };
-	struct offsets_sink sink = { same_section, same_extent, &r };
-	char *text = written(s, e, n), *c;
+	struct offsets_sink sink = { same_section, same_extent, NULL, &r };
+	char *text = written(s, e, n, number), *c;
 	struct offsets_parser p;
 	size_t lines = 0;
 
@@ -501,13 +439,20 @@ static void round_trip(const struct offsets_section *s, const struct extent_pair
 	free(text);
 }
 
+static void round_trip(const struct offsets_section *s, const struct extent_pair *e, size_t n)
+{
+	round_trip_as(s, e, n, 0);
+	round_trip_as(s, e, n, 1);
+	round_trip_as(s, e, n, UINT32_MAX);
+}
+
 static void names_of_any_bytes_survive(void **state)
 {
 	static char *const names[] = { "a",	   "/with space/x", "new\nline",   "\r",
 				       "%",	   "%41",	    "100%",	   "\t\v\f\x01\x7f",
 				       "# file=b", "ino=5",	    "caf\xc3\xa9", "\xff\xfe",
 				       "\xc3" };
-	struct offsets_section s = { .page_size = 4096 };
+	struct offsets_section s = { .page_size = 4096, .has = OFFSETS_PAGE_SIZE };
 	char all[256 * 2], *to;
 	size_t i;
 	int c, d;
@@ -533,6 +478,7 @@ static void names_of_any_bytes_survive(void **state)
 static void a_path_of_the_greatest_length_survives(void **state)
 {
 	struct offsets_section s = {
+		.has = OFFSETS_ALL_FIELDS,
 		.page_size = UINT64_MAX,
 		.misses = UINT64_MAX,
 		.id = { .fsid = UINT64_MAX,
@@ -548,7 +494,7 @@ static void a_path_of_the_greatest_length_survives(void **state)
 	s.file = path;
 	round_trip(&s, NULL, 0);
 	/* And when it arrives in pieces. */
-	text = written(&s, NULL, 0);
+	text = written(&s, NULL, 0, UINT32_MAX);
 	got = parse(text, strlen(text), 1000);
 	assert_null(strstr(got, "error"));
 	free(got);
@@ -567,16 +513,26 @@ static void random_sections_and_extents_survive(void **state)
 	size_t i;
 
 	for (round = 0; round < 200; round++) {
-		s = (struct offsets_section){ .file = "f", .page_size = unit_random() };
-		s.misses = unit_random() >> (unit_random() % 64);
+		s = (struct offsets_section){ .file = "f", .has = unit_random() };
+		s.has &= OFFSETS_ALL_FIELDS;
 		s.pattern = unit_random() % NR_PATTERNS;
 		for (i = 0; i < sizeof(s.id.uuid.bytes) && round % 2; i++)
 			s.id.uuid.bytes[i] = unit_random();
-		s.id.fsid = unit_random() >> (unit_random() % 64);
-		s.id.ino = unit_random() >> (unit_random() % 64);
-		s.id.gen = unit_random();
-		s.id.size = unit_random() >> (unit_random() % 64);
-		s.id.mtime_ns = (int64_t)unit_random() >> (unit_random() % 64);
+		/* What a section has not is not written, and reads as 0. */
+		if (s.has & OFFSETS_PAGE_SIZE)
+			s.page_size = unit_random();
+		if (s.has & OFFSETS_MISSES)
+			s.misses = unit_random() >> (unit_random() % 64);
+		if (s.has & OFFSETS_FSID)
+			s.id.fsid = unit_random() >> (unit_random() % 64);
+		if (s.has & OFFSETS_INO)
+			s.id.ino = unit_random() >> (unit_random() % 64);
+		if (s.has & OFFSETS_GEN)
+			s.id.gen = unit_random();
+		if (s.has & OFFSETS_SIZE)
+			s.id.size = unit_random() >> (unit_random() % 64);
+		if (s.has & OFFSETS_MTIME)
+			s.id.mtime_ns = (int64_t)unit_random() >> (unit_random() % 64);
 		for (i = 0; i < ARRAY_SIZE(e); i++) {
 			e[i].index = unit_random() >> (unit_random() % 64);
 			e[i].nr = (unit_random() >> (unit_random() % 64)) %
@@ -606,6 +562,7 @@ int main(void)
 		cmocka_unit_test(fields_without_a_value_are_refused),
 		cmocka_unit_test(a_raw_nul_byte_is_refused_in_a_header),
 		cmocka_unit_test(the_sink_can_refuse_and_its_words_are_kept),
+		cmocka_unit_test(comments_are_handed_over_where_they_are_wanted),
 		cmocka_unit_test(pieces_of_any_size_give_the_same_result),
 		cmocka_unit_test(long_lines_are_taken_up_to_the_limit),
 		cmocka_unit_test(longer_lines_are_refused_however_they_arrive),

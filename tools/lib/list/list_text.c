@@ -10,14 +10,14 @@
 #include "file/remote.h"
 #include "list/list_text.h"
 
-#define NO_FILE SIZE_MAX
+/* The file of extents that are left out: they are of another one than -f's. */
+#define LEFT_OUT (OFFSETS_NO_FILE - 1)
 
 struct reader {
 	struct list_text *text;
 	const struct list_options *opt;
 	const struct target *only; /* of -f; NULL: every section counts */
 	char *only_real;	   /* its absolute path */
-	size_t current;		   /* file that extents belong to; NO_FILE: they are left out */
 	size_t sections;	   /* seen */
 	size_t extents;		   /* taken */
 	bool matched;		   /* one of them was -f's */
@@ -100,7 +100,7 @@ static void show_progress(const struct reader *r)
 	__atomic_store_n(&p->extents, r->extents, __ATOMIC_RELAXED);
 }
 
-static const char *on_section(void *ctx, const struct offsets_section *s)
+static const char *on_section(void *ctx, const struct offsets_section *s, uint32_t *file)
 {
 	struct reader *r = ctx;
 	struct list_text *t = r->text;
@@ -113,14 +113,14 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 		return "the list was recorded with another page size";
 	if (r->only && !is_only(r, s)) {
 		r->mismatched = true;
-		r->current = NO_FILE;
+		*file = LEFT_OUT;
 		return NULL;
 	}
-	r->current = r->only ? 0 : list_text_add(t, s->file);
+	*file = r->only ? 0 : list_text_add(t, s->file);
 	show_progress(r);
-	first = r->only ? !r->matched : r->current == known;
+	first = r->only ? !r->matched : *file == known;
 	r->matched = true;
-	f = &t->files[r->current];
+	f = &t->files[*file];
 	if (first) {
 		f->header = *s;
 		f->header.file = NULL; /* the parser's */
@@ -132,17 +132,19 @@ static const char *on_section(void *ctx, const struct offsets_section *s)
 	return NULL;
 }
 
-static const char *on_extent(void *ctx, uint64_t index, uint64_t nr)
+static const char *on_extent(void *ctx, uint32_t file, uint64_t index, uint64_t nr)
 {
 	struct reader *r = ctx;
 	struct list_text *t = r->text;
 	struct text_chunk *c = t->last;
-	struct extent e = { .index = index, .nr_pages = nr, .file = r->current };
+	struct extent e = { .index = index, .nr_pages = nr, .file = file };
 
-	if (r->current == NO_FILE) {
-		if (r->mismatched)
-			return NULL;
-		return "no file: -f FILE or a '# file=' line before it must name one";
+	if (file == LEFT_OUT)
+		return NULL;
+	if (file == OFFSETS_NO_FILE) {
+		if (!r->only)
+			return "no file: -f FILE or a '# file=' line before it must name one";
+		e.file = 0;
 	}
 	if (nr > UINT32_MAX) {
 		e.index = t->nr_longs;
@@ -210,8 +212,8 @@ static int open_text(const char *path)
 int list_text_read(struct list_text *t, const char *path, const struct list_options *opt,
 		   const struct target *only, char **why)
 {
-	struct reader r = { .text = t, .opt = opt, .only = only, .current = NO_FILE };
-	struct offsets_sink sink = { on_section, on_extent, &r };
+	struct reader r = { .text = t, .opt = opt, .only = only };
+	struct offsets_sink sink = { .section = on_section, .extent = on_extent, .ctx = &r };
 	const char *name = strcmp(path, "-") ? path : "standard input";
 	struct offsets_parser p;
 	struct stat st;
@@ -226,7 +228,7 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 		}
 	}
 	if (only) {
-		r.current = list_text_add(t, only->path);
+		list_text_add(t, only->path);
 		r.only_real = realpath(only->path, NULL);
 	}
 	if (opt->progress && !fstat(fd, &st))

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "list/list_emit.h"
 #include "list/list_writer.h"
 #include "list/order.h"
 
@@ -57,33 +58,24 @@ struct list_content {
 static int emit(void *ctx, FILE *f)
 {
 	const struct list_content *c = ctx;
-	uint32_t current = UINT32_MAX;
-	size_t i;
+	const struct p2c_page_record *run, *end = c->writer->runs + c->writer->nr;
+	struct list_emit e;
+	int err = 0;
 
-	offsets_write_version(f);
-	if (c->writer->incomplete)
-		fprintf(f,
-			"# incomplete: events of the recording were lost, so pages may be missing\n");
-	for (i = 0; i < c->writer->nr; i++) {
-		const struct p2c_page_record *run = &c->writer->runs[i];
-
-		if (!is_listed(run, c->sections, c->nr_slots))
-			continue;
-		if (run->slot != current) {
-			offsets_write_section(f, &c->sections[run->slot]);
-			current = run->slot;
-		}
-		offsets_write_extent(f, run->index, run->nr_pages);
+	list_emit_init(&e, f, c->sections, c->nr_slots);
+	for (run = c->writer->runs; run < end; run++) {
+		if (run->slot < c->nr_slots)
+			list_emit_use(&e, run->slot);
+	}
+	list_emit_begin(&e, c->writer->incomplete);
+	for (run = c->writer->runs; run < end && !err; run++) {
+		if (run->slot < c->nr_slots)
+			list_emit_run(&e, run->slot, run->index, run->nr_pages);
 		/* At once, while errno is that of what failed. */
-		if (ferror(f))
-			return -errno;
+		err = ferror(f) ? -errno : 0;
 	}
-	/* Files without a page to list are named all the same if they are the only ones. */
-	for (i = 0; current == UINT32_MAX && i < c->nr_slots && !ferror(f); i++) {
-		if (c->sections[i].file)
-			offsets_write_section(f, &c->sections[i]);
-	}
-	return ferror(f) ? -errno : 0;
+	list_emit_free(&e);
+	return err ? err : ferror(f) ? -errno : 0;
 }
 
 void list_writer_find_random(const struct list_writer *r, struct offsets_section *sections,

@@ -47,22 +47,59 @@ static const char *number(const char **s, const char *end, uint64_t *out)
 	return NULL;
 }
 
+/* The @N at S, which reaches to END. */
+static const char *file_number(const char *s, const char *end, uint32_t *out)
+{
+	uint64_t v;
+
+	s++;
+	if (number(&s, end, &v) || s < end || !v || v > UINT32_MAX)
+		return "the number of a file, @N, is 1 to 4294967295";
+	*out = v;
+	return NULL;
+}
+
+/* The file of an extent that is followed by the blanks and @N at S. */
+static const char *parse_owner(const struct offsets_parser *p, const char *s, const char *end,
+			       uint32_t *file)
+{
+	const char *error;
+	uint32_t n = 0;
+
+	if (p->version < OFFSETS_NUMBERED)
+		return "a number, @N, needs the line '# page2cache offsets 2' before it";
+	error = file_number(s, end, &n);
+	if (!error && !numbers_find(&p->numbers, n, file))
+		error = "no '# file=' line before has this number";
+	return error;
+}
+
+/* Where the blanks and @N at S begin with @; NULL: something else is there. */
+static const char *owner_at(const char *s, const char *end)
+{
+	const char *at = s;
+
+	while (at < end && is_space(*at))
+		at++;
+	return at > s && at < end && *at == '@' ? at : NULL;
+}
+
 static const char *parse_extent(struct offsets_parser *p, const char *s, const char *end)
 {
+	const char *error, *owner;
+	uint32_t file = p->file;
 	uint64_t index, nr = 1;
-	const char *error = number(&s, end, &index);
 	char op;
 
+	error = number(&s, end, &index);
 	if (error)
 		return error;
-	if (s < end) {
+	if (s < end && (*s == '+' || *s == '-')) {
 		op = *s++;
-		if (op != '+' && op != '-')
-			return "only +COUNT or -LAST can follow a page index";
 		error = number(&s, end, &nr);
 		if (error)
 			return error;
-		if (s < end)
+		if (s < end && !owner_at(s, end))
 			return "text follows the extent";
 		if (op == '+' && !nr)
 			return "an extent of no pages";
@@ -74,7 +111,15 @@ static const char *parse_extent(struct offsets_parser *p, const char *s, const c
 		if (!nr || nr - 1 > UINT64_MAX - index)
 			return "the extent does not fit in 64 bits";
 	}
-	return p->sink.extent(p->sink.ctx, index, nr);
+	if (s < end) {
+		owner = owner_at(s, end);
+		if (!owner)
+			return "only +COUNT or -LAST can follow a page index";
+		error = parse_owner(p, owner, end, &file);
+		if (error)
+			return error;
+	}
+	return p->sink.extent(p->sink.ctx, file, index, nr);
 }
 
 static int hex_digit(char c)
@@ -233,11 +278,19 @@ static const char *parse_field(struct offsets_section *sec, const char *s, const
 	return NULL;
 }
 
+/* Is the field from S to END @N? Version 1 has none, and skips it as a field of later versions. */
+static bool is_number(const struct offsets_parser *p, const char *s)
+{
+	return p->version >= OFFSETS_NUMBERED && *s == '@';
+}
+
 /* The text behind `# file=`. */
 static const char *parse_section(struct offsets_parser *p, const char *s, const char *end)
 {
 	struct offsets_section sec = { 0 };
 	const char *at = s, *error;
+	uint32_t n = 0, file;
+	bool first = true;
 
 	while (at < end && !is_space(*at))
 		at++;
@@ -249,30 +302,50 @@ static const char *parse_section(struct offsets_parser *p, const char *s, const 
 			at++;
 		for (s = at; at < end && !is_space(*at);)
 			at++;
-		if (at > s)
+		if (at == s)
+			break;
+		if (!is_number(p, s))
 			error = parse_field(&sec, s, at);
+		else if (first)
+			error = file_number(s, at, &n);
+		else
+			error = "a number, @N, stands right behind the path";
+		first = false;
 	}
+	if (!error && n && numbers_find(&p->numbers, n, &file))
+		error = "a '# file=' line before has this number";
 	if (!error)
-		error = p->sink.section(p->sink.ctx, &sec);
+		error = p->sink.section(p->sink.ctx, &sec, &p->file);
+	if (!error && n)
+		numbers_add(&p->numbers, n, p->file);
 	free(sec.file);
 	return error;
+}
+
+/* A list begins here, the first one of the text or, after cat(1), another. */
+static const char *parse_version(struct offsets_parser *p, const char *s, const char *end)
+{
+	uint64_t v;
+
+	if (number(&s, end, &v) || s < end)
+		return "a version number is expected";
+	if (v < OFFSETS_PLAIN || v > OFFSETS_NUMBERED)
+		return "a version of the format that this program does not know";
+	p->version = v;
+	p->file = OFFSETS_NO_FILE;
+	numbers_free(&p->numbers);
+	return NULL;
 }
 
 static const char *parse_comment(struct offsets_parser *p, const char *s, const char *end)
 {
 	static const char version[] = "# page2cache offsets ", file[] = "# file=";
-	uint64_t v;
 
 	if (begins(s, end, file))
 		return parse_section(p, s + strlen(file), end);
-	if (!begins(s, end, version))
-		return NULL;
-	s += strlen(version);
-	if (number(&s, end, &v) || s < end)
-		return "a version number is expected";
-	if (v != OFFSETS_VERSION)
-		return "a version of the format that this program does not know";
-	return NULL;
+	if (begins(s, end, version))
+		return parse_version(p, s + strlen(version), end);
+	return p->sink.comment ? p->sink.comment(p->sink.ctx, s, end) : NULL;
 }
 
 static const char *parse_line(struct offsets_parser *p, const char *s, const char *end)
@@ -292,12 +365,15 @@ void offsets_parser_init(struct offsets_parser *p, const struct offsets_sink *si
 {
 	memset(p, 0, sizeof(*p));
 	p->sink = *sink;
+	p->version = OFFSETS_PLAIN;
+	p->file = OFFSETS_NO_FILE;
 }
 
 void offsets_parser_free(struct offsets_parser *p)
 {
 	free(p->partial);
 	p->partial = NULL;
+	numbers_free(&p->numbers);
 }
 
 static const char too_long[] = "the line is too long";
@@ -347,18 +423,17 @@ int offsets_parser_finish(struct offsets_parser *p)
 	return offsets_parser_feed(p, "\n", 1);
 }
 
-void offsets_write_version(FILE *f)
+void offsets_write_version(FILE *f, int version)
 {
-	fprintf(f, "# page2cache offsets %d\n", OFFSETS_VERSION);
+	fprintf(f, "# page2cache offsets %d\n", version);
 }
 
-void offsets_write_section(FILE *f, const struct offsets_section *sec)
+static void write_path(FILE *f, const char *path)
 {
 	const char *c;
 	int len;
 
-	fputs("# file=", f);
-	for (c = sec->file; *c; c += len) {
+	for (c = path; *c; c += len) {
 		len = utf8_len(c);
 		if (!len || (unsigned char)*c <= ' ' || *c == '%' || *c == 0x7f) {
 			len = 1;
@@ -367,11 +442,28 @@ void offsets_write_section(FILE *f, const struct offsets_section *sec)
 			fwrite(c, 1, len, f);
 		}
 	}
-	fprintf(f,
-		" fsid=%016" PRIx64 " ino=%" PRIu64 " gen=%" PRIu32 " size=%" PRIu64
-		" mtime_ns=%" PRId64 " page_size=%" PRIu64 " misses=%" PRIu64,
-		sec->id.fsid, sec->id.ino, sec->id.gen, sec->id.size, sec->id.mtime_ns,
-		sec->page_size, sec->misses);
+}
+
+void offsets_write_section(FILE *f, const struct offsets_section *sec, uint32_t number)
+{
+	fputs("# file=", f);
+	write_path(f, sec->file);
+	if (number)
+		fprintf(f, " @%" PRIu32, number);
+	if (sec->has & OFFSETS_FSID)
+		fprintf(f, " fsid=%016" PRIx64, sec->id.fsid);
+	if (sec->has & OFFSETS_INO)
+		fprintf(f, " ino=%" PRIu64, sec->id.ino);
+	if (sec->has & OFFSETS_GEN)
+		fprintf(f, " gen=%" PRIu32, sec->id.gen);
+	if (sec->has & OFFSETS_SIZE)
+		fprintf(f, " size=%" PRIu64, sec->id.size);
+	if (sec->has & OFFSETS_MTIME)
+		fprintf(f, " mtime_ns=%" PRId64, sec->id.mtime_ns);
+	if (sec->has & OFFSETS_PAGE_SIZE)
+		fprintf(f, " page_size=%" PRIu64, sec->page_size);
+	if (sec->has & OFFSETS_MISSES)
+		fprintf(f, " misses=%" PRIu64, sec->misses);
 	if (uuid_is_known(&sec->id.uuid))
 		write_uuid(f, &sec->id.uuid);
 	if (sec->pattern)
@@ -379,10 +471,12 @@ void offsets_write_section(FILE *f, const struct offsets_section *sec)
 	fputc('\n', f);
 }
 
-void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages)
+void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages, uint32_t number)
 {
-	if (nr_pages == 1)
-		fprintf(f, "%" PRIu64 "\n", index);
-	else
-		fprintf(f, "%" PRIu64 "+%" PRIu64 "\n", index, nr_pages);
+	fprintf(f, "%" PRIu64, index);
+	if (nr_pages != 1)
+		fprintf(f, "+%" PRIu64, nr_pages);
+	if (number)
+		fprintf(f, " @%" PRIu32, number);
+	fputc('\n', f);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The offsets format, page2cache-offsets(5): its parser, fed in pieces, and its writer. */
+/* The offsets format, page2cache-offsets(5): its parser, fed in pieces, and the writing of lines. */
 #ifndef PAGE2CACHE_OFFSETS_H
 #define PAGE2CACHE_OFFSETS_H
 
 #include <stdio.h>
 
 #include "file/target.h"
+#include "list/numbers.h"
 
-#define OFFSETS_VERSION 1
+/* Versions of the format: in the second one, extents may say by number whose they are. */
+#define OFFSETS_PLAIN	 1
+#define OFFSETS_NUMBERED 2
 
 /* How a file was accessed while its list was recorded. */
 enum offsets_pattern {
@@ -18,7 +21,7 @@ enum offsets_pattern {
 	NR_PATTERNS,
 };
 
-/* A `# file=` line. Which fields it had is in `has`. */
+/* A `# file=` line. Which fields it has is in `has`. */
 struct offsets_section {
 	char *file; /* decoded: any bytes but NUL */
 	struct identity id;
@@ -37,18 +40,28 @@ enum offsets_field {
 	OFFSETS_PAGE_SIZE = 1 << 5,
 	OFFSETS_MISSES = 1 << 6,
 };
+#define OFFSETS_ALL_FIELDS (OFFSETS_MISSES * 2 - 1)
+
+/* The file of extents before the first section. */
+#define OFFSETS_NO_FILE UINT32_MAX
 
 /* Each returns NULL, or what is wrong (static text): the parser then stops. */
 struct offsets_sink {
-	const char *(*section)(void *ctx, const struct offsets_section *section);
-	const char *(*extent)(void *ctx, uint64_t index, uint64_t nr_pages);
+	/* The section's extents will be handed over with what *FILE is set to. */
+	const char *(*section)(void *ctx, const struct offsets_section *section, uint32_t *file);
+	const char *(*extent)(void *ctx, uint32_t file, uint64_t index, uint64_t nr_pages);
+	/* A line that begins with #, up to END, and is no header. NULL: comments are skipped. */
+	const char *(*comment)(void *ctx, const char *text, const char *end);
 	void *ctx;
 };
 
 struct offsets_parser {
 	struct offsets_sink sink;
 	uint64_t line;
-	char *partial; /* a line that goes on in the next piece */
+	uint64_t version;	/* of the latest version line */
+	uint32_t file;		/* of the latest section since that line */
+	struct numbers numbers; /* of the files since that line */
+	char *partial;		/* a line that goes on in the next piece */
 	size_t partial_len;
 	const char *error; /* what is wrong with `line`; static text */
 };
@@ -60,9 +73,12 @@ int offsets_parser_feed(struct offsets_parser *p, const char *buf, size_t len);
 int offsets_parser_finish(struct offsets_parser *p);
 void offsets_parser_free(struct offsets_parser *p);
 
-/* The writer: errors are the stream's, asked once at its end. */
-void offsets_write_version(FILE *f);
-void offsets_write_section(FILE *f, const struct offsets_section *section);
-void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages);
+/*
+ * The writer of lines: errors are the stream's, asked once at its end. A section has those fields
+ * that are in `has`. NUMBER 0: none.
+ */
+void offsets_write_version(FILE *f, int version);
+void offsets_write_section(FILE *f, const struct offsets_section *section, uint32_t number);
+void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages, uint32_t number);
 
 #endif

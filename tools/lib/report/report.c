@@ -404,6 +404,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 			continue;
 		s->file = absolute(f->known.path);
 		s->id = t.id;
+		s->has = OFFSETS_ALL_FIELDS;
 		s->page_size = page_size();
 		s->misses = f->a.misses;
 		s->pattern = mostly_mapped(r, &f->a) ? PATTERN_MMAP : PATTERN_SEQ;
@@ -478,6 +479,7 @@ enum status report_resident(const struct target *targets, size_t n, struct outpu
 
 		sections[i].file = absolute(targets[i].path);
 		sections[i].id = targets[i].id;
+		sections[i].has = OFFSETS_ALL_FIELDS;
 		sections[i].page_size = page_size();
 		err = residency_runs(targets[i].fd, 0, pages, add_resident, &r);
 		if (err) {
