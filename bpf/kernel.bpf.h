@@ -107,10 +107,57 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 };
 
-/* What the tracepoint task_newtask records. */
+/* What classic tracepoints record. */
+
 struct trace_event_raw_task_newtask {
 	pid_t pid;
 	unsigned long clone_flags;
+};
+
+struct trace_event_raw_mm_filemap_op_page_cache {
+	unsigned long i_ino;
+	unsigned long index;
+	dev_t s_dev;
+	unsigned char order;
+};
+
+struct trace_event_raw_mm_filemap_op_page_cache_range {
+	unsigned long i_ino;
+	dev_t s_dev;
+	unsigned long index;
+	unsigned long last_index;
+};
+
+struct trace_event_raw_mm_filemap_fault {
+	unsigned long i_ino;
+	dev_t s_dev;
+	unsigned long index;
+};
+
+struct trace_event_raw_page_cache_ra_op {
+	unsigned long i_ino;
+	dev_t s_dev;
+	unsigned long index;
+	unsigned int ra_pages;
+	unsigned long req_count;
+};
+
+struct trace_event_raw_page_cache_ra_order {
+	unsigned long i_ino;
+	dev_t s_dev;
+	unsigned long index;
+	unsigned int order;
+	unsigned int size;
+	unsigned int async_size;
+	unsigned int ra_pages;
+};
+
+struct trace_event_raw_page_cache_ra_unbounded {
+	unsigned long i_ino;
+	dev_t s_dev;
+	unsigned long index;
+	unsigned long nr_to_read;
+	unsigned long lookahead_size;
 };
 
 struct mm_struct {

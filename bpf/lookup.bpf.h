@@ -218,6 +218,22 @@ static __always_inline void lookup_fail(__u64 inode, __u64 index)
 		miss->failed = 1;
 }
 
+/* Kernel threads do read files (loop devices, nfsd); this one collapses them. */
+static __always_inline bool by_khugepaged(void)
+{
+	const char khugepaged[] = "khugepaged";
+	char comm[sizeof(khugepaged)];
+	int i;
+
+	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
+		return false;
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (i = 0; i < (int)sizeof(khugepaged) - 1; i++)
+		if (comm[i] != khugepaged[i])
+			return false;
+	return true;
+}
+
 /*
  * Is a synchronous readahead part of a read lookup? Its state is then that of
  * an open file on the same pages. ext4's readdir and btrfs send pass others.
@@ -225,20 +241,8 @@ static __always_inline void lookup_fail(__u64 inode, __u64 index)
 static __always_inline bool reads_file(struct address_space *mapping, struct file_ra_state *ra)
 {
 	struct file *file = (void *)ra - bpf_core_field_offset(struct file, f_ra);
-	const char khugepaged[] = "khugepaged";
-	char comm[sizeof(khugepaged)];
-	int i;
 
-	if (BPF_CORE_READ(file, f_mapping) != mapping)
-		return false;
-	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
-		return true;
-	/* Kernel threads do read files (loop devices, nfsd); this one collapses them. */
-	bpf_get_current_comm(comm, sizeof(comm));
-	for (i = 0; i < (int)sizeof(khugepaged) - 1; i++)
-		if (comm[i] != khugepaged[i])
-			return true;
-	return false;
+	return BPF_CORE_READ(file, f_mapping) == mapping && !by_khugepaged();
 }
 
 /* Synchronous readahead at a page that is absent, on behalf of an open file. */

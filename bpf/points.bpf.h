@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where the programs attach. Each event has one program for each kind of hook
- * that can serve it: a BTF tracepoint, fentry or fexit, a kprobe. The user side
+ * that can serve it: a BTF tracepoint, fentry or fexit, a kprobe, a classic
+ * tracepoint. The user side
  * (tools/lib/hook/hooks.c) loads one kind of each event; all of them come down to the
  * same calls of lookup.bpf.h.
  */
@@ -9,6 +10,7 @@
 #define PAGE2CACHE_POINTS_BPF_H
 
 #include "lookup.bpf.h"
+#include "named.bpf.h"
 
 /* Read lookups. */
 
@@ -38,6 +40,21 @@ int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsi
 	}
 	check_stack(ctx, WHERE_READ);
 	lookup_end(slot, (__u64)inode, index, last);
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_get_pages")
+int lookup_classic(struct trace_event_raw_mm_filemap_op_page_cache_range *r)
+{
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot < 0) {
+		forget_sleep();
+		return 0;
+	}
+	check_stack(r, WHERE_READ);
+	lookup_end(slot, (__u64)inode, r->index, r->last_index);
 	return 0;
 }
 
@@ -125,6 +142,21 @@ int BPF_PROG(miss_tp, struct inode *inode, unsigned long index, struct file_ra_s
 	return 0;
 }
 
+/*
+ * The record does not tell whose readahead state it is. Of a regular file, btrfs apart, it is an
+ * open file's.
+ */
+SEC("tp/readahead/page_cache_sync_ra")
+int miss_classic(struct trace_event_raw_page_cache_ra_op *r)
+{
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot >= 0 && !by_khugepaged())
+		lookup_miss(slot, (__u64)inode, r->index);
+	return 0;
+}
+
 SEC("fentry/page_cache_sync_ra")
 int BPF_PROG(miss_fentry, struct readahead_control *ractl)
 {
@@ -158,7 +190,7 @@ int BPF_PROG(begin_kernel, unsigned long address, struct pt_regs *regs, unsigned
 	return 0;
 }
 
-/* The records of a classic tracepoint: its fields follow eight bytes that all have. */
+/* The record: its fields follow eight bytes that all records have. */
 struct p2c_page_fault {
 	__u64 entry;
 	unsigned long address, ip, error_code;
@@ -188,6 +220,19 @@ int BPF_PROG(fault_tp, struct address_space *mapping, unsigned long index)
 		return 0;
 	check_stack(ctx, WHERE_FAULT);
 	fault_visit(slot, mapping, (__u64)inode, index);
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_fault")
+int fault_classic(struct trace_event_raw_mm_filemap_fault *r)
+{
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot < 0)
+		return 0;
+	check_stack(r, WHERE_FAULT);
+	fault_visit(slot, BPF_CORE_READ(inode, i_mapping), (__u64)inode, r->index);
 	return 0;
 }
 
@@ -228,6 +273,17 @@ int BPF_PROG(around_tp, struct address_space *mapping, unsigned long first, unsi
 
 	if (slot >= 0)
 		fault_around(slot, (__u64)inode, first, last, true);
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_map_pages")
+int around_classic(struct trace_event_raw_mm_filemap_op_page_cache_range *r)
+{
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot >= 0)
+		fault_around(slot, (__u64)inode, r->index, r->last_index, true);
 	return 0;
 }
 
@@ -428,6 +484,17 @@ int BPF_PROG(page_insert, struct folio *folio)
 
 	if (slot >= 0 || cfg.auto_files)
 		inserted(inode, slot, folio->index, folio_pages(folio));
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_add_to_page_cache")
+int insert_classic(struct trace_event_raw_mm_filemap_op_page_cache *r)
+{
+	struct inode *inode;
+	int slot = named_slot(r->i_ino, r->s_dev, &inode);
+
+	if (slot >= 0)
+		inserted(inode, slot, r->index, 1U << r->order);
 	return 0;
 }
 

@@ -95,8 +95,7 @@ static __always_inline void decision_end(void)
 
 static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 inode,
 							      enum p2c_ra_kind kind, __u64 index,
-							      __u64 req_pages,
-							      struct file_ra_state *ra)
+							      __u64 req_pages, __u32 ra_pages)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = bpf_get_current_pid_tgid();
@@ -109,7 +108,7 @@ static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 
 	d.r.index = index;
 	d.r.req_pages = req_pages;
 	d.r.start = index;
-	d.r.ra_pages = ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN;
+	d.r.ra_pages = ra_pages;
 	d.r.slot = slot;
 	d.r.pid = watch.pidns_level ? tgid_seen(task) : id >> 32;
 	d.r.tid = watch.pidns_level ? number_seen(BPF_CORE_READ(task, thread_pid)) : tid;
@@ -152,7 +151,19 @@ static __always_inline void read_ahead(struct inode *inode, bool typed, enum p2c
 	int slot = access_slot(inode, typed);
 
 	if (slot >= 0)
-		decision_begin(slot, (__u64)inode, kind, index, req_pages, ra);
+		decision_begin(slot, (__u64)inode, kind, index, req_pages,
+			       BPF_CORE_READ(ra, ra_pages));
+}
+
+/* The same, by the record of the classic tracepoint. */
+static __always_inline void read_ahead_recorded(struct trace_event_raw_page_cache_ra_op *r,
+						enum p2c_ra_kind kind)
+{
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot >= 0)
+		decision_begin(slot, (__u64)inode, kind, r->index, r->req_count, r->ra_pages);
 }
 
 /* The page that the task's fault is about, if it just missed in this file. */
@@ -163,22 +174,39 @@ static __always_inline __u64 fault_index(__u64 inode, __u64 otherwise)
 	return st && st->phase == FAULT_MISS && st->inode == inode ? st->index : otherwise;
 }
 
+struct p2c_window {
+	__u64 start;
+	__u32 size;
+	__u32 async_size;
+	__u32 order;
+	__u32 ra_pages;
+};
+
+static __always_inline void order_window(__u32 slot, __u64 inode, const struct p2c_window *w)
+{
+	struct p2c_ra_decision *d = decision_open();
+
+	if (!d || d->inode != inode || d->to || d->r.kind > RA_ASYNC)
+		d = decision_begin(slot, inode, RA_ORDER, fault_index(inode, w->start), 1,
+				   w->ra_pages);
+	if (!d)
+		return;
+	d->r.order = w->order;
+	decision_window(d, w->start, w->size, w->async_size);
+}
+
 static __always_inline void read_order(struct inode *inode, bool typed, __u64 index,
 				       struct file_ra_state *ra, __u32 order)
 {
 	int slot = access_slot(inode, typed);
-	struct p2c_ra_decision *d;
+	struct p2c_window w = { .start = index, .order = order };
 
 	if (slot < 0)
 		return;
-	d = decision_open();
-	if (!d || d->inode != (__u64)inode || d->to || d->r.kind > RA_ASYNC)
-		d = decision_begin(slot, (__u64)inode, RA_ORDER, fault_index((__u64)inode, index),
-				   1, ra);
-	if (!d)
-		return;
-	d->r.order = order;
-	decision_window(d, index, BPF_CORE_READ(ra, size), BPF_CORE_READ(ra, async_size));
+	w.size = BPF_CORE_READ(ra, size);
+	w.async_size = BPF_CORE_READ(ra, async_size);
+	w.ra_pages = BPF_CORE_READ(ra, ra_pages);
+	order_window(slot, (__u64)inode, &w);
 }
 
 /* Part of the decision that is open? A window's rest, or a request in several parts. */
@@ -188,20 +216,20 @@ static __always_inline bool continues(const struct p2c_ra_decision *d, __u64 ino
 	       (!d->to || (index >= d->from && index <= d->to));
 }
 
-static __always_inline void read_unbounded(struct inode *inode, bool typed, __u64 index, __u64 nr,
-					   __u64 lookahead, struct file_ra_state *ra)
+static __always_inline void read_unbounded(int slot, struct inode *inode, bool typed, __u64 index,
+					   __u64 nr, __u64 lookahead, struct file_ra_state *ra)
 {
-	int slot = access_slot(inode, typed);
-	__u64 end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
 	struct p2c_ra_decision *d;
+	__u64 end;
 
 	if (slot < 0)
 		return;
 	d = decision_open();
 	if (!continues(d, (__u64)inode, index)) {
+		end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
 		/* do_page_cache_ra() stays within the file; who calls this directly need not. */
 		d = decision_begin(slot, (__u64)inode, index < end ? RA_FORCE : RA_UNBOUNDED, index,
-				   nr, ra);
+				   nr, ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN);
 		if (d)
 			decision_window(d, index, nr, lookahead);
 		return;
@@ -227,6 +255,13 @@ int BPF_PROG(sync_tp, struct inode *inode, unsigned long index, struct file_ra_s
 	return 0;
 }
 
+SEC("tp/readahead/page_cache_sync_ra")
+int sync_classic(struct trace_event_raw_page_cache_ra_op *r)
+{
+	read_ahead_recorded(r, RA_SYNC);
+	return 0;
+}
+
 SEC("fentry/page_cache_sync_ra")
 int BPF_PROG(sync_fentry, struct readahead_control *ractl, unsigned long req_pages)
 {
@@ -247,6 +282,13 @@ int BPF_PROG(async_tp, struct inode *inode, unsigned long index, struct file_ra_
 	     unsigned long req_pages)
 {
 	read_ahead(inode, false, RA_ASYNC, index, ra, req_pages);
+	return 0;
+}
+
+SEC("tp/readahead/page_cache_async_ra")
+int async_classic(struct trace_event_raw_page_cache_ra_op *r)
+{
+	read_ahead_recorded(r, RA_ASYNC);
 	return 0;
 }
 
@@ -286,6 +328,22 @@ int BPF_PROG(order_tp, struct inode *inode, unsigned long index, struct file_ra_
 	return 0;
 }
 
+SEC("tp/readahead/page_cache_ra_order")
+int order_classic(struct trace_event_raw_page_cache_ra_order *r)
+{
+	struct p2c_window w = { .start = r->index,
+				.size = r->size,
+				.async_size = r->async_size,
+				.order = r->order,
+				.ra_pages = r->ra_pages };
+	struct inode *inode;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	if (slot >= 0)
+		order_window(slot, (__u64)inode, &w);
+	return 0;
+}
+
 SEC("fentry/page_cache_ra_order")
 int BPF_PROG(order_fentry, struct readahead_control *ractl, struct file_ra_state *ra)
 {
@@ -309,7 +367,17 @@ SEC("tp_btf/page_cache_ra_unbounded")
 int BPF_PROG(unbounded_tp, struct inode *inode, unsigned long index, unsigned long nr,
 	     unsigned long lookahead)
 {
-	read_unbounded(inode, false, index, nr, lookahead, NULL);
+	read_unbounded(access_slot(inode, false), inode, false, index, nr, lookahead, NULL);
+	return 0;
+}
+
+SEC("tp/readahead/page_cache_ra_unbounded")
+int unbounded_classic(struct trace_event_raw_page_cache_ra_unbounded *r)
+{
+	struct inode *inode = NULL;
+	int slot = named_access(r->i_ino, r->s_dev, &inode);
+
+	read_unbounded(slot, inode, false, r->index, r->nr_to_read, r->lookahead_size, NULL);
 	return 0;
 }
 
@@ -317,7 +385,10 @@ SEC("fentry/page_cache_ra_unbounded")
 int BPF_PROG(unbounded_fentry, struct readahead_control *ractl, unsigned long nr,
 	     unsigned long lookahead)
 {
-	read_unbounded(ractl->mapping->host, true, ractl->_index, nr, lookahead, ractl->ra);
+	struct inode *inode = ractl->mapping->host;
+
+	read_unbounded(access_slot(inode, true), inode, true, ractl->_index, nr, lookahead,
+		       ractl->ra);
 	return 0;
 }
 
@@ -325,7 +396,9 @@ SEC("kprobe/page_cache_ra_unbounded")
 int BPF_KPROBE(unbounded_kprobe, struct readahead_control *ractl, unsigned long nr,
 	       unsigned long lookahead)
 {
-	read_unbounded(BPF_CORE_READ(ractl, mapping, host), false, BPF_CORE_READ(ractl, _index), nr,
+	struct inode *inode = BPF_CORE_READ(ractl, mapping, host);
+
+	read_unbounded(access_slot(inode, false), inode, false, BPF_CORE_READ(ractl, _index), nr,
 		       lookahead, BPF_CORE_READ(ractl, ra));
 	return 0;
 }

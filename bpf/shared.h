@@ -18,6 +18,20 @@ struct p2c_file_key {
 	__u32 gen;  /* inode.i_generation */
 };
 
+/* What a classic tracepoint's record tells of a file, */
+struct p2c_named_key {
+	__u64 ino;
+	__u32 dev; /* as above */
+	__u32 pad;
+};
+
+/* and what is known of it while the user side keeps its inode. */
+struct p2c_named_file {
+	__u64 inode; /* struct inode */
+	__u32 slot;
+	__u32 pad;
+};
+
 /* Slot 0 collects the files that no longer fit, so that totals stay exact. */
 #define SLOT_OTHERS 0
 
@@ -236,6 +250,7 @@ struct p2c_config {
 struct p2c_watch {
 	__u64 bits[WATCH_BITS / 64];
 	struct p2c_file_key first_file; /* the first named one: most often the only one */
+	__u64 first_inode;		/* struct inode, see struct p2c_named_file */
 	__u64 tasks_lost;		/* descendants that could not be remembered */
 	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
 	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
@@ -261,6 +276,7 @@ struct p2c_task_number {
 /* iter/task_vma: which inode backs each mapping of this process. */
 struct p2c_vma_record {
 	__u64 start;
+	__u64 inode; /* struct inode */
 	struct p2c_file_key key;
 	__u32 uncached; /* 1: the pages are the file (tmpfs, hugetlbfs), 2: DAX */
 	__u32 pad;

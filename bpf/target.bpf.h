@@ -302,6 +302,7 @@ int identify(struct bpf_iter__task_vma *ctx)
 	inode = BPF_CORE_READ(mapping, host);
 	ops = BPF_CORE_READ(mapping, a_ops);
 	r.start = vma->vm_start;
+	r.inode = (__u64)inode;
 	r.key.ino = BPF_CORE_READ(inode, i_ino);
 	r.key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	r.key.gen = BPF_CORE_READ(inode, i_generation);

@@ -15,7 +15,7 @@ needs python3 python3
 needs_built "$CACHEMISS" "$RATRACE" "$PCFORCE" "$PROGS/access"
 setup_dir
 
-plan $((3 * 6 + 5 + 2 + 2 + 1))
+plan $((4 * 6 + 5 + 2 + 2 + 1))
 
 file=$DIR/data
 make_file "$file" 4m
@@ -40,12 +40,12 @@ is "$(exactly_counted)" '[true,true]' 'four threads, the hooks that are best: ex
 
 watched -f "$file" -- bash -c "$work"
 best=$(record "$OUT" "$counts")
-for kind in tp fentry kprobe; do
+for kind in tp fentry kprobe classic; do
 	export PAGE2CACHE_HOOKS=$kind
 	watched -f "$file" -- bash -c "$work" 2>/dev/null
 	# Which kinds this kernel has is asked of the kernel, not of the tool.
 	case $kind in
-	tp) there=$(test -e /sys/kernel/tracing/events/filemap/mm_filemap_get_pages && echo yes) ;;
+	tp | classic) there=$(test -e /sys/kernel/tracing/events/filemap/mm_filemap_get_pages && echo yes) ;;
 	kprobe) there=$(test -e /sys/bus/event_source/devices/kprobe && echo yes) ;;
 	fentry) there=$(grep -q '\[none\]' /sys/kernel/security/lockdown 2>/dev/null || test ! -e /sys/kernel/security/lockdown && echo yes) ;;
 	esac
@@ -56,6 +56,7 @@ for kind in tp fentry kprobe; do
 		tp) want='tp_btf/mm_filemap_get_pages tp_btf/mm_filemap_fault' ;;
 		fentry) want='fexit/filemap_get_pages fentry/filemap_fault' ;;
 		kprobe) want='kprobe/filemap_get_pages kretprobe/filemap_get_pages kprobe/filemap_fault' ;;
+		classic) want='tp/filemap/mm_filemap_get_pages tp/filemap/mm_filemap_fault' ;;
 		esac
 		is "$hooks" "$want" "$kind: the record says what served"
 		is "$(cat "$ERR")" '' "$kind: nothing on stderr"
@@ -80,7 +81,7 @@ done
 export PAGE2CACHE_HOOKS=perf
 for tool in "$CACHEMISS" "$RATRACE"; do
 	is "$("$tool" --tool-status -f "$file" -- true 2>&1 >/dev/null; echo $?)" \
-		"${tool##*/}: PAGE2CACHE_HOOKS=perf: not one of tp, fentry, kprobe
+		"${tool##*/}: PAGE2CACHE_HOOKS=perf: not one of tp, fentry, kprobe, classic
 2" "${tool##*/}: another word is bad input"
 done
 unset PAGE2CACHE_HOOKS

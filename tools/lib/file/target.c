@@ -226,6 +226,7 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 				return -EOPNOTSUPP;
 			}
 			targets[i]->key = r[k].key;
+			targets[i]->inode = r[k].inode;
 			found++;
 		}
 		have = (have + got) % sizeof(r[0]);

@@ -27,6 +27,7 @@ struct target {
 	int fd;
 	struct identity id;
 	struct p2c_file_key key;
+	uint64_t inode; /* the kernel's struct inode, as long as somebody has the file open */
 	uint32_t slot;
 };
 

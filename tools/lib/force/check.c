@@ -18,7 +18,7 @@
 static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n,
 			    void (*leave_out)(void), char **why)
 {
-	enum status status = hooks_plan(hooks, n, obj, why);
+	enum status status = hooks_plan(hooks, n, obj, true, why);
 	int err;
 
 	if (!status) {

@@ -209,7 +209,8 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 		*why = hooks_load_error(-errno);
 		return STATUS_UNSUPPORTED;
 	}
-	status = hooks_plan(force_hooks, nr_force_hooks, b->skel->obj, why);
+	/* While pcforce waits, it keeps no file of its list in memory. */
+	status = hooks_plan(force_hooks, nr_force_hooks, b->skel->obj, false, why);
 	if (status)
 		return status;
 	drop_unneeded(b, opt);

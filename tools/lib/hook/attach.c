@@ -13,21 +13,15 @@
 #include "hook/attach.h"
 #include "base/util.h"
 
-const char *const hook_kind_names[NR_HOOK_KINDS] = { "tp", "fentry", "kprobe" };
+const char *const hook_kind_names[NR_HOOK_KINDS] = { "tp", "fentry", "kprobe", "classic" };
 
 static const struct {
 	const char *prefix;
 	enum hook_kind kind;
 } sections[] = {
-	{ "tp_btf/", HOOK_TP },
-	{ "fentry/", HOOK_FENTRY },
-	{ "fexit/", HOOK_FENTRY },
-	{ "fentry.s/", HOOK_FENTRY },
-	{ "kprobe/", HOOK_KPROBE },
-	{ "kretprobe/", HOOK_KPROBE },
-	{ "lsm/", HOOK_LSM },
-	/* Its programs run as those of kprobes do. */
-	{ "tp/", HOOK_KPROBE },
+	{ "tp_btf/", HOOK_TP },	      { "fentry/", HOOK_FENTRY }, { "fexit/", HOOK_FENTRY },
+	{ "fentry.s/", HOOK_FENTRY }, { "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
+	{ "tp/", HOOK_CLASSIC },      { "lsm/", HOOK_LSM },
 };
 
 int hook_kind(const char *section)
@@ -137,11 +131,6 @@ static int kprobe_type(void)
 	return type;
 }
 
-bool kprobes_built(void)
-{
-	return kprobe_type() >= 0;
-}
-
 /* EVENT: GROUP/NAME. */
 static char *classic_refused(const char *event)
 {
@@ -190,8 +179,9 @@ char *hook_refused(const char *section)
 	case HOOK_FENTRY:
 		return fentry_refused(btf, name + 1, name[-1] == 's');
 	case HOOK_KPROBE:
-		return strncmp(section, "tp/", 3) ? kprobe_refused(name + 1)
-						  : classic_refused(name + 1);
+		return kprobe_refused(name + 1);
+	case HOOK_CLASSIC:
+		return classic_refused(name + 1);
 	case HOOK_LSM:
 		return lsm_refused(btf, name + 1);
 	default:

@@ -9,6 +9,7 @@ enum hook_kind {
 	HOOK_TP,
 	HOOK_FENTRY,
 	HOOK_KPROBE,
+	HOOK_CLASSIC, /* a tracepoint's record */
 	NR_HOOK_KINDS,
 	HOOK_LSM = NR_HOOK_KINDS, /* never in place of one of those */
 };
@@ -23,9 +24,6 @@ int hook_kind(const char *section);
  * read. NULL if the kernel shows none, *why says so (to be freed).
  */
 const struct btf *kernel_btf(char **why);
-
-/* Does the kernel have kprobes at all, whether or not it lets them be used? */
-bool kprobes_built(void);
 
 /* Returns why a section's hook is of no use, to be freed, or NULL if it is usable. */
 char *hook_refused(const char *section);

@@ -55,7 +55,9 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	for (i = 0; i < n; i++) {
 		if (!hooks[i].chosen)
 			continue;
-		config->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp");
+		config->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp") ||
+					 !strcmp(hooks[i].chosen->programs[0], "around_classic");
+		w->by_record |= hooks[i].chosen->named;
 		config->late |= !strcmp(hooks[i].event, "late_hit");
 	}
 	drop_hooks(hooks, n, config);
@@ -95,6 +97,7 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	err = err ? err : size_map(obj, "far_counts", found ? w->max_slots : 1);
 	err = err ? err : size_map(obj, "latency", w->near_slots);
 	err = err ? err : size_map(obj, "short_names", found ? w->max_slots : 1);
+	err = err ? err : size_map(obj, "named_files", w->by_record ? w->max_slots : 1);
 	return err ? err : size_map(obj, "names", found ? w->near_slots : 1);
 }
 
@@ -180,6 +183,16 @@ int counters_cgroup(struct counters *w, const char *dir, char **why)
 	return err;
 }
 
+/* For programs that are told a file's device and inode number only. */
+static int name_file(const struct counters *w, const struct target *t, uint32_t slot)
+{
+	struct p2c_named_key key = { .ino = t->key.ino, .dev = t->key.dev };
+	struct p2c_named_file file = { .inode = t->inode, .slot = slot };
+
+	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "named_files"), &key,
+				   &file, BPF_NOEXIST);
+}
+
 int counters_add_file(struct counters *w, struct target *t)
 {
 	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
@@ -190,12 +203,15 @@ int counters_add_file(struct counters *w, struct target *t)
 	if (!bpf_map_lookup_elem(fd, &t->key, &t->slot))
 		return 0;
 	err = bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
+	err = err || !w->by_record ? err : name_file(w, t, slot);
 	if (err)
 		return err;
 	t->slot = slot;
 	w->watch->nr_slots++;
-	if (slot == SLOT_OTHERS + 1)
+	if (slot == SLOT_OTHERS + 1) {
 		w->watch->first_file = t->key;
+		w->watch->first_inode = t->inode;
+	}
 	w->watch->bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
 	return 0;
 }

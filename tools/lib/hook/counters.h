@@ -27,6 +27,7 @@ struct counters {
 	struct bpf_object *obj;
 	const struct p2c_config *config;
 	struct p2c_watch *watch;
+	bool by_record; /* some chosen hooks are of classic tracepoints: bpf/named.bpf.h */
 	struct bpf_link *numbers; /* see counters_number(); NULL where numbers are the kernel's */
 	pid_t pid;		  /* of counters_options */
 	bool elsewhere;		  /* not in the first namespaces, or that cannot be told */
@@ -44,15 +45,16 @@ struct counters {
  * tracepoints for lookups and faults, 6.12 has; those of readahead are younger.
  * At the end of a lookup and of fault-around the functions' return tells more
  * than the tracepoints do: there these come second.
+ * Classic tracepoints cost more than the others; those of files count only named ones.
  */
 #define HOOK_READ_LOOKUP \
-	{ "read_lookup", false, { { { "lookup_fexit" } }, { { "lookup_tp" } }, { { "lookup_kprobe", "lookup_kretprobe" } } } }
+	{ "read_lookup", false, { { { "lookup_fexit" } }, { { "lookup_tp" } }, { { "lookup_kprobe", "lookup_kretprobe" } }, { { "lookup_classic" }, true } } }
 #define HOOK_READ_MISS \
-	{ "read_miss", false, { { { "miss_tp" } }, { { "miss_fentry" } }, { { "miss_kprobe" } } } }
+	{ "read_miss", false, { { { "miss_tp" } }, { { "miss_fentry" } }, { { "miss_kprobe" } }, { { "miss_classic" }, true } } }
 #define HOOK_MMAP_ACCESS \
-	{ "mmap_access", false, { { { "fault_tp" } }, { { "fault_fentry" } }, { { "fault_kprobe" } } } }
+	{ "mmap_access", false, { { { "fault_tp" } }, { { "fault_fentry" } }, { { "fault_kprobe" } }, { { "fault_classic" }, true } } }
 #define HOOK_MMAP_FAULT_AROUND \
-	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp" } }, { { "around_kprobe", "around_kretprobe" } } } }
+	{ "mmap_fault_around", false, { { { "around_fexit" } }, { { "around_tp" } }, { { "around_kprobe", "around_kretprobe" } }, { { "around_classic" }, true } } }
 #define HOOK_MMAP_MAPPED { "mmap_mapped", false, { { { "mapped_rss" } }, { { "mapped_kprobe" } } } }
 #define HOOK_PAGE_FAULT \
 	{ "page_fault", false, { { { "begin_user", "begin_kernel" } }, { { "begin_user_classic", "begin_kernel_classic" } } } }
@@ -62,7 +64,7 @@ struct counters {
 /* Where the module is given files; an overlay's own comes with Linux 6.12 or later. */
 #define HOOK_HOLD	{ "hold", true, { { { "map_file", "map_backing_file" } }, { { "map_file" } } } }
 #define HOOK_OPEN	{ "open", true, { { { "open_file" } } } }
-#define HOOK_INSERT	{ "insert", false, { { { "page_insert" } }, { { "insert_kprobe", "insert_kretprobe" } } } }
+#define HOOK_INSERT	{ "insert", false, { { { "page_insert" } }, { { "insert_kprobe", "insert_kretprobe" } }, { { "insert_classic" }, true } } }
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
 #define HOOK_EXIT	{ "exit", true, { { { "lookup_exit" } }, { { "lookup_exit_classic" } } } }
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } }, { { "task_new_classic" } } } }
@@ -71,10 +73,10 @@ struct counters {
 
 /* What readahead decides: bpf/ratrace.bpf.c. */
 #define READAHEAD_HOOKS \
-	{ "readahead_sync", false, { { { "sync_tp" } }, { { "sync_fentry" } }, { { "sync_kprobe" } } } }, \
-	{ "readahead_async", false, { { { "async_tp" } }, { { "async_fentry" } }, { { "async_kprobe" } } } }, \
-	{ "readahead_order", false, { { { "order_tp" } }, { { "order_fentry" } }, { { "order_kprobe" } } } }, \
-	{ "readahead_unbounded", false, { { { "unbounded_tp" } }, { { "unbounded_fentry" } }, { { "unbounded_kprobe" } } } }
+	{ "readahead_sync", false, { { { "sync_tp" } }, { { "sync_fentry" } }, { { "sync_kprobe" } }, { { "sync_classic" }, true } } }, \
+	{ "readahead_async", false, { { { "async_tp" } }, { { "async_fentry" } }, { { "async_kprobe" } }, { { "async_classic" }, true } } }, \
+	{ "readahead_order", false, { { { "order_tp" } }, { { "order_fentry" } }, { { "order_kprobe" } }, { { "order_classic" }, true } } }, \
+	{ "readahead_unbounded", false, { { { "unbounded_tp" } }, { { "unbounded_fentry" } }, { { "unbounded_kprobe" } }, { { "unbounded_classic" }, true } } }
 
 #define COUNTERS_HOOKS \
 	HOOK_EXIT, HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \

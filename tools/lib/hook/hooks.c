@@ -25,7 +25,9 @@ void hooks_quiet_libbpf(void)
 	libbpf_set_print(quiet_print);
 }
 
-#define ANY_KIND (-1)
+/* Sets of kinds. */
+#define KIND(k)	 (1U << (k))
+#define ANY_KIND (~0U)
 
 /* The section of a candidate's program, NULL if it has no such program. */
 static const char *section_of(const struct bpf_object *obj, const struct candidate *c, size_t k)
@@ -58,39 +60,42 @@ static void name_hooks(struct hook *hooks, size_t n, const struct bpf_object *ob
 }
 
 /* Sets c->reason if one of its hooks is of no use. */
-static bool usable(const struct bpf_object *obj, struct candidate *c)
+static bool usable(const struct bpf_object *obj, struct candidate *c, bool named)
 {
 	size_t k;
 
+	if (c->named && !named && !c->reason)
+		c->reason = xstrdup("it tells only named files apart (-f), and none while a btrfs "
+				    "is mounted");
 	for (k = 0; k < MAX_PROGRAMS && c->programs[k] && !c->reason; k++)
 		c->reason = hook_refused(section_of(obj, c, k));
 	return !c->reason;
 }
 
-static bool of_kind(const struct candidate *c, int kind)
+static bool of_kinds(const struct candidate *c, unsigned int kinds)
 {
-	return hook_kind(c->hook) == kind;
+	return kinds & KIND(hook_kind(c->hook));
 }
 
-/* The first candidate that is usable and, if KIND is one, of that kind. */
-static void choose(struct hook *h, const struct bpf_object *obj, int kind)
+/* The first candidate of these kinds that is usable. */
+static void choose(struct hook *h, const struct bpf_object *obj, bool named, unsigned int kinds)
 {
 	struct candidate *c;
 	size_t k;
 
 	for (k = 0; k < MAX_CANDIDATES && h->candidates[k].programs[0] && !h->chosen; k++) {
 		c = &h->candidates[k];
-		if (kind != ANY_KIND && !of_kind(c, kind))
+		if (!of_kinds(c, kinds))
 			continue;
-		if (usable(obj, c))
+		if (usable(obj, c, named))
 			h->chosen = c;
 		else
 			say_verbose("%s: not %s: %s", h->event, c->hook, c->reason);
 	}
 }
 
-/* The kind that PAGE2CACHE_HOOKS asks for, or -EINVAL: no such kind. */
-static int kind_asked(void)
+/* What PAGE2CACHE_HOOKS asks for; 0: no such kind. */
+static unsigned int kinds_asked(void)
 {
 	const char *name = getenv("PAGE2CACHE_HOOKS");
 	int kind;
@@ -99,9 +104,9 @@ static int kind_asked(void)
 		return ANY_KIND;
 	for (kind = 0; kind < NR_HOOK_KINDS; kind++) {
 		if (!strcmp(name, hook_kind_names[kind]))
-			return kind;
+			return KIND(kind);
 	}
-	return -EINVAL;
+	return 0;
 }
 
 static char *no_hook(const struct hook *h)
@@ -119,21 +124,22 @@ static char *no_hook(const struct hook *h)
 }
 
 /* No event at all is served by the kind that was asked for: why, of the first that could be. */
-static char *no_hook_of_kind(const struct hook *hooks, size_t n, int kind)
+static char *no_hook_of_kind(const struct hook *hooks, size_t n, unsigned int kinds)
 {
+	const char *name = getenv("PAGE2CACHE_HOOKS");
 	const struct candidate *c;
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
 		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++) {
 			c = &hooks[i].candidates[k];
-			if (of_kind(c, kind) && c->reason)
+			if (of_kinds(c, kinds) && c->reason)
 				return xasprintf("this kernel serves no event with %s hooks, which "
 						 "PAGE2CACHE_HOOKS asks for: %s: %s",
-						 hook_kind_names[kind], c->hook, c->reason);
+						 name, c->hook, c->reason);
 		}
 	}
-	return xasprintf("no event has a %s hook", hook_kind_names[kind]);
+	return xasprintf("no event has a %s hook", name);
 }
 
 /* Has each kind a candidate? The kinds that serve other events say nothing of what was asked for. */
@@ -143,23 +149,24 @@ static bool has_choice(const struct hook *h)
 }
 
 /*
- * The kind that serves before the order of the candidates counts. On a preemptible kernel only
- * kprobes see every event: exactness comes before cost.
+ * The kinds that serve before the order of the candidates counts. On a preemptible kernel only
+ * programs that run with preemption off see every event: exactness comes before cost.
  */
-static int kind_preferred(void)
+static unsigned int kinds_preferred(void)
 {
-	return kprobes_built() && kernel_preempts() ? HOOK_KPROBE : ANY_KIND;
+	return kernel_preempts() ? KIND(HOOK_KPROBE) | KIND(HOOK_CLASSIC) : ANY_KIND;
 }
 
-enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why)
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, bool named,
+		       char **why)
 {
-	int kind = kind_asked(), first = kind == ANY_KIND ? kind_preferred() : kind;
-	bool served = kind == ANY_KIND;
+	unsigned int kinds = kinds_asked(), first = kinds == ANY_KIND ? kinds_preferred() : kinds;
+	bool served = kinds == ANY_KIND;
 	size_t i;
 
 	name_hooks(hooks, n, obj);
-	if (kind == -EINVAL) {
-		*why = xasprintf("PAGE2CACHE_HOOKS=%s: not one of tp, fentry, kprobe",
+	if (!kinds) {
+		*why = xasprintf("PAGE2CACHE_HOOKS=%s: not one of tp, fentry, kprobe, classic",
 				 getenv("PAGE2CACHE_HOOKS"));
 		return STATUS_BAD_INPUT;
 	}
@@ -167,18 +174,17 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 		return STATUS_UNSUPPORTED;
 	*why = NULL;
 	for (i = 0; i < n; i++) {
-		if (first != ANY_KIND)
-			choose(&hooks[i], obj, first);
+		choose(&hooks[i], obj, named, first);
 		served |= hooks[i].chosen && has_choice(&hooks[i]);
 		if (!hooks[i].chosen)
-			choose(&hooks[i], obj, ANY_KIND);
+			choose(&hooks[i], obj, named, ANY_KIND);
 		say_verbose("%s: %s", hooks[i].event,
 			    hooks[i].chosen ? hooks[i].chosen->hook : "no hook");
 		if (!hooks[i].chosen && !hooks[i].optional && !*why)
 			*why = no_hook(&hooks[i]);
 	}
 	if (!served && !*why)
-		*why = no_hook_of_kind(hooks, n, kind);
+		*why = no_hook_of_kind(hooks, n, kinds);
 	return *why ? STATUS_UNSUPPORTED : STATUS_DONE;
 }
 
@@ -188,7 +194,7 @@ void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj)
 
 	for (i = 0; i < n; i++) {
 		for (k = 0; k < MAX_CANDIDATES && hooks[i].candidates[k].programs[0]; k++)
-			usable(obj, &hooks[i].candidates[k]);
+			usable(obj, &hooks[i].candidates[k], true);
 	}
 }
 
@@ -263,9 +269,9 @@ struct kprobe_link_info {
 
 /*
  * How often the kernel did not run the program behind a link, because the CPU was in the middle
- * of it or of another program. Of kprobes that is counted since Linux 6.7.
+ * of it or of another program. Of kprobes and classic tracepoints that is counted since Linux 6.7.
  */
-static void add_missed(struct missed_events *to, const struct bpf_link *link, bool kprobe)
+static void add_missed(struct missed_events *to, const struct bpf_link *link, enum hook_kind kind)
 {
 	struct kprobe_link_info info = { 0 };
 	struct bpf_prog_info prog_info = { 0 };
@@ -276,10 +282,10 @@ static void add_missed(struct missed_events *to, const struct bpf_link *link, bo
 		to->unknown = true;
 		return;
 	}
-	if (kprobe) {
+	if (kind == HOOK_KPROBE || kind == HOOK_CLASSIC)
 		to->unknown |= size < sizeof(info);
+	if (kind == HOOK_KPROBE)
 		to->nr += info.missed;
-	}
 	prog = bpf_prog_get_fd_by_id(info.prog_id);
 	size = sizeof(prog_info);
 	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &prog_info, &size))
@@ -295,7 +301,7 @@ static void add_missed_of(struct missed_events *to, const struct hook *h)
 
 	for (k = 0; k < MAX_PROGRAMS; k++) {
 		if (h->links[k])
-			add_missed(to, h->links[k], of_kind(h->chosen, HOOK_KPROBE));
+			add_missed(to, h->links[k], hook_kind(h->chosen->hook));
 	}
 }
 

@@ -17,6 +17,7 @@
 
 struct candidate {
 	const char *programs[MAX_PROGRAMS]; /* in the BPF object; its sections name the hooks */
+	bool named;			    /* counts only files that are named: bpf/named.bpf.h */
 	char *hook;			    /* as users read it: tp_btf/NAME */
 	char *reason;			    /* why it is of no use here; NULL if it is */
 };
@@ -44,13 +45,15 @@ struct hook {
 };
 
 /*
- * Choose candidates for the programs of an object that is not loaded yet. Where
- * the variable PAGE2CACHE_HOOKS asks for a kind (tp, fentry or kprobe), that is
+ * Choose candidates for the programs of an object that is not loaded yet. NAMED: the user side
+ * names all files that count, and keeps their inodes in memory. Where
+ * the variable PAGE2CACHE_HOOKS asks for a kind (tp, fentry, kprobe or classic), that is
  * chosen for each event that this kernel has such a hook for.
  * STATUS_UNSUPPORTED: *why says for which event nothing serves, or that none of
  * the events is served by the kind asked for; STATUS_BAD_INPUT: no such kind.
  */
-enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, char **why);
+enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *obj, bool named,
+		       char **why);
 /* Load the chosen programs only: to be called between open and load. */
 void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj);
 /* Returns 0, or -errno with *why set and nothing left attached. */

@@ -2,8 +2,8 @@
 /*
  * Whether the kernel preempts tasks inside of the kernel. The kernel never runs a tp_btf, fentry
  * or fexit program on a CPU where a task was preempted in the middle of it, for as long as that
- * task waits: events of other tasks are lost there. Programs of kprobes and kretprobes run with
- * preemption off, so they see every event.
+ * task waits: events of other tasks are lost there. Programs of kprobes, kretprobes and classic
+ * tracepoints run with preemption off, so they see every event.
  */
 #ifndef PAGE2CACHE_PREEMPT_H
 #define PAGE2CACHE_PREEMPT_H

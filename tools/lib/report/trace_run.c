@@ -100,7 +100,8 @@ static enum status load(const struct tool *tool, struct trace_run *w)
 
 	if (!tool->open(w))
 		return fail_with(hooks_load_error(-errno), STATUS_UNSUPPORTED);
-	status = hooks_plan(tool->hooks, tool->nr_hooks, w->obj, &why);
+	status = hooks_plan(tool->hooks, tool->nr_hooks, w->obj,
+			    !w->options.auto_files && !types_btrfs_mounted(), &why);
 	if (status)
 		return fail_with(why, status);
 	err = counters_configure(&w->counters, w->config, &w->options, tool->hooks, tool->nr_hooks);
