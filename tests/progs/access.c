@@ -311,7 +311,7 @@ static void wait_for_go(const sigset_t *usr1)
 static void prepare(struct worker *w)
 {
 	uint64_t blocks, part, per = opt.count == UINT64_MAX ? opt.count : opt.count / opt.threads;
-	uint64_t align = (2 << 20) / opt.block;
+	uint64_t align = is_mmap() ? (2 << 20) / opt.block : 1;
 	unsigned int i;
 
 	if (!opt.length || opt.length > oracle.size - opt.offset)

@@ -79,12 +79,32 @@ static char *program_refused(const struct btf *btf, const char *function, enum b
 	return NULL;
 }
 
+static bool is_off(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	bool off = f && fgetc(f) == '0';
+
+	if (f)
+		fclose(f);
+	return off;
+}
+
+/* Through ftrace the kernel calls programs of fentry and of kprobes at a function's entry. */
+static char *ftrace_refused(void)
+{
+	/* Programs can be attached all the same, they are just never called. */
+	if (is_off("/proc/sys/kernel/ftrace_enabled"))
+		return xstrdup("ftrace is switched off: set kernel.ftrace_enabled to 1 (sysctl)");
+	return NULL;
+}
+
 static char *fentry_refused(const struct btf *btf, const char *function, bool sleepable)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
 		    .prog_flags = sleepable ? BPF_F_SLEEPABLE : 0);
+	char *why = ftrace_refused();
 
-	return program_refused(btf, function, BPF_PROG_TYPE_TRACING, &opts);
+	return why ? why : program_refused(btf, function, BPF_PROG_TYPE_TRACING, &opts);
 }
 
 /* Programs can be attached all the same, they are just never called. */
@@ -150,9 +170,17 @@ static char *kprobe_refused(const char *function)
 {
 	struct perf_event_attr attr = { .size = sizeof(attr) };
 	int type = kprobe_type(), fd;
+	char *why;
 
 	if (type < 0)
 		return xstrdup("this kernel is built without kprobes");
+	/* Here, too, nothing but this tells that programs are never called. */
+	if (is_off("/sys/kernel/debug/kprobes/enabled"))
+		return xstrdup("kprobes are switched off: write 1 to "
+			       "/sys/kernel/debug/kprobes/enabled");
+	why = ftrace_refused();
+	if (why)
+		return why;
 	attr.type = type;
 	attr.config1 = (uintptr_t)function;
 	fd = syscall(__NR_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
