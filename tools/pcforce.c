@@ -16,7 +16,7 @@ static struct options {
 	const char *list;
 	const struct engine *engine; /* NULL: the best that serves */
 	int trigger;		     /* enum trigger, -1: the default */
-	bool now, check, dry_run, once, follow, detach, stale_ok, strict;
+	bool now, check, dry_run, idle, once, follow, detach, stale_ok, strict;
 	uint64_t jobs;
 	uint64_t max_bytes;
 	uint64_t rate;
@@ -33,6 +33,7 @@ enum {
 	OPT_FOLLOW,
 	OPT_JOBS,
 	OPT_MAX_BYTES,
+	OPT_IDLE,
 	OPT_RATE,
 	OPT_HOLD,
 	OPT_WAIT,
@@ -79,6 +80,8 @@ static const struct argp_option argp_options[] = {
 	  "Submitting threads, 1 to 64 (default half the CPUs, at most 4)", 0 },
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0,
 	  "Read no more than SIZE (K, M, G, T; default 90 % of the memory that is left)", 0 },
+	{ "idle", OPT_IDLE, NULL, 0,
+	  "Read when the device has nothing else to do, one request at a time; engine user", 0 },
 	{ "rate", OPT_RATE, "BYTES", 0,
 	  "Read at most BYTES a second (K, M, G, T; default no limit); engine user", 0 },
 	{ "hold", OPT_HOLD, "MS", 0,
@@ -153,9 +156,12 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "--hold goes with -t open");
 	if (opt.wait_ms >= 0 && (!opt.run.command || trigger() != TRIGGER_NOW))
 		argp_error(state, "--wait goes with COMMAND and -t now");
-	/* The kernel's own engines submit in the kernel, which knows no such limit. */
-	if (opt.rate && opt.engine && opt.engine != &engine_user)
-		argp_error(state, "--rate goes with engine user, not with %s", opt.engine->name);
+	/* The kernel's own engines submit in the kernel, which knows nothing of either. */
+	if ((opt.rate || opt.idle) && opt.engine && opt.engine != &engine_user)
+		argp_error(state, "--rate and --idle go with engine user, not with %s",
+			   opt.engine->name);
+	if (opt.idle && opt.jobs)
+		argp_error(state, "--idle reads one request at a time: it takes no --jobs");
 	if (opt.detach && !opt.run.command)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
@@ -207,6 +213,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_MAX_BYTES:
 		if (parse_size(arg, &opt.max_bytes) || !opt.max_bytes)
 			argp_error(state, "--max-bytes takes a size such as 512M, not '%s'", arg);
+		break;
+	case OPT_IDLE:
+		opt.idle = true;
 		break;
 	case OPT_RATE:
 		if (parse_size(arg, &opt.rate) || !opt.rate)
@@ -260,7 +269,7 @@ static bool watches(void)
 /* Forcing that is to be slow is not what COMMAND should wait for, unless that is asked for. */
 static int wait_ms(void)
 {
-	if (trigger() != TRIGGER_NOW || (opt.rate && opt.wait_ms < 0))
+	if (trigger() != TRIGGER_NOW || ((opt.rate || opt.idle) && opt.wait_ms < 0))
 		return 0;
 	return opt.wait_ms;
 }
@@ -274,7 +283,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.list = opt.list,
 		.files = opt.run.files,
 		.nr_files = opt.run.nr_files,
-		.engine = opt.rate ? &engine_user : opt.engine,
+		.engine = opt.rate || opt.idle ? &engine_user : opt.engine,
 		.trigger = trigger(),
 		.watch = watches(),
 		.beside_command = opt.run.command,
@@ -286,6 +295,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
 		.rate = opt.rate,
+		.idle = opt.idle,
 		.always = always && !strcmp(always, "1"),
 		.hold_ms = opt.hold_ms,
 		.wait_ms = wait_ms(),

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 31 + 6 + 6 + 2 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 33 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger follow once detach duration jobs max-bytes rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
+known='file offsets engine trigger follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -54,6 +54,8 @@ fails 2 'more than all' "$PCFORCE" --tolerate 100.1 "${whole[@]}"
 fails 2 'no rate' "$PCFORCE" --rate 0 "${whole[@]}"
 fails 2 'bad rate' "$PCFORCE" --rate 1.5M "${whole[@]}"
 fails 2 '--rate of an engine that keeps none' "$PCFORCE" --rate 1M -e helper "${whole[@]}"
+fails 2 '--idle of an engine that does not know of it' "$PCFORCE" --idle -e kfunc "${whole[@]}"
+fails 2 '--idle with threads' "$PCFORCE" --idle --jobs 2 "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
 fails 125 'bad time to wait' "$PCFORCE" --wait 1.5 "${whole[@]}" -- true
 fails 125 'too long to wait' "$PCFORCE" --wait 60001 "${whole[@]}" -- true
@@ -108,6 +110,26 @@ while step; do
 	forced --rate 4K "${whole[@]}" -- true
 	is "$STATUS $(receipt "$OUT" '.read < 100 and .read + .skipped == .requested') $(adds_up "$OUT")" '4 true yes 1' \
 		'COMMAND does not wait for a list that is read slowly'
+	evict "$file"
+	traced=
+	! trace_start '' block/block_rq_issue block/block_rq_complete || traced=yes
+	forced --now --idle -v "${whole[@]}"
+	is "$STATUS $(receipt "$OUT" .read) $(grep -c 'one request at a time to device' "$ERR")" "0 $listed 1" '--idle: all is read, and -v says how'
+	if [ -n "$traced" ] && trace_lines 'block_rq_[a-z]*' >"$DIR/requests"; then
+		# Of those that pcforce issued, at most so many at once; and how many are of which class.
+		is "$(awk '/ block_rq_issue: / && /\[pcforce\]$/ { for (i = 1; i <= NF; i++) if ($i == "+") at[$(i - 1)] }
+			/ block_rq_issue: / && /\[pcforce\]$/ { n++; if (n > most) most = n }
+			/ block_rq_complete: / { for (i = 1; i <= NF; i++) if ($i == "+" && $(i - 1) in at) { delete at[$(i - 1)]; n-- } }
+			END { print most + 0 }' "$DIR/requests")" 1 'there is one request in flight'
+		if grep -q '\(none\|be\|idle\),[0-9]*,[0-9]* \[' "$DIR/requests"; then
+			is "$(grep ' block_rq_issue: .*\[pcforce\]$' "$DIR/requests" | grep -vc ' idle,')" 0 'of the idle class'
+		else
+			skip 1 'this kernel does not tell the class of a request'
+		fi
+	else
+		skip 2 'this kernel does not record requests'
+	fi
+	trace_stop
 done
 
 # --- --check

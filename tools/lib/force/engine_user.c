@@ -41,7 +41,7 @@ static int user_prepare(struct force *f)
 
 	u->files = xcalloc(l->nr_files, sizeof(*u->files));
 	pthread_mutex_init(&u->lock, NULL);
-	pace_init(&u->pace, f->opt.rate);
+	pace_init(&u->pace, f->opt.rate, f->opt.idle ? SUBMIT_AWAIT_BYTES : PACE_BYTES);
 	f->state = u;
 	for (i = 0; i < l->nr_files && !err; i++) {
 		if (l->files[i].state != LIST_READY)
@@ -78,6 +78,7 @@ static void user_free(struct force *f)
 	for (i = 0; i < f->list->nr_files; i++)
 		bitmap_free(&u->files[i].absent);
 	pace_free(&u->pace);
+	idle_free(&u->idle);
 	free(u->files);
 	free(u);
 }
@@ -202,31 +203,50 @@ static void submit_now(struct force *f, uint32_t file, uint64_t index, uint64_t 
 	submit_pages(&sf, index, nr, run_end, &f->stop);
 }
 
+bool user_is_gentle(const struct force *f)
+{
+	return f->opt.rate || f->opt.idle;
+}
+
+bool user_await_turn(struct force *f, uint32_t file, uint64_t nr)
+{
+	struct user_state *u = f->state;
+	const struct list_file *lf = &f->list->files[file];
+
+	if (!pace_wait(&u->pace, nr * page_size(), &f->stop))
+		return false;
+	if (f->opt.idle)
+		idle_wait(&u->idle, lf->target.fd, u->files[file].limits.dev, &f->stop);
+	return !f->stop;
+}
+
 /*
- * --rate: piece by piece, and nothing ahead of the piece that it is the time for. Until then a
+ * --rate and --idle: piece by piece, and nothing ahead of the piece whose turn it is. Until then a
  * reader may have read pages by itself: these are resident ones, and not paid for.
  */
-static void submit_paced(struct force *f, uint32_t file, uint64_t index, uint64_t end)
+static void submit_gently(struct force *f, uint32_t file, uint64_t index, uint64_t end)
 {
 	struct user_state *u = f->state;
 	struct bitmap *absent = &u->files[file].absent;
 	struct extent piece = { .file = file };
-	uint64_t at, from;
+	int fd = f->list->files[file].target.fd;
+	uint64_t at, from, piece_end;
 
-	for (; index < end; index += piece.nr_pages) {
+	for (; index < end; index = piece_end) {
 		piece.index = index;
 		piece.nr_pages = pace_piece(&u->pace, index, end - index);
+		piece_end = index + piece.nr_pages;
 		bitmap_fill(absent, index, piece.nr_pages, false);
 		check_resident(f, &piece);
-		at = index;
-		while ((from = bitmap_next(absent, at, index + piece.nr_pages, true)) <
-		       index + piece.nr_pages) {
-			at = bitmap_next(absent, from, index + piece.nr_pages, false);
-			if (!pace_wait(&u->pace, (at - from) * page_size(), &f->stop)) {
+		for (at = index; (from = bitmap_next(absent, at, piece_end, true)) < piece_end;) {
+			at = bitmap_next(absent, from, piece_end, false);
+			if (!user_await_turn(f, file, at - from)) {
 				bitmap_fill(absent, from, end - from, false);
 				return;
 			}
 			submit_now(f, file, from, at - from, at);
+			if (f->opt.idle)
+				submit_await(fd, from, at - from);
 		}
 	}
 }
@@ -245,8 +265,8 @@ static void submit_absent(struct force *f, const struct extent *run, uint64_t in
 	/* No reading ahead into what the budget does not cover. */
 	if (left < (int64_t)(run_end - index))
 		run_end = index + allowed + (left > 0 ? left : 0);
-	if (f->opt.rate)
-		submit_paced(f, run->file, index, index + allowed);
+	if (user_is_gentle(f))
+		submit_gently(f, run->file, index, index + allowed);
 	else
 		submit_now(f, run->file, index, allowed, run_end);
 }
@@ -305,7 +325,7 @@ static void *submit_units(void *ctx)
 static void submit(struct force *f)
 {
 	pthread_t threads[MAX_JOBS];
-	unsigned int i, n = 0, jobs = f->opt.jobs ? f->opt.jobs : default_jobs();
+	unsigned int i, n = 0, jobs = f->opt.idle ? 1 : f->opt.jobs ? f->opt.jobs : default_jobs();
 	uint64_t pages = 0;
 	size_t k;
 
@@ -332,6 +352,8 @@ static void user_run(struct force *f)
 		if (f->list->files[i].state == LIST_READY)
 			posix_fadvise(f->list->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}
+	if (f->opt.idle)
+		idle_begin();
 	pace_begin(&u->pace, now_ns());
 	u->budget = pages > INT64_MAX / 2 ? INT64_MAX / 2 : pages;
 	u->limit_hits = memory_limit_hits();

@@ -7,6 +7,7 @@
 
 #include "file/bitmap.h"
 #include "force/force.h"
+#include "force/idle.h"
 #include "force/pace.h"
 #include "force/submit.h"
 
@@ -18,6 +19,7 @@ struct user_file {
 struct user_state {
 	struct user_file *files; /* a file of the list each */
 	struct pace pace;
+	struct idle idle;
 	int64_t budget;	      /* pages that may still be submitted */
 	uint64_t limit_hits;  /* of our memory cgroup, before the run */
 	bool short_of_memory; /* since then there were more */
@@ -30,6 +32,11 @@ struct user_state {
 	uint64_t done;	/* pages of that run that are taken */
 	size_t checked; /* runs whose resident pages are known */
 };
+
+/* --rate or --idle: pages are read as these allow, so none but those whose turn it is. */
+bool user_is_gentle(const struct force *f);
+/* Then: wait until NR pages of a file may be read. False: the run has been stopped. */
+bool user_await_turn(struct force *f, uint32_t file, uint64_t nr);
 
 /*
  * Stopped, no more is submitted and nothing waited for. Pages that are there by then are

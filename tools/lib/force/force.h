@@ -24,6 +24,7 @@ struct force_options {
 	unsigned int jobs;  /* submitting threads, 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	uint64_t rate;	    /* bytes a second, 0: no limit; of engine `user` only */
+	bool idle;	    /* when the device has nothing else to do; of engine `user` only */
 	bool other_pays;    /* pages are charged to a reader who is not known, not to us */
 	bool dry_run;	    /* look, submit nothing: what would be read is skipped */
 	bool beside_reader; /* leave what plan_make() says */

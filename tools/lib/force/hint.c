@@ -139,6 +139,7 @@ static enum status prepare(struct hint *h)
 		.jobs = h->opt.jobs,
 		.max_bytes = h->opt.max_bytes,
 		.rate = h->opt.rate,
+		.idle = h->opt.idle,
 		/* The kernel charges whoever has it force: COMMAND is in our cgroup. */
 		.other_pays = h->opt.engine->at_miss && !h->opt.beside_command &&
 			      h->opt.trigger != TRIGGER_NOW,

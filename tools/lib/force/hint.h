@@ -18,6 +18,7 @@ struct hint_options {
 	unsigned int jobs;  /* 0: as many as are worth it */
 	uint64_t max_bytes; /* 0: what memory is available */
 	uint64_t rate;	    /* bytes a second, 0: no limit; of engine `user` only */
+	bool idle;	    /* when the device has nothing else to do; of engine `user` only */
 	bool always;	    /* leave nothing to the kernel's readahead */
 	uint64_t hold_ms;   /* 0: no open is held */
 	int wait_ms;	    /* COMMAND waits at most so long; below 0: as long as is worth it */

@@ -3,20 +3,20 @@
 
 /* What is submitted at once takes so long at most, unless it is a single page. */
 #define PIECE_NS 50000000ULL
-/*
- * Nor more at once than this, which is as much as a large folio has: another reader's page waits
- * behind it.
- */
-#define PIECE_BYTES (2ULL << 20)
 /* Time that passed without reading is made up for, but no more of it than this. */
 #define SLACK_NS PIECE_NS
 /* How soon a stop is noticed. */
 #define LOOK_NS 20000000ULL
 
-void pace_init(struct pace *p, uint64_t rate)
+void pace_init(struct pace *p, uint64_t rate, uint64_t most_bytes)
 {
+	uint64_t bytes = rate / (1000000000 / PIECE_NS);
+
+	if (!rate || bytes > most_bytes)
+		bytes = most_bytes;
 	pthread_mutex_init(&p->lock, NULL);
 	p->rate = rate;
+	p->piece_pages = bytes < page_size() ? 1 : bytes / page_size();
 }
 
 void pace_begin(struct pace *p, uint64_t now)
@@ -32,13 +32,8 @@ void pace_free(struct pace *p)
 /* Pieces end at multiples of their size, so that large folios fit in where those are that large. */
 uint64_t pace_piece(const struct pace *p, uint64_t index, uint64_t nr)
 {
-	uint64_t bytes = p->rate / (1000000000 / PIECE_NS), piece, left;
+	uint64_t left = p->piece_pages - index % p->piece_pages;
 
-	if (!p->rate)
-		return nr;
-	piece = (bytes < PIECE_BYTES ? bytes : PIECE_BYTES) / page_size();
-	piece = piece ? piece : 1;
-	left = piece - index % piece;
 	return nr < left ? nr : left;
 }
 

@@ -7,13 +7,21 @@
 
 #include "base/util.h"
 
+/*
+ * As much as a large folio has. Of what is submitted at once, and another reader's page waits
+ * behind, this is the most that is of use.
+ */
+#define PACE_BYTES (2ULL << 20)
+
 struct pace {
 	pthread_mutex_t lock;
-	uint64_t rate;	 /* bytes a second, 0: no limit */
-	uint64_t due_ns; /* at RATE the bytes that were asked for so far take until then */
+	uint64_t rate;	      /* bytes a second, 0: no limit */
+	uint64_t piece_pages; /* submitted at once */
+	uint64_t due_ns;      /* at RATE the bytes that were asked for so far take until then */
 };
 
-void pace_init(struct pace *p, uint64_t rate);
+/* Pieces have at most MOST_BYTES, and a page at least. */
+void pace_init(struct pace *p, uint64_t rate, uint64_t most_bytes);
 /* A run begins. */
 void pace_begin(struct pace *p, uint64_t now);
 

@@ -27,6 +27,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -214,4 +215,13 @@ void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint
 		submit_chunks(f, at, end - at, stop);
 	else
 		submit_exact(f, at, end - at, stop);
+}
+
+void submit_await(int fd, uint64_t index, uint64_t nr)
+{
+	char data[SUBMIT_AWAIT_BYTES];
+
+	/* Errors show when the pages are verified. */
+	if (pread(fd, data, nr * page_size(), index * page_size()) < 0)
+		say_verbose("reading page %llu: %s", (unsigned long long)index, strerror(errno));
 }

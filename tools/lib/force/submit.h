@@ -32,6 +32,10 @@ struct submit_file {
 void submit_pages(const struct submit_file *f, uint64_t index, uint64_t nr, uint64_t run_end,
 		  const volatile bool *stop);
 
+/* Wait for submitted pages, SUBMIT_AWAIT_BYTES at most: nothing of them is in flight any more. */
+#define SUBMIT_AWAIT_BYTES (128 << 10)
+void submit_await(int fd, uint64_t index, uint64_t nr);
+
 /* The limits of DEV, on which the file of FD lies. */
 void submit_limits(int fd, dev_t dev, struct submit_limits *limits);
 

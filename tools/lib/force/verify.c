@@ -28,7 +28,7 @@ bool user_too_late(const struct force *f)
 
 /*
  * Wait for pages that are not up to date yet, reading them if need be. Not PAID: what is read was
- * not submitted, or has left the cache, so it is read no faster than --rate allows.
+ * not submitted, or has left the cache, so it is read as --rate and --idle allow.
  */
 static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool paid)
 {
@@ -43,7 +43,7 @@ static void wait_uptodate(struct force *f, uint32_t file, uint64_t index, uint64
 		n = nr < sizeof(data) / page_size() ? nr : sizeof(data) / page_size();
 		if (!paid)
 			n = pace_piece(&u->pace, index, n);
-		if (!paid && !pace_wait(&u->pace, n * page_size(), &f->stop)) {
+		if (!paid && !user_await_turn(f, file, n)) {
 			force_mark(f, file, index, nr, false);
 			return;
 		}
@@ -118,7 +118,7 @@ static void complete(struct force *f, uint32_t file, uint64_t index, uint64_t nr
 {
 	struct rest r = { f, file };
 	/* Has any of them been read and has left the cache? Where nobody tells, none has. */
-	bool all_paid = !f->opt.rate || f->counts[file].blind;
+	bool all_paid = !user_is_gentle(f) || f->counts[file].blind;
 
 	if (!is_short_of_memory(f->state) && all_paid)
 		wait_uptodate(f, file, index, nr, true);
