@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4 + 6 + 3 + 3 + 5 + 5 + 2))
+plan $((7 + 2 + 2 * 3 + 4 + 1 + 6 + 3 + 3 + 5 + 5 + 2))
 
 # Who reads is dd: cat clones a file where the file system can, and reads nothing.
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -149,6 +149,27 @@ else
 	skip $((2 * 3 + 4)) 'no seccomp filters here'
 fi
 
+# A file is mapped to ask mincore(2). Linux 7.3 has a thread that reads in what is absent of
+# mapped files, here as fast as it can.
+thp=/sys/kernel/mm/transparent_hugepage
+if "$PROGS/refuse" EPERM cachestat true && [ -w $thp/khugepaged/scan_sleep_millisecs ]; then
+	found=$(sed 's/.*\[\(.*\)\].*/\1/' $thp/enabled)
+	at_exit "echo $found >$thp/enabled; echo $(cat $thp/khugepaged/scan_sleep_millisecs) >$thp/khugepaged/scan_sleep_millisecs"
+	make_file "$DIR/blocks" 32m
+	seq 0 512 8191 >"$DIR/blocks.list"
+	while step; do
+		"$PCFORCE" --now -f "$DIR/blocks" -o "$DIR/blocks.list" >/dev/null
+		echo 0 >$thp/khugepaged/scan_sleep_millisecs
+		echo always >$thp/enabled
+		is "$(for _ in {1..20}; do resident "$DIR/blocks" "$PROGS/refuse" ENOSYS cachestat; done | sort -u)" 16 \
+			'what is asked about is not read in by that'
+		echo "$found" >$thp/enabled
+		evict "$DIR/blocks"
+	done
+else
+	skip 1 'no seccomp filters here, or no transparent huge pages'
+fi
+
 # --- a PID namespace, with a /proc of its own
 
 # inside COMMAND...: as the first process of one, by its number there
@@ -243,8 +264,13 @@ while step; do
 	evict "$file"
 	unshare -m sh -c "$no_proc" - "$CACHEMISS" --tool-status -j -O "$DIR/out" -f "$file" -- dd if="$file" of="$DIR/copy" bs=4k count=100 2>"$DIR/err"
 	is "$? $(record "$DIR/out" .read_accesses)" '0 100' 'and watched'
-	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- sh -c "cat '$file'; sleep 0.3" >"$DIR/copy" 2>"$DIR/err"
-	is "$? $(receipt "$DIR/out" '.requested')" '0 256' 'and its opens are seen'
+	evict "$file"
+	rm -f "$DIR/forced"
+	(wait_until 30 "$PROGS/cached" -w 256 "$file"; : >"$DIR/forced") &
+	unshare -m sh -c "$no_proc" - "$PCFORCE" --tool-status -j -O "$DIR/out" -t open -f "$file" -o "$DIR/list" -- \
+		sh -c "exec 3<'$file'; until [ -e '$DIR/forced' ]; do sleep 0.02; done" 2>"$DIR/err"
+	is "$? $(receipt "$DIR/out" '[.requested, .read]')" '0 [256,256]' 'and its opens are seen'
+	wait
 done
 
 # --- a limit of memory

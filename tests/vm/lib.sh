@@ -42,14 +42,16 @@ bed()
 {
 	local kernel=$1 fs=$2 scratch status settings=() options=(--timeout 1500)
 	shift 2
-	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
-	# No khugepaged, which reads in what is absent between the pages of a mapped file.
-	local append='memmap=128M!512M transparent_hugepage=madvise'
+	# No khugepaged, which reads in what is absent between the pages of a mapped file: from Linux 7.3
+	# on of any file.
+	local append='transparent_hugepage=madvise'
 	[ "${kernel%+kmod}" = "$kernel" ] || options+=(--kmod)
+	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
 	case $kernel in
-	debug-*) options+=(--append "$append" --mem 3G) ;;
-	patched-* | *+kmod) options+=(--append "$append") ;;
+	debug-*) append+=' memmap=128M!512M' options+=(--mem 3G) ;;
+	patched-* | *+kmod) append+=' memmap=128M!512M' ;;
 	esac
+	options+=(--append "$append")
 	[ "$fs" = ext4 ] || settings=(env PAGE2CACHE_TEST_READAHEAD=128)
 	scratch=$(mktemp -d) || exit 1
 	# shellcheck disable=SC2064 # the folder of now

@@ -188,7 +188,11 @@ int residency_uptodate(struct residency_map *m, uint64_t index, uint64_t nr, uns
 		residency_unmap(m);
 		m->index = index;
 		m->nr = nr > WINDOW_PAGES ? nr : WINDOW_PAGES;
-		m->at = mmap(NULL, m->nr * page_size(), PROT_READ, MAP_SHARED, m->fd,
+		/*
+		 * Of a file that is mapped, khugepaged reads in what is absent (Linux 7.3 where
+		 * huge pages are `always`). A mapping with MAP_STACK is none of its business.
+		 */
+		m->at = mmap(NULL, m->nr * page_size(), PROT_READ, MAP_SHARED | MAP_STACK, m->fd,
 			     index * page_size());
 		if (m->at == MAP_FAILED) {
 			m->at = NULL;
