@@ -6,7 +6,8 @@
  * A decision is the outermost call: page_cache_sync_ra() and page_cache_async_ra()
  * end in page_cache_ra_order() or page_cache_ra_unbounded(), which then say what
  * became of it. A task has one at a time; it is over when the task goes on to
- * something else.
+ * something else. In the middle of one, a file system may read hashes of its pages
+ * from behind the end of the file (Linux 7.0): that is a decision within a decision.
  */
 #include "points.bpf.h"
 #include "bits.bpf.h"
@@ -19,7 +20,7 @@ const volatile bool tell_events = true;
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 15);
-	__type(key, __u32); /* thread */
+	__type(key, __u32); /* decision_key() */
 	__type(value, struct p2c_ra_decision);
 } decisions SEC(".maps");
 
@@ -73,36 +74,63 @@ static __always_inline struct p2c_ra_counts *counts_of(__u32 slot)
 
 /* Decisions. */
 
+/* Of the current thread; numbers of threads have 22 bits at most. */
+static __always_inline __u32 decision_key(bool within)
+{
+	return (__u32)bpf_get_current_pid_tgid() | (within ? 1U << 31 : 0);
+}
+
 static __always_inline struct p2c_ra_decision *decision_open(void)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 key = decision_key(false);
 
-	return open_decisions > 0 ? bpf_map_lookup_elem(&decisions, &tid) : NULL;
+	return open_decisions > 0 ? bpf_map_lookup_elem(&decisions, &key) : NULL;
+}
+
+static __always_inline void decision_told(__u32 key, const struct p2c_ra_decision *d)
+{
+	if (tell_events && bpf_ringbuf_output(&ring, (void *)&d->r, sizeof(d->r), 0))
+		ADD(d->r.slot, lost_events, 1);
+	if (!bpf_map_delete_elem(&decisions, &key))
+		__sync_fetch_and_add(&open_decisions, -1);
+}
+
+/* The decision within D, if there is one, is over. */
+static __always_inline void decision_end_within(struct p2c_ra_decision *d)
+{
+	__u32 key = decision_key(true);
+	struct p2c_ra_decision *within = d->within ? bpf_map_lookup_elem(&decisions, &key) : NULL;
+
+	if (within)
+		decision_told(key, within);
+	d->within = 0;
 }
 
 static __always_inline void decision_end(void)
 {
 	struct p2c_ra_decision *d = decision_open();
-	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!d)
 		return;
-	if (tell_events && bpf_ringbuf_output(&ring, &d->r, sizeof(d->r), 0))
-		ADD(d->r.slot, lost_events, 1);
-	if (!bpf_map_delete_elem(&decisions, &tid))
-		__sync_fetch_and_add(&open_decisions, -1);
+	decision_end_within(d);
+	decision_told(decision_key(false), d);
 }
 
-static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 inode,
+/* OUTER: the decision that the new one is within, or NULL. */
+static __always_inline struct p2c_ra_decision *decision_begin(struct p2c_ra_decision *outer,
+							      __u32 slot, __u64 inode,
 							      enum p2c_ra_kind kind, __u64 index,
 							      __u64 req_pages, __u32 ra_pages)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tid = id, key = decision_key(outer);
 	struct p2c_ra_decision d = {};
-	__u32 tid = id;
 
-	decision_end();
+	if (outer)
+		decision_end_within(outer);
+	else
+		decision_end();
 	d.inode = inode;
 	d.r.ts_ns = clock_now();
 	d.r.index = index;
@@ -118,12 +146,14 @@ static __always_inline struct p2c_ra_decision *decision_begin(__u32 slot, __u64 
 		ADD(slot, decisions[kind], 1);
 	if (kind == RA_SYNC && !d.r.ra_pages)
 		ADD(slot, off, 1);
-	if (bpf_map_update_elem(&decisions, &tid, &d, BPF_ANY)) {
+	if (bpf_map_update_elem(&decisions, &key, &d, BPF_ANY)) {
 		ADD(slot, lost_events, 1);
 		return NULL;
 	}
 	__sync_fetch_and_add(&open_decisions, 1);
-	return bpf_map_lookup_elem(&decisions, &tid);
+	if (outer)
+		outer->within = 1;
+	return bpf_map_lookup_elem(&decisions, &key);
 }
 
 static __always_inline void decision_window(struct p2c_ra_decision *d, __u64 start, __u32 size,
@@ -151,7 +181,7 @@ static __always_inline void read_ahead(struct inode *inode, bool typed, enum p2c
 	int slot = access_slot(inode, typed);
 
 	if (slot >= 0)
-		decision_begin(slot, (__u64)inode, kind, index, req_pages,
+		decision_begin(NULL, slot, (__u64)inode, kind, index, req_pages,
 			       BPF_CORE_READ(ra, ra_pages));
 }
 
@@ -163,7 +193,7 @@ static __always_inline void read_ahead_recorded(struct trace_event_raw_page_cach
 	int slot = named_access(r->i_ino, r->s_dev, &inode);
 
 	if (slot >= 0)
-		decision_begin(slot, (__u64)inode, kind, r->index, r->req_count, r->ra_pages);
+		decision_begin(NULL, slot, (__u64)inode, kind, r->index, r->req_count, r->ra_pages);
 }
 
 /* The page that the task's fault is about, if it just missed in this file. */
@@ -187,11 +217,15 @@ static __always_inline void order_window(__u32 slot, __u64 inode, const struct p
 	struct p2c_ra_decision *d = decision_open();
 
 	if (!d || d->inode != inode || d->to || d->r.kind > RA_ASYNC)
-		d = decision_begin(slot, inode, RA_ORDER, fault_index(inode, w->start), 1,
+		d = decision_begin(NULL, slot, inode, RA_ORDER, fault_index(inode, w->start), 1,
 				   w->ra_pages);
 	if (!d)
 		return;
 	d->r.order = w->order;
+	/* do_sync_mmap_readahead(): only windows of executable mappings are without a marker. */
+	if (d->r.kind == RA_ORDER && !w->async_size && w->size > 1 &&
+	    d->r.index - w->start < 1ULL << (w->order & 31))
+		ADD(slot, forward, 1);
 	decision_window(d, w->start, w->size, w->async_size);
 }
 
@@ -219,17 +253,19 @@ static __always_inline bool continues(const struct p2c_ra_decision *d, __u64 ino
 static __always_inline void read_unbounded(int slot, struct inode *inode, bool typed, __u64 index,
 					   __u64 nr, __u64 lookahead, struct file_ra_state *ra)
 {
-	struct p2c_ra_decision *d;
-	__u64 end;
+	struct p2c_ra_decision *d, *outer = NULL;
+	bool behind_end;
 
 	if (slot < 0)
 		return;
 	d = decision_open();
-	if (!continues(d, (__u64)inode, index)) {
-		end = (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
-		/* do_page_cache_ra() stays within the file; who calls this directly need not. */
-		d = decision_begin(slot, (__u64)inode, index < end ? RA_FORCE : RA_UNBOUNDED, index,
-				   nr, ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN);
+	/* do_page_cache_ra() stays within the file; who calls this directly need not. */
+	behind_end = index >= (FIELD(typed, inode, i_size) + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
+	if (behind_end || !continues(d, (__u64)inode, index)) {
+		if (behind_end && d && d->inode == (__u64)inode && d->r.kind != RA_UNBOUNDED)
+			outer = d;
+		d = decision_begin(outer, slot, (__u64)inode, behind_end ? RA_UNBOUNDED : RA_FORCE,
+				   index, nr, ra ? BPF_CORE_READ(ra, ra_pages) : RA_UNKNOWN);
 		if (d)
 			decision_window(d, index, nr, lookahead);
 		return;
@@ -541,13 +577,26 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 	use_pages(slot, index, index);
 }
 
+/* The decision that reads pages first..last of the file. */
+static __always_inline struct p2c_ra_decision *decision_on(__u32 slot, __u64 first, __u64 last)
+{
+	struct p2c_ra_decision *d = decision_open();
+	__u32 key = decision_key(true);
+
+	if (!d || d->r.slot != slot)
+		return NULL;
+	if (d->within && first >= d->to)
+		d = bpf_map_lookup_elem(&decisions, &key);
+	return d && first < d->to && last >= d->from ? d : NULL;
+}
+
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
-	struct p2c_ra_decision *d = decision_open();
+	struct p2c_ra_decision *d = decision_on(slot, w.first, w.last);
 
 	/* Others put pages in as well: writers, and lookups where readahead did not. */
-	if (!d || d->r.slot != slot || index >= d->to || w.last < d->from)
+	if (!d)
 		return;
 	d->r.pages_read += nr;
 	ADD(slot, pages_read, nr);

@@ -205,6 +205,8 @@ struct p2c_ra_decision {
 	__u64 inode;
 	__u64 from; /* the pages that it may read; to == 0: not known yet */
 	__u64 to;
+	__u32 within; /* the task has another one in the middle of this */
+	__u32 pad;
 };
 
 /* Window sizes by powers of two. */
@@ -212,8 +214,9 @@ struct p2c_ra_decision {
 
 struct p2c_ra_counts {
 	__u64 decisions[NR_RA_KINDS];
-	__u64 plain; /* of the sync ones: read what was asked for, no window */
-	__u64 off;   /* of the sync ones: the file's readahead is switched off */
+	__u64 plain;   /* of the sync ones: read what was asked for, no window */
+	__u64 off;     /* of the sync ones: the file's readahead is switched off */
+	__u64 forward; /* of the order ones: from the fault's page on, not around it */
 	__u64 pages_read;
 	__u64 pages_used;
 	__u64 pages_unused_removed;

@@ -15,7 +15,7 @@ needs jq jq
 needs_built "$RATRACE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 8 + 5 + 5 + 4 + 3 + 5 + 4 + 3 + 3))
+plan $((2 * 8 + 5 + 5 + 4 + 4 + 3 + 3 + 5 + 4 + 3 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -124,6 +124,23 @@ while step; do
 	is "$(record "$OUT" '[.sync, .async, .order, .force, .pages_read]')" '[0,0,0,0,0]' 'MADV_RANDOM: no readahead at all'
 	matches "$(record "$OUT" .meaning)" 'no readahead: 200 faults' 'MADV_RANDOM: in words'
 
+	# Of an executable mapping, a kernel whose windows begin with the page has no marker in them.
+	for advice in '' '--madvise random'; do
+		# shellcheck disable=SC2086 # none, or two words
+		traced -f "$file" -- "$PROGS/access" --evict -m mmap-exec $advice -p "@$DIR/order" "$file"
+		case $(events 'map(.start - .index) | unique')$advice in
+		'[0]'*)
+			want='["order", ., ., 32, 0]'
+			words='up to 32 pages from theirs on: of an executable mapping'
+			;;
+		'[]--madvise random') want=empty words='no readahead: 8 faults' ;;
+		*) want='["order", ., . - 16, 32, 8]' words='up to 32 pages around them' ;;
+		esac
+		is "$(events 'map([.kind, .index, .start, .size, .async_size])')" "$(seq 100 500 4000 | jq -cs "map($want)")" \
+			"executable${advice#--madvise}: windows of one kind"
+		matches "$(record "$OUT" .meaning)" "$words" "executable${advice#--madvise}: in words"
+	done
+
 	# Where the kernel maps whole folios, a fault uses all of its folio.
 	for pattern in sequential random; do
 		traced -f "$file" -- "$PROGS/access" --evict -a "$DIR/all" -m mmap -p $pattern "$file"
@@ -131,6 +148,29 @@ while step; do
 			diag "$(record "$OUT" .)"
 	done
 done
+
+# --- fs-verity, which reads hashes from behind the end of the file, in the middle of decisions
+
+modprobe -q loop
+modprobe -q ext4
+mkdir "$DIR/verity"
+if mke2fs -q -t ext4 -b 4096 -O verity "$DIR/image" 64m 2>/dev/null &&
+	mount -o loop "$DIR/image" "$DIR/verity" 2>/dev/null && at_exit "umount '$DIR/verity'" &&
+	make_file "$DIR/verity/data" 16m && "$PROGS/protect" verity "$DIR/verity/data" 2>/dev/null; then
+	while step; do
+		# Gaps between pages that are cached: a decision goes on behind its first one.
+		evict "$DIR/verity/data"
+		"$PROGS/access" --load 1/8 -n 0 "$DIR/verity/data" >/dev/null
+		before=$("$PROGS/cached" -c "$DIR/verity/data")
+		traced -f "$DIR/verity/data" -- dd if="$DIR/verity/data" of=/dev/null bs=4k status=none
+		is "$(events 'map(select(.kind != "unbounded") | .pages_read) | add')" $((pages - before)) \
+			'fs-verity: each page that was absent is read by a decision about the file'
+		is "$(events 'map(select(.kind != "unbounded") | .kind) | unique')" '["async","sync"]' 'a reader asks for no other kind'
+		is "$(events 'map(select(.kind == "unbounded")) | all(.start >= 4096 and .pages_read <= .size)')" true 'hashes are behind its end'
+	done
+else
+	skip 3 'no fs-verity here'
+fi
 
 # --- used, evicted unused, unused so far
 

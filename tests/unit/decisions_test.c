@@ -204,6 +204,12 @@ static void from_a_half_on_it_says_what_reads_less(void **state)
 			 "(MADV_RANDOM or a smaller read_ahead_kb reads less)"));
 	assert_true(is_silent_on(read_and_used(faults, 256, 128), "FADV"));
 	assert_true(is_silent_on(read_and_used(faults, 256, 200), "MADV"));
+	faults.forward = 5;
+	assert_true(
+		says(read_and_used(faults, 256, 128), "from theirs on: of an executable mapping"));
+	assert_true(says(read_and_used(faults, 256, 128), "(a smaller read_ahead_kb reads less)"));
+	faults.forward = 4;
+	assert_true(says(read_and_used(faults, 256, 128), "pages around them"));
 }
 
 static void what_is_used_of_a_window_decides_what_reads_less(void **state)

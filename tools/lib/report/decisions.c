@@ -177,6 +177,12 @@ static uint64_t unused(const struct p2c_ra_counts *c)
 	return c->pages_read > c->pages_used ? c->pages_read - c->pages_used : 0;
 }
 
+/* Do most windows of faults begin at their page? For those, Linux 7.3 ignores MADV_RANDOM. */
+static bool are_forward(const struct p2c_ra_counts *c)
+{
+	return c->forward * 2 > c->decisions[RA_ORDER];
+}
+
 /* How the decisions hang together, without what became of the pages. */
 static char *shape(const struct p2c_ra_counts *c)
 {
@@ -197,8 +203,10 @@ static char *shape(const struct p2c_ra_counts *c)
 		return xasprintf("%llu decision%s, too few to see a pattern", all,
 				 all == 1 ? "" : "s");
 	if (n[RA_ORDER] * 2 > all)
-		return xasprintf("faults that miss read up to %llu pages around them",
-				 (unsigned long long)c->largest);
+		return xasprintf("faults that miss read up to %llu pages %s",
+				 (unsigned long long)c->largest,
+				 are_forward(c) ? "from theirs on: of an executable mapping"
+						: "around them");
 	if (n[RA_ASYNC] && n[RA_ASYNC] >= started && started + n[RA_ASYNC] > c->plain)
 		return xasprintf("windows grow to %llu pages and stay: sequential",
 				 (unsigned long long)c->largest);
@@ -232,8 +240,10 @@ static char *advice(const struct p2c_ra_counts *c)
 	if (c->decisions[RA_FORCE] * 2 > decided(c))
 		return xstrdup(" yet");
 	if (used <= (faults ? AROUND_PAGES : FIRST_WINDOW))
-		return xasprintf(" (%s or a smaller read_ahead_kb reads less)",
-				 faults ? "MADV_RANDOM" : "POSIX_FADV_RANDOM");
+		return xasprintf(" (%sa smaller read_ahead_kb reads less)",
+				 !faults	  ? "POSIX_FADV_RANDOM or "
+				 : are_forward(c) ? ""
+						  : "MADV_RANDOM or ");
 	while (pages < used)
 		pages *= 2;
 	return xasprintf(" (of a window some %" PRIu64 " pages are used: read_ahead_kb %" PRIu64
