@@ -202,6 +202,7 @@ static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u6
 
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 {
+	count(slot, COUNT_MEASURED, 1);
 	latency_add(slot, ns, 1);
 }
 

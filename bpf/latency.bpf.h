@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A histogram of times for each file below cfg.near_slots: struct p2c_file_latency. */
+/*
+ * A histogram of times for each file: struct p2c_file_latency. Where there are more files than
+ * that, the map is an LRU: a file whose times are measured again and again keeps its own.
+ */
 #ifndef PAGE2CACHE_LATENCY_BPF_H
 #define PAGE2CACHE_LATENCY_BPF_H
 
-#include "compat.bpf.h"
-#include "shared.h"
+#include "target.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -40,9 +42,21 @@ static __always_inline __u32 log2_u64(__u64 v)
 	return r + (v >> 1);
 }
 
-static __always_inline void latency_add(__u32 slot, __u64 ns, __u32 times)
+const volatile struct p2c_file_latency no_latency = {};
+
+static __always_inline struct p2c_file_latency *latency_of(__u32 slot)
 {
 	struct p2c_file_latency *l = bpf_map_lookup_elem(&latency, &slot);
+
+	if (l || cfg.max_slots == cfg.near_slots)
+		return l;
+	bpf_map_update_elem(&latency, &slot, (void *)&no_latency, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&latency, &slot);
+}
+
+static __always_inline void latency_add(__u32 slot, __u64 ns, __u32 times)
+{
+	struct p2c_file_latency *l = latency_of(slot);
 	__u64 at = ns, old;
 	__u32 log, i;
 

@@ -135,7 +135,7 @@ static __always_inline void count(__u32 slot, enum p2c_count what, __u64 by)
 {
 	struct p2c_file_counts *c = bpf_map_lookup_elem(&counts, &slot);
 
-	if (!c && cfg.auto_files)
+	if (!c && cfg.max_slots > cfg.near_slots)
 		c = bpf_map_lookup_elem(&far_counts, &slot);
 	if (c)
 		__sync_fetch_and_add(&c->count[what], by);

@@ -60,9 +60,21 @@ struct {
 
 __u64 no_pages[sizeof(struct p2c_ra_chunk) / sizeof(__u64)]; /* zeros, too many for the stack */
 
+const volatile struct p2c_ra_counts no_ra_counts = {};
+__u64 uncounted = 0; /* times that there was no memory for the counts of a file */
+
+/* Of many files most are never read ahead: each gets its counts when it first is. */
 static __always_inline struct p2c_ra_counts *counts_of(__u32 slot)
 {
-	return bpf_map_lookup_elem(&ra_counts, &slot);
+	struct p2c_ra_counts *c = bpf_map_lookup_elem(&ra_counts, &slot);
+
+	if (c || cfg.max_slots == cfg.near_slots)
+		return c;
+	bpf_map_update_elem(&ra_counts, &slot, (void *)&no_ra_counts, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&ra_counts, &slot);
+	if (!c)
+		__sync_fetch_and_add(&uncounted, 1);
+	return c;
 }
 
 #define ADD(slot, field, by)                                       \

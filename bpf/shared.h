@@ -50,6 +50,7 @@ enum p2c_count {
 	COUNT_INSERTED,
 	COUNT_REMOVED,
 	COUNT_LOST,
+	COUNT_MEASURED, /* cachemiss: times that are in the histogram, unless it was taken away */
 	NR_COUNTS,
 };
 
@@ -238,7 +239,7 @@ enum p2c_where {
 /* What a run is asked for: written before the programs are loaded, read-only from then on. */
 struct p2c_config {
 	__u32 max_slots;
-	__u32 near_slots;   /* those below have counters for each CPU, and a histogram */
+	__u32 near_slots;   /* those below have counters for each CPU */
 	__u8 auto_files;    /* each file gets a slot at its first access */
 	__u8 filter_tgid;   /* count the process watch.filter_tgid only */
 	__u8 filter_tree;   /* count tasks in counted_tasks only: COMMAND's or those of -P */

@@ -6,6 +6,7 @@
 #include "file/readahead_off.h"
 #include "report/empty_list.h"
 #include "report/recording.h"
+#include "report/resident.h"
 
 #define DEFAULT_INTERVAL_US 1000000
 
@@ -17,7 +18,7 @@ static struct hook hooks[] = {
 static struct cachemiss {
 	struct recording rec;
 	const char *list; /* of -w, NULL: none */
-	bool resident, allow_empty, exact;
+	bool allow_empty, exact;
 	struct readahead_off readahead_off; /* of --exact */
 } cm;
 
@@ -71,12 +72,13 @@ static void check_usage(const struct argp_state *state)
 	const struct filter_options *filter = &cm.rec.run.filter;
 
 	check_filters(state, run, filter);
-	if (cm.resident)
+	if (cm.rec.run.looks_only)
 		check_columns(state, run, resident, ARRAY_SIZE(resident));
 	else
 		check_columns(state, run, watched, ARRAY_SIZE(watched));
-	if (cm.resident && (!run->nr_files || run->command || filter->pid || filter->tree_pid ||
-			    filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))
+	if (cm.rec.run.looks_only &&
+	    (!options_name_files(run) || run->command || filter->pid || filter->tree_pid ||
+	     filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
 	if (cm.exact && (!cm.list || !run->command))
 		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
@@ -91,7 +93,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		cm.list = arg;
 		break;
 	case OPT_RESIDENT:
-		cm.resident = true;
+		cm.rec.run.looks_only = true;
 		break;
 	case OPT_EXACT:
 		cm.exact = true;
@@ -157,11 +159,9 @@ static enum status prepare(struct trace_run *run)
 		free(why);
 		return STATUS_BAD_INPUT;
 	}
-	if (cm.resident) {
-		run->done = true;
-		return report_resident(run->targets, run->run.nr_files, &run->out,
-				       cm.list ? &cm.rec.writer : NULL, cm.allow_empty);
-	}
+	if (run->looks_only)
+		return report_resident(&run->names, &run->out, cm.list ? &cm.rec.writer : NULL,
+				       cm.allow_empty);
 	cm.rec.list = cm.list;
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;

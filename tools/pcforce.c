@@ -139,7 +139,8 @@ static void check_usage(struct argp_state *state)
 
 	check_columns(state, &opt.run, &table, 1);
 	if (opt.check) {
-		if (opt.list || opt.run.nr_files || opt.run.command || opt.now || opt.dry_run)
+		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
+		    opt.dry_run)
 			argp_error(state, "--check takes -j and -O only");
 		return;
 	}
@@ -150,8 +151,8 @@ static void check_usage(struct argp_state *state)
 			   "--now and --dry-run take no COMMAND, trigger, --follow or --hold");
 	if (!opt.list && !opt.now)
 		argp_error(state, "need -o OFFSETS, --now or --check");
-	if (!opt.list && !opt.run.nr_files)
-		argp_error(state, "--now needs -f FILE or -o OFFSETS");
+	if (!opt.list && !options_name_files(&opt.run))
+		argp_error(state, "--now needs -f FILE, --files0-from or -o OFFSETS");
 	if (opt.hold_ms && opt.trigger >= 0 && opt.trigger != TRIGGER_OPEN)
 		argp_error(state, "--hold goes with -t open");
 	if (opt.wait_ms >= 0 && (!opt.run.command || trigger() != TRIGGER_NOW))
@@ -166,8 +167,8 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
 		argp_error(state, "-D and --tool-status exclude each other");
-	if (opt.list && opt.run.nr_files > 1)
-		argp_error(state, "a list takes one -f at most");
+	if (opt.list && (opt.run.nr_files > 1 || opt.run.files0))
+		argp_error(state, "a list takes one -f at most, and no --files0-from");
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -283,6 +284,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.list = opt.list,
 		.files = opt.run.files,
 		.nr_files = opt.run.nr_files,
+		.files0 = opt.run.files0,
 		.engine = opt.rate || opt.idle ? &engine_user : opt.engine,
 		.trigger = trigger(),
 		.watch = watches(),

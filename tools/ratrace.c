@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ratrace: what readahead decided for files, and whether it was right. */
 #include <argp.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "shared.h"
@@ -110,6 +111,10 @@ static void configure(struct trace_run *run)
 {
 	rt.skel->rodata->tell_events = !rt.summary_only;
 	bpf_map__set_max_entries(rt.skel->maps.ra_counts, run->counters.max_slots);
+	if (run->counters.max_slots == run->counters.near_slots)
+		return;
+	bpf_map__set_type(rt.skel->maps.ra_counts, BPF_MAP_TYPE_HASH);
+	bpf_map__set_map_flags(rt.skel->maps.ra_counts, BPF_F_NO_PREALLOC);
 }
 
 static void bind_counters(struct trace_run *run)
@@ -119,7 +124,7 @@ static void bind_counters(struct trace_run *run)
 
 static void begin(struct trace_run *run)
 {
-	decisions_init(&rt.decisions, &run->counters, &run->out, run->targets, run->run.nr_files,
+	decisions_init(&rt.decisions, &run->counters, &run->out, run->targets, run->nr_targets,
 		       run->options.auto_files);
 	rt.decisions.start_ns = run->start_ns;
 }
@@ -154,6 +159,11 @@ static enum status report(struct trace_run *run)
 	if (!rt.summary_only)
 		take_open();
 	decisions_summary(&rt.decisions);
+	if (rt.skel->bss->uncounted)
+		say("%" PRIu64
+		    " events were not counted: the kernel had no memory for the counts of "
+		    "their files",
+		    (uint64_t)rt.skel->bss->uncounted);
 	return STATUS_DONE;
 }
 

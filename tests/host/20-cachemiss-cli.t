@@ -52,7 +52,7 @@ fails 125 '--exact without -w' "$CACHEMISS" --exact -f "$file" -- true
 mkdir "$DIR/folder"
 mkfifo "$DIR/fifo"
 fails 125 'missing file' "$CACHEMISS" -f "$DIR/missing" -- true
-fails 125 'directory' "$CACHEMISS" -f "$DIR/folder" -- true
+fails 125 'directory on tmpfs' "$CACHEMISS" -f /dev/shm -- true
 fails 125 'FIFO' "$CACHEMISS" -f "$DIR/fifo" -- true
 fails 125 'device node' "$CACHEMISS" -f /dev/null -- true
 fails 125 'file on procfs' "$CACHEMISS" -f /proc/version -- true

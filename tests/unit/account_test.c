@@ -275,7 +275,7 @@ static void check_percentiles(uint64_t *ns, size_t n)
 			l.max_ns = ns[i];
 	}
 	qsort(ns, n, sizeof(*ns), by_value);
-	account_percentiles(&l, &p);
+	account_percentiles(&l, n, &p);
 	assert_int_equal(p.samples, n);
 	near(p.p50, ns, n, 50);
 	near(p.p90, ns, n, 90);
@@ -325,9 +325,21 @@ static void no_sample_has_no_percentiles(void **state)
 	struct p2c_file_latency l = { .max_ns = 5 };
 	struct percentiles p;
 
-	account_percentiles(&l, &p);
+	account_percentiles(&l, 0, &p);
 	assert_int_equal(p.samples, 0);
 	assert_true(p.p50 == 0 && p.p90 == 0 && p.p99 == 0 && p.max == 0);
+}
+
+static void a_histogram_that_lacks_some_has_no_percentiles(void **state)
+{
+	struct p2c_file_latency l = { .max_ns = 5, .slots[5] = 3 };
+	struct percentiles p;
+
+	account_percentiles(&l, 4, &p);
+	assert_int_equal(p.samples, 0);
+	assert_true(p.p50 == 0 && p.max == 0);
+	account_percentiles(&l, 3, &p);
+	assert_int_equal(p.samples, 3);
 }
 
 /* A clock that did not move between miss and data. */
@@ -353,6 +365,7 @@ int main(void)
 		cmocka_unit_test(percentiles_are_within_a_sixteenth_of_the_exact_ones),
 		cmocka_unit_test(one_sample_is_all_percentiles),
 		cmocka_unit_test(no_sample_has_no_percentiles),
+		cmocka_unit_test(a_histogram_that_lacks_some_has_no_percentiles),
 		cmocka_unit_test(samples_of_0_count_like_others),
 	};
 

@@ -105,7 +105,7 @@ static void a_missing_file_is_gone(void **state)
 
 static void directories_and_devices_are_refused(void **state)
 {
-	refused(".", TARGET_UNCACHED, "directory");
+	refused(".", TARGET_DIRECTORY, "directory");
 	refused("/dev/null", TARGET_UNCACHED, "device");
 	refused("/dev/zero", TARGET_UNCACHED, "device");
 }

@@ -586,14 +586,19 @@ static void sections_come_back_among_thousands_of_files(void **state)
 
 static void whole_files_are_all_of_their_pages_once(void **state)
 {
-	const char *const paths[] = { "data", "other", "data" };
-	const char *const bad[] = { "data", "missing" };
+	struct name data = { .path = "data" }, other = { .path = "other" };
+	struct name missing = { .path = "missing" }, found = { .path = "list_test", .found = true };
+	struct name all[] = { data, found, other, data };
+	struct names names = { .all = all, .nr = ARRAY_SIZE(all) };
 
-	assert_int_equal(list_whole_files(&list, paths, ARRAY_SIZE(paths), &why), 0);
+	/* One that was found and has been deleted by now is not of the list. */
+	assert_int_equal(list_whole_files(&list, &names, &why), 0);
 	assert_int_equal(list.nr_files, 2);
 	EXTENTS({ 0, DATA_PAGES, 0 }, { 0, 5, 1 });
+	assert_false(names.incomplete);
 	list_free(&list);
-	assert_int_equal(list_whole_files(&list, bad, ARRAY_SIZE(bad), &why), -EINVAL);
+	all[2] = missing;
+	assert_int_equal(list_whole_files(&list, &names, &why), -EINVAL);
 	assert_non_null(strstr(why, "missing"));
 }
 

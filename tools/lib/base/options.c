@@ -13,6 +13,7 @@ enum {
 	OPT_USAGE,
 	OPT_COLUMNS,
 	OPT_RAW,
+	OPT_FILES0,
 };
 
 /*
@@ -43,7 +44,10 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 }
 
 static const struct argp_option run_option_table[] = {
-	{ "file", 'f', "FILE", 0, "Watch or force FILE (repeatable)", 0 },
+	{ "file", 'f', "FILE", 0,
+	  "Watch or force FILE, or all files below a directory (repeatable)", 0 },
+	{ "files0-from", OPT_FILES0, "F", 0,
+	  "The same for the names in the file F (-: standard input), each ended by NUL", 0 },
 	{ "duration", 'd', "SECONDS", 0, "Stop after SECONDS (COMMAND keeps running)", 0 },
 	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
 	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
@@ -76,6 +80,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'f':
 		opt->files = xrealloc(opt->files, opt->nr_files + 1, sizeof(*opt->files));
 		opt->files[opt->nr_files++] = arg;
+		break;
+	case OPT_FILES0:
+		opt->files0 = arg;
 		break;
 	case 'd':
 		if (parse_seconds(arg, &opt->duration_us))
@@ -125,6 +132,8 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		break;
 	case ARGP_KEY_END:
+		if (opt->files0 && opt->nr_files)
+			argp_error(state, "-f and --files0-from exclude each other");
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
 		if (opt->json &&
@@ -135,6 +144,11 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
+}
+
+bool options_name_files(const struct run_options *run)
+{
+	return run->nr_files || run->files0;
 }
 
 void check_columns(const struct argp_state *state, const struct run_options *run,

@@ -9,12 +9,13 @@
 #include "base/table.h"
 
 /*
- * Of every program: -f -d -j -O -v -q -h -n --columns --raw --tool-status, and COMMAND
+ * Of every program: -f --files0-from -d -j -O -v -q -h -n --columns --raw --tool-status, and COMMAND
  * after --.
  */
 struct run_options {
-	const char **files;
+	const char **files; /* of -f, directories among them */
 	size_t nr_files;
+	const char *files0;   /* of --files0-from, NULL: none */
 	uint64_t duration_us; /* 0: no limit */
 	bool json;
 	const char *out; /* NULL: stdout */
@@ -30,6 +31,9 @@ struct filter_options {
 	const char *cgroup_dir; /* NULL: any */
 	bool everybody;
 };
+
+/* Are there files that the run is about, though it may not find any below its directories? */
+bool options_name_files(const struct run_options *run);
 
 /* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
 extern const struct argp run_argp;

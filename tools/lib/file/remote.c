@@ -132,6 +132,23 @@ int remote_lstat(struct remote *r, const char *path, struct stat *st)
 	return err;
 }
 
+const char *remote_silent_below(struct remote *r, const char *dir)
+{
+	char *real = r->nr ? realpath(dir, NULL) : NULL;
+	size_t len = real ? strlen(real) : 0, i;
+	const char *silent = NULL;
+
+	for (i = 0; real && i < r->nr && !silent; i++) {
+		struct remote_mount *m = &r->mounts[i];
+
+		if (!strncmp(m->point, real, len) && (m->point[len] == '/' || len == 1) &&
+		    !remote_answers(r, m->point))
+			silent = m->point;
+	}
+	free(real);
+	return silent;
+}
+
 void remote_free(struct remote *r)
 {
 	size_t i;

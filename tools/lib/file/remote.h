@@ -23,6 +23,8 @@ void remote_read(struct remote *r);
 bool remote_answers(struct remote *r, const char *path);
 /* lstat(2), by another process in the same cases. Returns 0, -errno, or -ETIMEDOUT. */
 int remote_lstat(struct remote *r, const char *path, struct stat *st);
+/* The first such mount below a directory that does not answer, NULL: none. */
+const char *remote_silent_below(struct remote *r, const char *dir);
 void remote_free(struct remote *r);
 
 #endif

@@ -41,8 +41,6 @@ static const struct {
 static const char *kind_of(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return "a directory";
 	case S_IFBLK:
 	case S_IFCHR:
 		return "a device";
@@ -127,7 +125,7 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 			close(at);
 		return TARGET_GONE;
 	}
-	if (!S_ISREG(st.st_mode)) {
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
 		*why = xasprintf("%s: is %s, not a regular file", path, kind_of(st.st_mode));
 		close(at);
 		return TARGET_UNCACHED;
@@ -138,6 +136,11 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 		*why = xasprintf("%s: is on %s: %s", path, uncached[i].name, uncached[i].why);
 		close(at);
 		return TARGET_UNCACHED;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		*why = xasprintf("%s: is a directory, not a regular file", path);
+		close(at);
+		return TARGET_DIRECTORY;
 	}
 	t->fd = reopen(at, path, &st);
 	close(at);
@@ -160,8 +163,12 @@ void target_close_fd(struct target *t)
 enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
 				    char **why)
 {
-	if (ask_open(asker, path) != -ETIMEDOUT)
-		return target_open(t, path, why);
+	return ask_open(asker, path) == -ETIMEDOUT ? target_silent(t, path, why)
+						   : target_open(t, path, why);
+}
+
+enum target_error target_silent(struct target *t, const char *path, char **why)
+{
 	memset(t, 0, sizeof(*t));
 	t->fd = -1;
 	*why = xasprintf("%s: does not answer (a hung mount?)", path);
@@ -188,15 +195,47 @@ void target_close(struct target *t)
 	t->path = NULL;
 }
 
+/* A target and where it is mapped. */
+struct mapped {
+	char *at;
+	struct target *target;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct mapped *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* A mapping of this process, of whichever file. Returns whether it is one of ours, or -errno. */
+static int take_mapping(const struct p2c_vma_record *r, const struct mapped *maps, size_t n,
+			char **why)
+{
+	const struct mapped key = { .at = (char *)(uintptr_t)r->start };
+	const struct mapped *m = bsearch(&key, maps, n, sizeof(*maps), by_address);
+
+	if (!m)
+		return 0;
+	if (r->uncached) {
+		*why = xasprintf("%s: %s", m->target->path,
+				 r->uncached == 2 ? "is on DAX and bypasses the page cache"
+						  : "its file system has no page cache to fill");
+		return -EOPNOTSUPP;
+	}
+	m->target->key = r->key;
+	m->target->inode = r->inode;
+	return 1;
+}
+
 /* Read the iterator: one struct p2c_vma_record a file mapping of this process. */
-static int read_mappings(struct bpf_link *link, struct target **targets, void **maps, size_t n,
-			 char **why)
+static int read_mappings(struct bpf_link *link, const struct mapped *maps, size_t n, char **why)
 {
 	struct p2c_vma_record r[64];
-	size_t i, found = 0, have = 0;
+	size_t found = 0, have = 0, records, k;
+	int err = 0, fd = bpf_iter_create(bpf_link__fd(link));
 	uint64_t last = 0;
 	ssize_t got = 0;
-	int err, fd = bpf_iter_create(bpf_link__fd(link));
 
 	if (fd < 0)
 		return -errno;
@@ -205,57 +244,46 @@ static int read_mappings(struct bpf_link *link, struct target **targets, void **
 	 * buffer, Linux 6.18 shows the last mappings of a single task for ever.
 	 */
 	while (found < n && (got = read(fd, (char *)r + have, sizeof(r) - have)) > 0) {
-		size_t records = (have + got) / sizeof(r[0]);
-		size_t k;
-
-		for (k = 0; k < records; k++) {
-			if (r[k].start <= last)
-				goto out;
+		records = (have + got) / sizeof(r[0]);
+		for (k = 0; k < records && r[k].start > last; k++) {
 			last = r[k].start;
-			for (i = 0; i < n && (uint64_t)(uintptr_t)maps[i] != r[k].start; i++)
-				;
-			if (i == n)
-				continue;
-			if (r[k].uncached) {
-				*why = xasprintf(
-					"%s: %s", targets[i]->path,
-					r[k].uncached == 2
-						? "is on DAX and bypasses the page cache"
-						: "its file system has no page cache to fill");
-				close(fd);
-				return -EOPNOTSUPP;
-			}
-			targets[i]->key = r[k].key;
-			targets[i]->inode = r[k].inode;
-			found++;
+			err = take_mapping(&r[k], maps, n, why);
+			if (err < 0)
+				goto out;
+			found += err;
 		}
+		if (k < records)
+			break;
 		have = (have + got) % sizeof(r[0]);
 		memmove(r, &r[records], have);
 	}
-out:
 	err = got < 0 ? -errno : found == n ? 0 : -ENOENT;
+out:
 	close(fd);
 	return err;
 }
 
 static int resolve_batch(struct bpf_link *link, struct target **targets, size_t n, char **why)
 {
-	void **maps = xcalloc(n, sizeof(*maps));
-	size_t i;
+	struct mapped *maps = xcalloc(n, sizeof(*maps));
+	size_t i, nr;
 	int err = 0;
 
-	for (i = 0; i < n && !err; i++) {
-		maps[i] = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, targets[i]->fd, 0);
-		if (maps[i] == MAP_FAILED) {
-			*why = xasprintf("%s: cannot be mapped: %s", targets[i]->path,
+	for (nr = 0; nr < n; nr++) {
+		maps[nr].target = targets[nr];
+		maps[nr].at = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, targets[nr]->fd, 0);
+		if (maps[nr].at == MAP_FAILED) {
+			*why = xasprintf("%s: cannot be mapped: %s", targets[nr]->path,
 					 strerror(errno));
 			err = -EOPNOTSUPP;
+			break;
 		}
 	}
+	qsort(maps, nr, sizeof(*maps), by_address);
 	if (!err)
-		err = read_mappings(link, targets, maps, n, why);
-	for (i = 0; i < n && maps[i] && maps[i] != MAP_FAILED; i++)
-		munmap(maps[i], page_size());
+		err = read_mappings(link, maps, n, why);
+	for (i = 0; i < nr; i++)
+		munmap(maps[i].at, page_size());
 	free(maps);
 	return err;
 }

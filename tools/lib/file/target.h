@@ -29,11 +29,13 @@ struct target {
 	struct p2c_file_key key;
 	uint64_t inode; /* the kernel's struct inode, as long as somebody has the file open */
 	uint32_t slot;
+	bool found; /* below a directory or in a list of names: no file that somebody named */
 };
 
 enum target_error {
 	TARGET_OK,
-	TARGET_GONE,	 /* no such file, or it cannot be opened */
+	TARGET_GONE, /* no such file, or it cannot be opened */
+	TARGET_DIRECTORY,
 	TARGET_UNCACHED, /* not a regular file, or one without a page cache */
 };
 
@@ -49,6 +51,8 @@ enum target_error target_open(struct target *t, const char *path, char **why);
  */
 enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
 				    char **why);
+/* What the two say of a file that its mount holds back: TARGET_GONE. */
+enum target_error target_silent(struct target *t, const char *path, char **why);
 /*
  * Nothing will be read of it any more: keep the inode, not an open file, whose end a mount that
  * hangs by then would not answer to. Without /proc it stays open.

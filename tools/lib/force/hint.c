@@ -63,6 +63,18 @@ static struct changes find_changes(const struct list *l)
 	return c;
 }
 
+static enum status load_whole_files(struct hint *h)
+{
+	enum status status;
+	char *why = NULL;
+
+	status = names_collect(&h->names, h->opt.files, h->opt.nr_files, h->opt.files0);
+	if (!status && list_whole_files(&h->list, &h->names, &why))
+		status = fail_with(why, STATUS_BAD_INPUT);
+	names_free(&h->names);
+	return status;
+}
+
 static enum status load_list(struct hint *h)
 {
 	struct list_options lo = {
@@ -73,11 +85,10 @@ static enum status load_list(struct hint *h)
 	};
 	struct changes changes;
 	char *why = NULL;
-	int err;
 
-	err = h->opt.list ? list_load(&h->list, h->opt.list, &lo, &why)
-			  : list_whole_files(&h->list, h->opt.files, h->opt.nr_files, &why);
-	if (err)
+	if (!h->opt.list)
+		return load_whole_files(h);
+	if (list_load(&h->list, h->opt.list, &lo, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
 	changes = find_changes(&h->list);
 	if (!verbose)
@@ -165,7 +176,7 @@ static enum status prepare(struct hint *h)
 	h->receipt = (struct receipt){
 		.firing = &h->firing,
 		.out = h->out,
-		.brief = h->opt.beside_command && !verbose,
+		.brief = (h->opt.beside_command || h->names.any_found) && !verbose,
 		.tolerate = h->opt.tolerate,
 	};
 	return STATUS_DONE;
@@ -248,7 +259,7 @@ enum status hint_conclude(struct hint *h)
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"
 		    : h->firing.trigger == TRIGGER_MISS ? "had a miss"
 							: "was accessed");
-	return receipts;
+	return receipts ? receipts : h->names.incomplete ? STATUS_FAILED : STATUS_DONE;
 }
 
 void hint_free(struct hint *h)

@@ -14,6 +14,9 @@
 #define PROC_PID_INIT_INO  0xEFFFFFFCU
 #define PROC_TIME_INIT_INO 0xEFFFFFFAU
 
+/* Elements of an LRU map that a CPU takes at once (kernel/bpf/bpf_lru_list.c). */
+#define LRU_ASIDE 128
+
 /* Where processes and clocks are what they are to the kernel; false if that cannot be told. */
 static bool in_first_namespaces(void)
 {
@@ -50,7 +53,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	config->subvolumes = types_btrfs_mounted();
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
 	config->near_slots = config->max_slots;
-	if (opt->auto_files > COUNTERS_NEAR_FILES)
+	if (config->max_slots > 1 + COUNTERS_NEAR_FILES)
 		config->near_slots = 1 + COUNTERS_NEAR_FILES;
 	for (i = 0; i < n; i++) {
 		if (!hooks[i].chosen)
@@ -79,9 +82,25 @@ static int size_map(struct bpf_object *obj, const char *name, uint32_t entries)
 	return map ? bpf_map__set_max_entries(map, entries) : 0;
 }
 
+/*
+ * Where there are more files than histograms, those have one that miss most: of the others the
+ * kernel takes it away again. Each CPU sets some free elements aside.
+ */
+static int size_latency(struct bpf_object *obj, uint32_t slots, bool far)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, "latency");
+	int err = 0;
+
+	if (map && far) {
+		err = bpf_map__set_type(map, BPF_MAP_TYPE_LRU_HASH);
+		slots += LRU_ASIDE * libbpf_num_possible_cpus();
+	}
+	return err || !map ? err : bpf_map__set_max_entries(map, slots);
+}
+
 int counters_size(struct counters *w, struct bpf_object *obj)
 {
-	bool found = w->config->auto_files;
+	bool found = w->config->auto_files, far = w->max_slots > w->near_slots;
 	int err;
 
 	w->obj = obj;
@@ -94,8 +113,8 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	err = types_write(obj);
 	err = err ? err : size_map(obj, "files", found ? COUNTERS_TOLD_FILES : w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->near_slots);
-	err = err ? err : size_map(obj, "far_counts", found ? w->max_slots : 1);
-	err = err ? err : size_map(obj, "latency", w->near_slots);
+	err = err ? err : size_map(obj, "far_counts", far ? w->max_slots : 1);
+	err = err ? err : size_latency(obj, w->near_slots, far);
 	err = err ? err : size_map(obj, "short_names", found ? w->max_slots : 1);
 	err = err ? err : size_map(obj, "named_files", w->by_record ? w->max_slots : 1);
 	return err ? err : size_map(obj, "names", found ? w->near_slots : 1);
@@ -195,14 +214,18 @@ static int name_file(const struct counters *w, const struct target *t, uint32_t 
 
 int counters_add_file(struct counters *w, struct target *t)
 {
+	static const struct p2c_file_counts none;
 	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
 	uint32_t slot = w->watch->nr_slots;
-	int err;
+	int err = 0;
 
 	/* The same file under two names is one file. */
 	if (!bpf_map_lookup_elem(fd, &t->key, &t->slot))
 		return 0;
-	err = bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
+	if (slot >= w->near_slots)
+		err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "far_counts"),
+					  &slot, &none, BPF_NOEXIST);
+	err = err ? err : bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
 	err = err || !w->by_record ? err : name_file(w, t, slot);
 	if (err)
 		return err;

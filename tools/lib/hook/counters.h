@@ -85,11 +85,14 @@ struct counters {
 /* clang-format on */
 
 /*
- * Maps and memory are bounded. So many files that are found have counters for each CPU and a
- * histogram of their own,
+ * Maps and memory are bounded. So many files have counters for each CPU, and as many a histogram:
+ * those that miss most,
  */
 #define COUNTERS_NEAR_FILES 8192
-/* and so many have counters at all, half a KiB each when they are found. The rest is one file. */
+/*
+ * and so many have counters at all, half a KiB each when they are found at their first access.
+ * The rest is one file then.
+ */
 #define COUNTERS_FAR_FILES 200000
 /* As many are at least told apart. */
 #define COUNTERS_TOLD_FILES (2 * COUNTERS_FAR_FILES)

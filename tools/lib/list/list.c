@@ -149,6 +149,7 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 			f->target = opened[i].target;
 			check_file(f, limit.rlim_cur);
 		}
+		f->target.found = text->files[i].found;
 		if (f->state == LIST_READY)
 			check_stale(f, &text->files[i].header, opt);
 		/* A stale name is no reason to leave the file out under another. */
@@ -372,17 +373,38 @@ int list_load(struct list *l, const char *path, const struct list_options *opt, 
 	return err;
 }
 
-int list_whole_files(struct list *l, const char *const *paths, size_t n, char **why)
+/* Files that were found and are not ready leave the list, which has no extents yet. */
+static void leave_out_found(struct list *l, struct names *names)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < l->nr_files; i++) {
+		struct list_file *f = &l->files[i];
+
+		if (f->state == LIST_READY || !f->target.found) {
+			l->files[kept++] = *f;
+			continue;
+		}
+		names_leave_out(names, f->target.path, f->why);
+		target_close(&f->target);
+	}
+	l->nr_files = kept;
+}
+
+int list_whole_files(struct list *l, struct names *names, char **why)
 {
 	const struct list_options opt = { 0 };
 	struct list_text text = { 0 };
-	size_t i;
+	size_t i, at;
 	int err = 0;
 
 	memset(l, 0, sizeof(*l));
-	for (i = 0; i < n; i++)
-		list_text_add(&text, paths[i]);
+	for (i = 0; i < names->nr; i++) {
+		at = list_text_add(&text, names->all[i].path);
+		text.files[at].found = names->all[i].found;
+	}
 	free(add_files(l, &text, &opt));
+	leave_out_found(l, names);
 	for (i = 0; i < l->nr_files && !err; i++) {
 		if (l->files[i].state != LIST_READY) {
 			*why = xstrdup(l->files[i].why);

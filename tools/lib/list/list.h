@@ -5,6 +5,7 @@
 
 #include "file/bitmap.h"
 #include "list/offsets.h"
+#include "file/names.h"
 #include "file/target.h"
 
 /* 16 bytes: ten million of them fit in 160 MB. */
@@ -65,8 +66,11 @@ struct list_options {
  */
 int list_load(struct list *l, const char *path, const struct list_options *opt, char **why);
 
-/* Whole files, for --now without a list. The same returns. */
-int list_whole_files(struct list *l, const char *const *paths, size_t n, char **why);
+/*
+ * Whole files, for --now without a list. The same returns. Of files that were found, one that
+ * cannot be opened is said and left out.
+ */
+int list_whole_files(struct list *l, struct names *names, char **why);
 
 /* Close the files: open ones keep their file system mounted, and their space when deleted. */
 void list_close(struct list *l);

@@ -11,6 +11,7 @@ struct text_file {
 	struct offsets_section header; /* of its first section; header.has is 0 without one */
 	uint64_t misses;	       /* its last section's */
 	bool misses_known;
+	bool found; /* the list is one of whole files: see struct target */
 };
 
 #define TEXT_CHUNK_EXTENTS (1 << 16)

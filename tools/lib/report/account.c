@@ -89,13 +89,15 @@ static double percentile(const struct p2c_file_latency *l, uint64_t samples, uns
 	return latency_slot_ns(i) / 1e3;
 }
 
-void account_percentiles(const struct p2c_file_latency *l, struct percentiles *p)
+void account_percentiles(const struct p2c_file_latency *l, uint64_t measured, struct percentiles *p)
 {
 	unsigned int i;
 
 	memset(p, 0, sizeof(*p));
 	for (i = 0; i < LAT_SLOTS; i++)
 		p->samples += l->slots[i];
+	if (p->samples != measured)
+		p->samples = 0;
 	if (!p->samples)
 		return;
 	p->p50 = percentile(l, p->samples, 50);

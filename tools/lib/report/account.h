@@ -37,7 +37,9 @@ void account_since(const struct account *a, const struct account *b, struct acco
 /* Hits among accesses, 0 to 1; negative (unknown) without accesses. */
 double account_hit_ratio(const struct account *a);
 
-void account_percentiles(const struct p2c_file_latency *l, struct percentiles *p);
+/* None if the histogram does not have all that was measured, as it was another file's before. */
+void account_percentiles(const struct p2c_file_latency *l, uint64_t measured,
+			 struct percentiles *p);
 /* The nanoseconds in the middle of a latency slot. */
 double latency_slot_ns(unsigned int slot);
 

@@ -399,6 +399,7 @@ void decisions_summary(struct decisions *d)
 	struct p2c_file_counts counted;
 	struct p2c_file_latency l;
 	struct known_files files;
+	bool any_found = false;
 	size_t i, n = 0;
 
 	known_files_read(&files, d->counters, d->targets, d->nr_targets, d->auto_files);
@@ -406,19 +407,20 @@ void decisions_summary(struct decisions *d)
 	for (i = 0; i < files.nr; i++) {
 		s = &all[n];
 		s->file = &files.files[i];
+		any_found |= known_file_found(s->file);
 		if (bpf_map_lookup_elem(counts, &s->file->slot, &s->c) ||
-		    (d->auto_files && !decided(&s->c)))
+		    (known_file_found(s->file) && !decided(&s->c)))
 			continue;
 		if (!counters_read(d->counters, s->file->slot, &counted))
 			account_derive(&counted, false, NULL, &s->accesses);
 		s->accesses.exact = d->counters->exact;
 		if (!bpf_map_lookup_elem(latency, &s->file->slot, &l))
-			account_percentiles(&l, &s->first_use);
+			account_percentiles(&l, s->c.pages_used, &s->first_use);
 		lost_events += s->c.lost_events;
 		lost_pages += s->c.lost_pages;
 		n++;
 	}
-	if (d->auto_files)
+	if (any_found)
 		qsort(all, n, sizeof(*all), by_pages);
 	decisions_flush(d);
 	if (d->printed)
@@ -426,12 +428,12 @@ void decisions_summary(struct decisions *d)
 	for (i = 0; i < n; i++) {
 		if (d->out->json)
 			summary_record(d->out, &all[i]);
-		else if (!d->auto_files || i < BUSIEST)
+		else if (!any_found || i < BUSIEST)
 			summary_print(d->out->f, &all[i]);
 	}
 	if (!d->out->json && !n)
 		fprintf(d->out->f, "Nothing was read ahead.\n");
-	if (!d->out->json && d->auto_files && n > BUSIEST)
+	if (!d->out->json && any_found && n > BUSIEST)
 		fprintf(d->out->f, "%zu more files for which less was read (-j lists all)\n",
 			n - BUSIEST);
 	output_flush(d->out);

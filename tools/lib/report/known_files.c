@@ -4,8 +4,13 @@
 
 #include "report/known_files.h"
 
-static struct known_file *add(struct known_files *f, uint32_t slot, const struct p2c_file_key *key,
-			      char *path)
+bool known_file_found(const struct known_file *f)
+{
+	return !f->target || f->target->found;
+}
+
+static void add(struct known_files *f, uint32_t slot, const struct p2c_file_key *key, char *path,
+		const struct target *target)
 {
 	struct known_file *file;
 
@@ -13,10 +18,7 @@ static struct known_file *add(struct known_files *f, uint32_t slot, const struct
 	if (!(f->nr & (f->nr - 1)))
 		f->files = xrealloc(f->files, f->nr ? f->nr * 2 : 1, sizeof(*f->files));
 	file = &f->files[f->nr++];
-	file->slot = slot;
-	file->key = *key;
-	file->path = path;
-	return file;
+	*file = (struct known_file){ slot, *key, path, target };
 }
 
 void known_file_read(struct known_file *f, const struct counters *w, const struct mounts *m,
@@ -50,7 +52,7 @@ static void read_found(struct known_files *f, const struct counters *w)
 			continue;
 		}
 		known_file_read(&found, w, m, slot);
-		add(f, slot, &key, found.path);
+		add(f, slot, &key, found.path, NULL);
 	}
 	mounts_free(m);
 }
@@ -63,11 +65,11 @@ void known_files_read(struct known_files *f, const struct counters *w, const str
 
 	memset(f, 0, sizeof(*f));
 	for (i = 0; i < n; i++)
-		add(f, targets[i].slot, &targets[i].key, xstrdup(targets[i].path));
+		add(f, targets[i].slot, &targets[i].key, xstrdup(targets[i].path), &targets[i]);
 	if (!auto_files)
 		return;
 	read_found(f, w);
-	add(f, SLOT_OTHERS, &none, NULL);
+	add(f, SLOT_OTHERS, &none, NULL, NULL);
 }
 
 void known_file_free(struct known_file *f)

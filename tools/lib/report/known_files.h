@@ -10,8 +10,12 @@
 struct known_file {
 	uint32_t slot; /* SLOT_OTHERS: all that no longer had one */
 	struct p2c_file_key key;
-	char *path; /* NULL: it could not be resolved */
+	char *path;		     /* NULL: it could not be resolved */
+	const struct target *target; /* NULL: found at its first access */
 };
+
+/* One that nobody named is shown only if something became of it. */
+bool known_file_found(const struct known_file *f);
 
 struct known_files {
 	struct known_file *files;

@@ -42,7 +42,7 @@ void recording_begin(struct trace_run *w)
 {
 	struct recording *r = recording_of(w);
 
-	report_init(&r->report, &w->counters, w->targets, w->run.nr_files, w->options.auto_files);
+	report_init(&r->report, &w->counters, w->targets, w->nr_targets, w->options.auto_files);
 	r->report.hits = r->hits;
 }
 

@@ -7,20 +7,12 @@
 
 #include "report/report.h"
 #include "file/remote.h"
-#include "file/residency.h"
 
 /* The rows of the tables. */
 
 struct interval {
 	char time[16];
 	struct account a;
-};
-
-struct resident_file {
-	const char *path;
-	bool known; /* which pages are resident */
-	uint64_t pages, resident;
-	double ratio; /* below 0: not known */
 };
 
 static char *time_cell(const struct column *c, const void *row)
@@ -51,13 +43,6 @@ static char *latency_cell(const struct column *c, const void *row)
 static char *file_cell(const struct column *c, const void *row)
 {
 	return known_file_cell(&((const struct report_file *)row)->known);
-}
-
-static char *resident_cell(const struct column *c, const void *row)
-{
-	const struct resident_file *f = row;
-
-	return cell_known(f->known, f->resident);
 }
 
 /* A row a line: */
@@ -97,22 +82,12 @@ static const struct column file_columns[] = {
 	{ "FILE",     true,  0, file_cell },
 };
 #undef AT
-
-#define AT(field) offsetof(struct resident_file, field)
-static const struct column resident_columns[] = {
-	{ "PAGES",    false, 0, column_u64,     AT(pages) },
-	{ "RESIDENT", false, 0, resident_cell },
-	{ "RES%",     false, 0, column_percent, AT(ratio) },
-	{ "FILE",     true,  0, column_text,    AT(path) },
-};
-#undef AT
 /* clang-format on */
 
 const struct table_layout interval_table = { interval_columns, ARRAY_SIZE(interval_columns), 20 };
 const struct table_layout file_table = { file_columns, ARRAY_SIZE(file_columns), 0 };
-const struct table_layout resident_table = { resident_columns, ARRAY_SIZE(resident_columns), 0 };
 
-/* Files that the table for people shows when none was named. */
+/* Files that the table for people shows when not all of them were named. */
 #define BUSIEST 20
 
 void report_init(struct report *r, struct counters *w, const struct target *targets, size_t n,
@@ -211,14 +186,14 @@ static void add_file(struct report *r, const struct known_file *known)
 	counters_read(r->counters, known->slot, &c);
 	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
 	f->a.exact = r->counters->exact;
-	/* Found for something that was inserted, not accessed: of no interest. */
-	if (r->auto_files && !f->a.accesses) {
+	/* Found below a directory, or for something that was inserted: of no interest. */
+	if (known_file_found(known) && !f->a.accesses) {
 		r->nr_files--;
 		return;
 	}
 	bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(r->counters->obj, "latency"),
 			    &known->slot, &l);
-	account_percentiles(&l, &f->lat);
+	account_percentiles(&l, c.count[COUNT_MEASURED], &f->lat);
 }
 
 void report_read(struct report *r)
@@ -227,9 +202,11 @@ void report_read(struct report *r)
 
 	known_files_read(&r->known, r->counters, r->targets, r->nr_targets, r->auto_files);
 	r->files = xcalloc(r->known.nr, sizeof(*r->files));
-	for (i = 0; i < r->known.nr; i++)
+	for (i = 0; i < r->known.nr; i++) {
+		r->any_found |= known_file_found(&r->known.files[i]);
 		add_file(r, &r->known.files[i]);
-	if (r->auto_files)
+	}
+	if (r->any_found)
 		qsort(r->files, r->nr_files, sizeof(*r->files), by_misses);
 }
 
@@ -253,7 +230,7 @@ static void print_table(const struct report *r, struct output *out)
 	size_t i, n = r->nr_files;
 	struct table *t;
 
-	if (r->auto_files && n > BUSIEST)
+	if (r->any_found && n > BUSIEST)
 		n = BUSIEST;
 	t = table_new(&file_table, &out->tables, out->f);
 	if (r->counters->exact == NOT_EXACT)
@@ -296,8 +273,7 @@ void report_files(struct report *r, struct output *out)
 	r->nr_files = 0;
 }
 
-/* A list is read in another directory than it was written in. */
-static char *absolute(const char *path)
+char *report_list_name(const char *path)
 {
 	char *real = realpath(path, NULL);
 
@@ -308,14 +284,15 @@ static char *absolute(const char *path)
  * Is an opened file the one whose pages were recorded? Its name may have been given to another
  * meanwhile, by rename(2) as package managers and editors replace files.
  */
-static bool is_recorded(const struct report *r, size_t i, const struct identity *now)
+static bool is_recorded(const struct known_file *f, const struct identity *now)
 {
-	const struct p2c_file_key *key = &r->files[i].known.key;
-	const struct identity *then = &r->targets[i].id;
+	const struct p2c_file_key *key = &f->key;
+	const struct identity *then;
 
-	/* A file that was found has the numbers of the page cache only; its path fits its device. */
-	if (r->auto_files)
+	/* One found at its first access has the page cache's numbers only; its path fits its device. */
+	if (!f->target)
 		return now->ino == key->ino && (!now->gen || now->gen == key->gen);
+	then = &f->target->id;
 	return now->dev == then->dev && now->ino == then->ino && now->gen == then->gen;
 }
 
@@ -330,9 +307,10 @@ static void tell(const struct report *r, char *why)
 }
 
 /* Open a file that was recorded by the name that it has; says why if that is not possible. */
-static bool open_recorded(const struct report *r, size_t i, struct remote *remote, struct target *t)
+static bool open_recorded(const struct report *r, const struct known_file *f, struct remote *remote,
+			  struct target *t)
 {
-	const char *path = r->files[i].known.path;
+	const char *path = f->path;
 	char *why;
 
 	if (!remote_answers(remote, path)) {
@@ -346,7 +324,7 @@ static bool open_recorded(const struct report *r, size_t i, struct remote *remot
 		free(why);
 		return false;
 	}
-	if (is_recorded(r, i, &t->id))
+	if (is_recorded(f, &t->id))
 		return true;
 	tell(r, xasprintf("%s: was replaced by another file during the recording: the pages of "
 			  "the former are not in the list",
@@ -390,7 +368,7 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 		const struct report_file *f = &r->files[i];
 		struct offsets_section *s = &(*sections)[f->known.slot];
 
-		if ((r->auto_files && !r->hits && !f->a.misses) || s->file)
+		if ((known_file_found(&f->known) && !r->hits && !f->a.misses) || s->file)
 			continue;
 		if (f->known.slot == SLOT_OTHERS) {
 			say_beyond(r, f->a.misses);
@@ -400,9 +378,9 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 			unnamed++;
 			continue;
 		}
-		if (!open_recorded(r, i, &remote, &t))
+		if (!open_recorded(r, &f->known, &remote, &t))
 			continue;
-		s->file = absolute(f->known.path);
+		s->file = report_list_name(f->known.path);
 		s->id = t.id;
 		s->has = OFFSETS_ALL_FIELDS;
 		s->page_size = page_size();
@@ -421,93 +399,4 @@ void report_sections_free(struct offsets_section *sections, uint32_t n)
 	for (i = 0; i < n; i++)
 		free(sections[i].file);
 	free(sections);
-}
-
-/* --resident */
-
-struct resident {
-	uint64_t pages;
-	uint32_t slot;
-	struct list_writer *rec;
-};
-
-static int add_resident(void *ctx, uint64_t index, uint64_t nr, bool cached)
-{
-	struct resident *r = ctx;
-	struct p2c_page_record run = { .slot = r->slot };
-
-	if (!cached)
-		return 0;
-	r->pages += nr;
-	for (; r->rec && nr; nr -= run.nr_pages) {
-		run.index = index;
-		run.nr_pages = nr > 1U << 31 ? 1U << 31 : nr;
-		list_writer_add(r->rec, &run);
-		index += run.nr_pages;
-	}
-	return 0;
-}
-
-static void resident_record(struct output *out, const struct resident_file *f)
-{
-	struct json_object *o = json_new("resident");
-
-	json_name(o, "file", f->path);
-	json_u64(o, "pages", f->pages);
-	json_u64_if(o, "resident", f->known, f->resident);
-	json_ratio(o, "resident_ratio", f->ratio);
-	output_record(out, o);
-}
-
-enum status report_resident(const struct target *targets, size_t n, struct output *out,
-			    struct list_writer *rec, bool allow_empty)
-{
-	struct offsets_section *sections = xcalloc(n, sizeof(*sections));
-	struct resident_file file;
-	struct table *t = NULL;
-	enum status status = STATUS_DONE;
-	size_t i;
-	int err;
-
-	if (out->json)
-		output_record(out, json_meta("cachemiss", json_object_new_object()));
-	else
-		t = table_new(&resident_table, &out->tables, out->f);
-	for (i = 0; i < n; i++) {
-		struct resident r = { .slot = i, .rec = rec };
-		uint64_t pages = (targets[i].id.size + page_size() - 1) / page_size();
-
-		sections[i].file = absolute(targets[i].path);
-		sections[i].id = targets[i].id;
-		sections[i].has = OFFSETS_ALL_FIELDS;
-		sections[i].page_size = page_size();
-		err = residency_runs(targets[i].fd, 0, pages, add_resident, &r);
-		if (err) {
-			say("%s: which pages are cached: %s", targets[i].path, strerror(-err));
-			status = STATUS_FAILED;
-		}
-		sections[i].misses = r.pages;
-		/* Being cached says nothing of the order in which pages are wanted. */
-		sections[i].pattern = PATTERN_RANDOM;
-		file = (struct resident_file){ targets[i].path, !err, pages, r.pages,
-					       pages && !err ? (double)r.pages / pages : -1 };
-		if (out->json)
-			resident_record(out, &file);
-		else
-			table_row(t, &file);
-	}
-	table_end(t);
-	if (rec && !status && !allow_empty && list_writer_empty(rec, sections, n)) {
-		say("no page of the files is cached: no list was written (--allow-empty writes one)");
-		status = STATUS_FAILED;
-	}
-	if (rec && !status) {
-		err = list_writer_write(rec, sections, n);
-		if (err) {
-			say("%s: %s: nothing was written", rec->path, strerror(-err));
-			status = STATUS_FAILED;
-		}
-	}
-	report_sections_free(sections, n);
-	return status;
 }

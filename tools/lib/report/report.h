@@ -22,6 +22,7 @@ struct report {
 	size_t nr_targets;
 	bool auto_files;
 	bool hits;	       /* sections are of files with any access, and do not count misses */
+	bool any_found;	       /* not all of the files were named, see known_file_found() */
 	struct account before; /* totals at the last interval */
 	struct table *intervals;
 	struct known_files known;
@@ -31,8 +32,8 @@ struct report {
 
 void report_init(struct report *r, struct counters *w, const struct target *targets, size_t n,
 		 bool auto_files);
-/* The tables: intervals, the files at the end, --resident. */
-extern const struct table_layout interval_table, file_table, resident_table;
+/* The tables: intervals, the files at the end. */
+extern const struct table_layout interval_table, file_table;
 
 void report_interval(struct report *r, struct output *out, uint64_t ts_us);
 /* Take all counters, once, at the end. */
@@ -48,12 +49,7 @@ void report_free(struct report *r);
  */
 size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);
 void report_sections_free(struct offsets_section *sections, uint32_t n);
-
-/*
- * --resident: what of each file is cached now; into a list as well if rec is not NULL, one
- * without pages only if ALLOW_EMPTY.
- */
-enum status report_resident(const struct target *targets, size_t n, struct output *out,
-			    struct list_writer *rec, bool allow_empty);
+/* What a list calls a file, to be freed: a list is read in another directory than it was written in. */
+char *report_list_name(const char *path);
 
 #endif

@@ -6,29 +6,13 @@
 
 #include "report/trace_run.h"
 
-static enum status open_targets(struct trace_run *w)
-{
-	enum status status = STATUS_DONE;
-	struct asker asker = { 0 };
-	char *why;
-	size_t i;
-
-	w->targets = xcalloc(w->run.nr_files, sizeof(*w->targets));
-	for (i = 0; i < w->run.nr_files; i++) {
-		if (target_open_asked(&w->targets[i], &asker, w->run.files[i], &why) != TARGET_OK)
-			status = fail_with(why, STATUS_BAD_INPUT);
-	}
-	ask_end(&asker);
-	return status;
-}
-
 /* How many files are counted each on their own where none is named. */
 static enum status limit_files(struct trace_run *w, uint32_t max)
 {
 	const char *asked = getenv("PAGE2CACHE_FILES");
 	uint64_t files = max;
 
-	if (w->run.nr_files)
+	if (options_name_files(&w->run))
 		return STATUS_DONE;
 	if (asked && *asked && (parse_u64(asked, &files) || !files || files > max))
 		return fail_with(xasprintf("PAGE2CACHE_FILES: must be 1 to %u files: '%s'", max,
@@ -44,15 +28,16 @@ enum status trace_options(const struct tool *tool, struct trace_run *w)
 	w->options.tree_pid = w->filter.tree_pid;
 	w->options.pid = w->filter.pid;
 	w->options.cgroup_dir = w->filter.cgroup_dir;
-	w->options.nr_files = w->run.nr_files;
+	w->options.nr_files = w->names.nr;
 	return limit_files(w, tool->max_files);
 }
 
 static enum status open_run(const struct tool *tool, struct trace_run *w)
 {
-	enum status status = open_targets(w);
+	enum status status;
 	int err;
 
+	status = names_collect(&w->names, w->run.files, w->run.nr_files, w->run.files0);
 	status = status ? status : trace_options(tool, w);
 	if (status)
 		return status;
@@ -128,20 +113,57 @@ static enum status load(const struct tool *tool, struct trace_run *w)
 	return STATUS_DONE;
 }
 
-static enum status resolve_targets(struct trace_run *w)
+/* Opened at the same time, of files that may be hundreds of thousands. */
+#define BATCH 256
+
+/* Files that are open: find out what they are to the page cache, and watch them. */
+static enum status watch_open(struct trace_run *w, struct target *targets, size_t n)
 {
-	struct target **all = xcalloc(w->run.nr_files, sizeof(*all));
+	struct target *all[BATCH];
 	char *why = NULL;
 	size_t i;
 	int err;
 
-	for (i = 0; i < w->run.nr_files; i++)
-		all[i] = &w->targets[i];
-	err = targets_resolve(w->counters.obj, all, w->run.nr_files, &why);
-	free(all);
-	if (!err)
-		return STATUS_DONE;
-	return fail_with(why, err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED);
+	for (i = 0; i < n; i++)
+		all[i] = &targets[i];
+	err = targets_resolve(w->counters.obj, all, n, &why);
+	if (err)
+		return fail_with(why, err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED);
+	for (i = 0; i < n && !err; i++)
+		err = counters_add_file(&w->counters, &targets[i]);
+	return err ? fail_with(xasprintf("%s: %s", targets[i - 1].path, strerror(-err)),
+			       STATUS_FAILED)
+		   : STATUS_DONE;
+}
+
+/*
+ * The inode of a file that was named stays in memory until the end of the run. Of found ones
+ * that would take a descriptor each: they are known again by their generation, unless the kernel
+ * tells of inodes by their place in memory.
+ */
+static enum status watch_files(struct trace_run *w)
+{
+	enum status status = STATUS_DONE;
+	size_t i = 0, first;
+
+	w->targets = xcalloc(w->names.nr, sizeof(*w->targets));
+	while (i < w->names.nr && !status) {
+		first = w->nr_targets;
+		for (; i < w->names.nr && w->nr_targets - first < BATCH; i++) {
+			struct target *t = &w->targets[w->nr_targets];
+
+			w->nr_targets += names_open(&w->names, &w->names.all[i], t);
+		}
+		status = watch_open(w, w->targets + first, w->nr_targets - first);
+		for (; first < w->nr_targets; first++) {
+			if (w->targets[first].found && !w->counters.by_record)
+				target_close_fd(&w->targets[first]);
+			else
+				target_keep_inode(&w->targets[first]);
+		}
+	}
+	names_free(&w->names);
+	return status;
 }
 
 /* -P: the process and its descendants so far. */
@@ -158,25 +180,16 @@ static enum status add_tree(struct trace_run *w)
 	return STATUS_DONE;
 }
 
-/* Resolve and watch the files, then attach. */
+/* Watch the files, then attach. */
 static enum status attach(const struct tool *tool, struct trace_run *w)
 {
-	enum status status = resolve_targets(w);
+	enum status status = watch_files(w);
 	char *why = NULL;
-	size_t i;
-	int err;
 
 	if (status)
 		return status;
 	if (w->filter.cgroup_dir && counters_cgroup(&w->counters, w->filter.cgroup_dir, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
-	for (i = 0; i < w->run.nr_files; i++) {
-		err = counters_add_file(&w->counters, &w->targets[i]);
-		if (err)
-			return fail_with(xasprintf("%s: %s", w->run.files[i], strerror(-err)),
-					 STATUS_FAILED);
-		target_keep_inode(&w->targets[i]);
-	}
 	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
 	return w->filter.tree_pid ? add_tree(w) : STATUS_DONE;
@@ -326,8 +339,11 @@ static int exit_status(const struct trace_run *w, enum status status)
 {
 	int of_command;
 
-	if (!w->run.command || w->run.tool_status)
+	if (!w->run.command || w->run.tool_status) {
+		if (!status && w->names.incomplete)
+			status = STATUS_FAILED;
 		return w->start_status ? STATUS_BAD_INPUT : (int)status;
+	}
 	if (w->start_status)
 		return w->start_status;
 	if (!w->command.ended)
@@ -342,11 +358,14 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 
 	program_begin(tool->name, tool->argp, argc, argv);
 	hooks_quiet_libbpf();
-	session_block_signals(w->run.command);
+	/* Until there is something to undo, a signal ends the program as it does any other. */
+	signal(SIGPIPE, SIG_IGN);
 	status = open_run(tool, w);
+	if (!w->looks_only)
+		session_block_signals(w->run.command);
 	if (!status && tool->prepare)
 		status = tool->prepare(w);
-	if (!status && !w->done)
+	if (!status && !w->looks_only)
 		status = trace(tool, w);
 	ring_buffer__free(w->ring);
 	tool->close(w);

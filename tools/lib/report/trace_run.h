@@ -6,6 +6,7 @@
 #include "base/options.h"
 #include "base/output.h"
 #include "base/session.h"
+#include "file/names.h"
 #include "hook/counters.h"
 
 struct trace_run {
@@ -13,14 +14,17 @@ struct trace_run {
 	struct filter_options filter;
 	struct counters_options options; /* what these come to */
 	struct counters counters;
-	struct target *targets; /* the files of -f */
+	struct names names;	/* the files that are named */
+	struct target *targets; /* those of them that are watched */
+	size_t nr_targets;
 	struct command command;
 	int start_status; /* exit status where COMMAND could not be executed, 0: it could */
 	struct output out;
 	uint64_t start_ns;
 
+	bool looks_only; /* set by the options: nothing is watched, prepare() does all */
+
 	/* Of the program: set by prepare(), */
-	bool done;	      /* there is nothing to trace */
 	uint64_t interval_us; /* 0: none */
 	uint64_t count;	      /* of intervals, 0: no limit */
 	uint64_t poll_us;     /* take events at least this often, 0: there are none */
@@ -42,7 +46,7 @@ struct tool {
 	struct hook *hooks;
 	size_t nr_hooks;
 	uint32_t max_files; /* that it counts each on their own where none is named */
-	/* The options are parsed, the files and the output are open. May be missing. */
+	/* The options are parsed, the files are known, the output is open. May be missing. */
 	enum status (*prepare)(struct trace_run *w);
 	/* Open the skeleton; false with errno set if it cannot be. */
 	bool (*open)(struct trace_run *w);

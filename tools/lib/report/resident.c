@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+#include <string.h>
+
+#include "file/residency.h"
+#include "report/report.h"
+#include "report/resident.h"
+
+struct resident_file {
+	const char *path;
+	size_t nr_files; /* not 1: it is their sum */
+	bool known;	 /* which pages are resident */
+	uint64_t pages, resident;
+};
+
+static double resident_ratio(const struct resident_file *f)
+{
+	return f->known && f->pages ? (double)f->resident / f->pages : -1;
+}
+
+static char *resident_cell(const struct column *c, const void *row)
+{
+	const struct resident_file *f = row;
+
+	return cell_known(f->known, f->resident);
+}
+
+static char *resident_ratio_cell(const struct column *c, const void *row)
+{
+	return cell_percent(resident_ratio(row));
+}
+
+static char *resident_file_cell(const struct column *c, const void *row)
+{
+	const struct resident_file *f = row;
+
+	return f->nr_files == 1 ? xstrdup(f->path) : xasprintf("(all %zu files)", f->nr_files);
+}
+
+/* A row a line: */
+/* clang-format off */
+#define AT(field) offsetof(struct resident_file, field)
+static const struct column resident_columns[] = {
+	{ "PAGES",    false, 0, column_u64,     AT(pages) },
+	{ "RESIDENT", false, 0, resident_cell },
+	{ "RES%",     false, 0, resident_ratio_cell },
+	{ "FILE",     true,  0, resident_file_cell },
+};
+#undef AT
+/* clang-format on */
+
+const struct table_layout resident_table = { resident_columns, ARRAY_SIZE(resident_columns), 0 };
+
+struct resident {
+	uint64_t pages;
+	uint32_t slot;
+	struct list_writer *rec;
+};
+
+static int add_resident(void *ctx, uint64_t index, uint64_t nr, bool cached)
+{
+	struct resident *r = ctx;
+	struct p2c_page_record run = { .slot = r->slot };
+
+	if (!cached)
+		return 0;
+	r->pages += nr;
+	for (; r->rec && nr; nr -= run.nr_pages) {
+		run.index = index;
+		run.nr_pages = nr > 1U << 31 ? 1U << 31 : nr;
+		list_writer_add(r->rec, &run);
+		index += run.nr_pages;
+	}
+	return 0;
+}
+
+static void resident_record(struct output *out, const struct resident_file *f)
+{
+	struct json_object *o = json_new("resident");
+
+	json_name(o, "file", f->path);
+	json_u64(o, "pages", f->pages);
+	json_u64_if(o, "resident", f->known, f->resident);
+	json_ratio(o, "resident_ratio", resident_ratio(f));
+	output_record(out, o);
+}
+
+/* What of an open file is cached, in ROW; its pages go to r->rec as well. Returns 0 or -errno. */
+static int look_at(struct resident *r, const struct target *t, struct resident_file *row)
+{
+	uint64_t pages = (t->id.size + page_size() - 1) / page_size();
+	int err = residency_runs(t->fd, 0, pages, add_resident, r);
+
+	if (err)
+		say("%s: which pages are cached: %s", t->path, strerror(-err));
+	*row = (struct resident_file){ t->path, 1, !err, pages, r->pages };
+	return err;
+}
+
+/* A row of a directory's file of which nothing is cached is left out of tables. */
+static void show_resident(const struct target *t, const struct resident_file *row,
+			  struct output *out, struct table *table)
+{
+	if (out->json)
+		resident_record(out, row);
+	else if (!t->found || row->resident || !row->known || verbose)
+		table_row(table, row);
+}
+
+static void add_row(struct resident_file *sum, const struct resident_file *row)
+{
+	sum->nr_files++;
+	sum->known &= row->known;
+	sum->pages += row->pages;
+	sum->resident += row->resident;
+}
+
+static enum status write_resident(struct list_writer *rec, const struct offsets_section *sections,
+				  uint32_t n, bool allow_empty)
+{
+	int err;
+
+	if (!allow_empty && list_writer_empty(rec, sections, n)) {
+		say("no page of the files is cached: no list was written (--allow-empty writes one)");
+		return STATUS_FAILED;
+	}
+	err = list_writer_write(rec, sections, n);
+	if (!err)
+		return STATUS_DONE;
+	say("%s: %s: nothing was written", rec->path, strerror(-err));
+	return STATUS_FAILED;
+}
+
+enum status report_resident(struct names *names, struct output *out, struct list_writer *rec,
+			    bool allow_empty)
+{
+	struct offsets_section *sections = xcalloc(names->nr, sizeof(*sections));
+	struct resident_file row, sum = { .known = true };
+	enum status status = STATUS_DONE;
+	struct table *table = NULL;
+	struct target t;
+	size_t i;
+
+	if (out->json)
+		output_record(out, json_meta("cachemiss", json_object_new_object()));
+	else
+		table = table_new(&resident_table, &out->tables, out->f);
+	for (i = 0; i < names->nr; i++) {
+		struct resident r = { .slot = i, .rec = rec };
+
+		if (!names_open(names, &names->all[i], &t))
+			continue;
+		if (look_at(&r, &t, &row))
+			status = STATUS_FAILED;
+		show_resident(&t, &row, out, table);
+		add_row(&sum, &row);
+		if (rec && (r.pages || !t.found))
+			sections[i] = (struct offsets_section){
+				.file = report_list_name(t.path),
+				.id = t.id,
+				.has = OFFSETS_ALL_FIELDS,
+				.page_size = page_size(),
+				.misses = r.pages,
+				/* Being cached says nothing of the order in which pages are wanted. */
+				.pattern = PATTERN_RANDOM,
+			};
+		target_close(&t);
+	}
+	if (sum.nr_files != 1)
+		table_row(table, &sum);
+	table_end(table);
+	if (rec && !status)
+		status = write_resident(rec, sections, names->nr, allow_empty);
+	report_sections_free(sections, names->nr);
+	return status;
+}

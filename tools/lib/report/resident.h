@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* cachemiss --resident: what of each file is cached now. */
+#ifndef PAGE2CACHE_RESIDENT_H
+#define PAGE2CACHE_RESIDENT_H
+
+#include "base/output.h"
+#include "file/names.h"
+#include "list/list_writer.h"
+
+extern const struct table_layout resident_table;
+
+/*
+ * A row for each file; what is cached goes into a list as well if rec is not NULL, one without
+ * pages only if ALLOW_EMPTY.
+ */
+enum status report_resident(struct names *names, struct output *out, struct list_writer *rec,
+			    bool allow_empty);
+
+#endif
