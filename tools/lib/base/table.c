@@ -113,15 +113,16 @@ static void choose_columns(struct table *t)
 }
 
 /*
- * libsmartcols heeds the wanted width of a column only where a cell is as wide as the
- * heading: so it is the heading that has this width.
+ * libsmartcols 2.38 heeds the wanted width of a column only where a cell is as wide as the
+ * heading, so it is the heading that has this width. 2.41 heeds no heading that is not
+ * printed: so the column wants the width of its heading.
  */
 static void add_column(struct table *t, const struct column *c, bool last)
 {
 	int width = t->opt->raw || (c->text && last) ? 0 : c->width;
 	char *heading = xasprintf("%*s", c->text ? -width : width, c->name);
 
-	scols_table_new_column(t->scols, heading, 0, c->text ? 0 : SCOLS_FL_RIGHT);
+	scols_table_new_column(t->scols, heading, strlen(heading), c->text ? 0 : SCOLS_FL_RIGHT);
 	free(heading);
 }
 
