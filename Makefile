@@ -126,12 +126,14 @@ $(O)/man/%: man/%.scd
 	$(say) MAN $@
 	$(Q)scdoc <$< >$@
 
-# A kernel's build leaves its files beside the sources: it is given copies.
+# A kernel's build leaves its files beside the sources: it is given copies. To it O is the folder
+# of the kernel, which the headers name themselves.
 KVER ?= $(shell uname -r)
+kmod: MAKEOVERRIDES := $(filter-out O=%,$(MAKEOVERRIDES))
 kmod:
 	@mkdir -p $(O)/kmod/$(KVER)
 	$(Q)cp -u $(wildcard kmod/*) $(O)/kmod/$(KVER)
-	$(Q)$(MAKE) -C $(O)/kmod/$(KVER) O= KVER=$(KVER) $(KDIR:%=KDIR=%)
+	$(Q)$(MAKE) -C $(O)/kmod/$(KVER) KVER=$(KVER) $(KDIR:%=KDIR=%)
 
 deps:
 	$(Q)scripts/setup

@@ -395,9 +395,15 @@ static __always_inline void take_own(struct file *file, __u32 slot)
 
 static __always_inline int file_at_hand(struct file *file)
 {
-	/* Of an anonymous mapping there is none, though the verifier may think so. */
-	int slot = file_slot(BPF_CORE_READ(file, f_inode), false, false);
+	int slot;
 
+	/*
+	 * Of an anonymous mapping there is none. The verifier asks for this check since Linux 7.0;
+	 * before, it takes the check out, as it knows of no such case: then reading the inode fails.
+	 */
+	if (!file)
+		return 0;
+	slot = file_slot(BPF_CORE_READ(file, f_inode), false, false);
 	if (slot < 0)
 		return 0;
 	if (task_is_self()) {

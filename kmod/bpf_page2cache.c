@@ -152,8 +152,8 @@ BTF_ID_LIST_SINGLE(force_id, func, bpf_page2cache_force)
 
 /*
  * The set for tracing programs serves LSM programs, too, and programs of perf events,
- * which may run in NMI. Forcing only has a worker woken, that can be done anywhere; to
- * hold and to drop a list takes and gives back files and maps.
+ * which may run in NMI. Forcing only has a worker woken, that can be done anywhere, in a
+ * kprobe, too; to hold and to drop a list takes and gives back files and maps.
  */
 static int page2cache_filter(const struct bpf_prog *prog, u32 kfunc_id)
 {
@@ -161,6 +161,7 @@ static int page2cache_filter(const struct bpf_prog *prog, u32 kfunc_id)
 	case BPF_PROG_TYPE_LSM:
 		return 0;
 	case BPF_PROG_TYPE_TRACING:
+	case BPF_PROG_TYPE_KPROBE:
 		return kfunc_id == *force_id ? 0 : -EACCES;
 	default:
 		return -EACCES;
@@ -189,6 +190,7 @@ static int __init page2cache_init(void)
 		return -ENOMEM;
 	error = register_btf_id_dtor_kfuncs(dtors, ARRAY_SIZE(dtors), THIS_MODULE);
 	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &page2cache_set);
+	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_KPROBE, &page2cache_set);
 	if (error)
 		destroy_workqueue(page2cache_wq);
 	return error;

@@ -4,6 +4,8 @@
 #define BPF_PAGE2CACHE_COMPAT_H
 
 #include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/pagemap.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
@@ -35,6 +37,22 @@ struct bpf_page2cache {
 
 int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
 		     u64 first, u64 index);
+#endif
+
+/* Linux 6.19, 7f3779a3ac3e: with a policy of memory, where page2cache.c has none. */
+#ifdef HAVE_ALLOC_FOLIO_POLICY
+static inline struct folio *alloc_folio_noprof(gfp_t gfp, unsigned int order)
+{
+	return filemap_alloc_folio_noprof(gfp, order, NULL);
+}
+
+#undef filemap_alloc_folio
+#define filemap_alloc_folio(...) alloc_hooks(alloc_folio_noprof(__VA_ARGS__))
+#endif
+
+/* Linux 7.0, 7646c7afd9a9: the arguments of every function have to be trusted. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
 #endif
 
 #endif

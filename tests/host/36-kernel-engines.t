@@ -73,18 +73,26 @@ exactly()
 # A reader that races the forcing.
 # The middle one of five. How often the reader gets to run meanwhile is up to the scheduler, and
 # a figure to be read (2 % is the mark); that forcing overtakes the reader is what is proved.
+# The file stays open for a moment after that: the end of the last reader is the end of forcing,
+# even if all that is left to the kernel is to see that the reader has read the last pages itself.
 race()
 {
 	for mode in pread mmap; do
-		missed=() complete=0
+		missed=() complete=0 incomplete=
 		for _ in 1 2 3 4 5; do
 			evict "$file"
+			# shellcheck disable=SC2016 # for that bash
 			forced -e "$engine" -t miss -f "$file" -o "$DIR/sparse" -- \
+				bash -c 'exec 9<"$1"; shift; "$@"; sleep 0.5' - "$file" \
 				"$PROGS/access" -m $mode -p "@$DIR/race" --fadvise random --madvise random "${alone[@]}" "$file"
 			missed+=("$(jq .misses "$TRUTH")")
-			[ "$(receipt "$OUT" '[.engine, .requested == .resident + .read]')" = "[\"$engine\",true]" ] && complete=$((complete + 1))
+			if [ "$(receipt "$OUT" '[.engine, .requested == .resident + .read]')" = "[\"$engine\",true]" ]; then
+				complete=$((complete + 1))
+			else
+				incomplete+=$(cat "$OUT" "$ERR")
+			fi
 		done
-		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced"
+		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced" || diag "$incomplete"
 		diag "$engine: $mode: misses of 1000: ${missed[*]}"
 		within "$(printf '%s\n' "${missed[@]}" | sort -n | sed -n 3p)" 0 150 "$engine: $mode: forcing overtakes the reader"
 	done
@@ -121,7 +129,9 @@ places()
 	is "$(receipt "$OUT" .requested)" '100 50' "$engine: a list of two files has a receipt for each"
 	evict "$file" "$DIR/second"
 	forced -t access -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null; sleep 2"
-	is "$STATUS $(receipt "$OUT" .read)" '0 100 50' "$engine: an access to one of its files has both forced"
+	# The reader itself may be as quick with its first window, of at most 128 KiB.
+	is "$STATUS $(receipt "$OUT" '[.read + .resident, .resident <= 32 and (.requested == 100 or .resident == 0)]')" \
+		'0 [100,true] [50,true]' "$engine: an access to one of its files has both forced" || diag "$(cat "$OUT")"
 }
 
 # What is long and in order is left to the kernel's readahead.

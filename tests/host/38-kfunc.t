@@ -34,7 +34,7 @@ loads force_fentry taken 'and a list that a map keeps may be forced by an fentry
 loads hold_fentry refused 'but not held, with a file that the kernel does not vouch for'
 loads drop_tracing refused 'nor dropped'
 loads force_perf_event refused 'programs of perf events may force nothing, they run in NMI'
-loads force_kprobe refused 'nor may kprobe programs'
+loads force_kprobe taken 'kprobe programs may, which see the misses of preemptible kernels'
 loads leaks refused 'a list may not be forgotten'
 loads twice refused 'nor be forced twice'
 loads wrong_type refused 'a task is no file'

@@ -46,13 +46,18 @@ __u32 use_ringbuf = 0;
 __u32 use_holders = 0;
 __u32 held = 0;
 
+/*
+ * Of an anonymous mapping there is no file, which the verifier knows since Linux 7.0: that is
+ * looked at first, so that a program is refused for the reason that it is meant to be.
+ */
+
 /* Mapping a file: its list is forced. */
 SEC("?lsm/mmap_file")
 int BPF_PROG(at_mmap, struct file *file)
 {
 	struct bpf_page2cache_list *list;
 
-	if (bpf_get_current_pid_tgid() >> 32 != tgid)
+	if (!file || bpf_get_current_pid_tgid() >> 32 != tgid)
 		return 0;
 	list = use_ringbuf   ? bpf_page2cache_hold(file, &ringbuf, first)
 	       : use_holders ? bpf_page2cache_hold(file, &holders, first)
@@ -72,7 +77,7 @@ int BPF_PROG(keeps, struct file *file)
 	struct holder *h = bpf_map_lookup_elem(&holders, &zero);
 	struct bpf_page2cache_list *list;
 
-	if (bpf_get_current_pid_tgid() >> 32 != tgid || !h)
+	if (!file || bpf_get_current_pid_tgid() >> 32 != tgid || !h)
 		return 0;
 	list = bpf_page2cache_hold(file, &extents, 0);
 	if (!list)
@@ -150,14 +155,15 @@ int force_kprobe(void *ctx)
 SEC("?lsm/mmap_file")
 int BPF_PROG(leaks, struct file *file)
 {
-	bpf_page2cache_hold(file, &extents, 0);
+	if (file)
+		bpf_page2cache_hold(file, &extents, 0);
 	return 0;
 }
 
 SEC("?lsm/mmap_file")
 int BPF_PROG(twice, struct file *file)
 {
-	struct bpf_page2cache_list *list = bpf_page2cache_hold(file, &extents, 0);
+	struct bpf_page2cache_list *list = file ? bpf_page2cache_hold(file, &extents, 0) : NULL;
 
 	if (!list)
 		return 0;
@@ -194,7 +200,7 @@ int BPF_PROG(value_for_map, struct file *file)
 {
 	__u32 zero = 0;
 	struct page2cache_extent *e = bpf_map_lookup_elem(&extents, &zero);
-	struct bpf_page2cache_list *list = e ? bpf_page2cache_hold(file, e, 0) : NULL;
+	struct bpf_page2cache_list *list = file && e ? bpf_page2cache_hold(file, e, 0) : NULL;
 
 	if (list)
 		bpf_page2cache_drop(list);
