@@ -13,10 +13,12 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class Release:
-    """A release as apt sees it: SUITE of the archive that this machine uses, or its own lists."""
+    """A release as apt sees it: SUITE of the archive that this machine uses, or its own lists.
+    SYSTEM: the release whose compilers its packages are built with, if that is another one."""
 
-    def __init__(self, suite=None):
+    def __init__(self, suite=None, system=None):
         self.suite = suite
+        self.system = system
         self.environment = None
 
     def apt(self, *command, cwd=None):
@@ -88,4 +90,5 @@ def mirror():
 
 
 HERE = Release()
-BACKPORTS = Release("trixie-backports")
+TRIXIE = Release("trixie", "trixie")
+BACKPORTS = Release("trixie-backports", "trixie")

@@ -7,23 +7,23 @@ import subprocess
 
 import guest
 import kernels
+import system
 
 
-def stock_headers(kernel):
+def stock_headers(release, version):
     """The headers of a stock kernel, at a place of their own."""
-    release = os.path.basename(glob.glob(kernel.modules + "/*")[0])
-    folder = os.path.join(guest.cache_folder(), "headers-" + release)
+    folder = os.path.join(guest.cache_folder(), "headers-" + version)
     with guest.building(folder) as scratch:
         if scratch:
-            name = "linux-headers-" + release
-            parts = kernel.release.depends(name, "linux-headers-.*-common$|linux-kbuild-")
-            kernel.release.unpack([name, *parts], scratch)
-            makefile = os.path.join(scratch, "usr/src/linux-headers-" + release, "Makefile")
+            name = "linux-headers-" + version
+            parts = release.depends(name, "linux-headers-.*-common$|linux-kbuild-")
+            release.unpack([name, *parts], scratch)
+            makefile = os.path.join(scratch, "usr/src", name, "Makefile")
             with open(makefile, "r+", encoding="ascii") as f:
                 text = f.read().replace("/usr/src/", folder + "/usr/src/")
                 f.seek(0)
                 f.write(text)
-    return release, os.path.join(folder, "usr/src/linux-headers-" + release)
+    return os.path.join(folder, "usr/src/linux-headers-" + version)
 
 
 def built_headers(kernel):
@@ -34,20 +34,32 @@ def built_headers(kernel):
         raise guest.Missing(f"{kernel.name}: no headers to build a module against")
     if not os.path.exists(os.path.join(headers, "vmlinux")):
         shutil.copy2(os.path.join(folder, "vmlinux.btf"), os.path.join(headers, "vmlinux"))
-    return kernel.name, headers
+    return headers
+
+
+def build(release, version, headers):
+    """What making the module says and how it ends, by the compiler that the kernel is built with."""
+    command = ["make", "-s", "-C", guest.ROOT, "O=build", "kmod", f"KVER={version}",
+               f"KDIR={headers}"]
+    options = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    if release and release.system:
+        return system.run(release.system, [guest.cache_folder()], command, **options)
+    guest.run(os.path.join(guest.ROOT, "scripts/setup"), "kmod")
+    return subprocess.run(command, check=False, **options)
 
 
 def get(kernel):
     """The path of bpf_page2cache.ko for that kernel."""
     if kernel.name not in kernels.NAMES:
         raise guest.Missing(f"{kernel.name}: a module can be built for {', '.join(kernels.NAMES)}")
-    guest.run(os.path.join(guest.ROOT, "scripts/setup"), "kmod")
-    release, headers = (built_headers if kernel.name in kernels.BUILT else stock_headers)(kernel)
-    target = os.path.join(guest.ROOT, "build/kmod", release)
+    if kernel.name in kernels.BUILT:
+        version, headers = kernel.name, built_headers(kernel)
+    else:
+        version = os.path.basename(glob.glob(kernel.modules + "/*")[0])
+        headers = stock_headers(kernel.release, version)
+    target = os.path.join(guest.ROOT, "build/kmod", version)
     with guest.locked(target):
-        done = subprocess.run(["make", "-s", "-C", guest.ROOT, "O=build", "kmod",
-                               f"KVER={release}", f"KDIR={headers}"], text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = build(kernel.release, version, headers)
     if done.returncode:
         raise guest.Failed(f"building the module for {kernel.name}:\n{done.stdout}")
     return os.path.join(target, "bpf_page2cache.ko")

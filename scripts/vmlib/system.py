@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Another release of Debian: installed into a folder of the cache, where commands run on this
+machine's kernel."""
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import archive
+import guest
+
+SUITES = ("bookworm", "trixie")
+# What scripts/setup installs there.
+GROUPS = ("build", "test", "fuzz", "kmod", "dkms")
+
+# A namespace of its own, whose mounts end with the command: the system below a scratch folder,
+# so that it stays as it is; or, without one, the system itself.
+ENTER = """\
+set -e
+mount --make-rprivate /
+system=$1 scratch=$2 place=$3
+shift 3
+if [ -n "$scratch" ]; then
+	mount -t overlay -o "lowerdir=$system,upperdir=$scratch/upper,workdir=$scratch/work" \
+		overlay "$scratch/system"
+	system=$scratch/system
+fi
+for path in /proc /sys /dev; do
+	mount --rbind "$path" "$system$path"
+done
+cp /etc/resolv.conf "$system/etc/resolv.conf"
+while [ "$1" != -- ]; do
+	if [ -d "$1" ]; then
+		mkdir -p "$system$1"
+	else
+		mkdir -p "$system${1%/*}"
+		touch "$system$1"
+	fi
+	mount --bind "$1" "$system$1"
+	shift
+done
+shift
+exec env -i HOME=/root LC_ALL=C.UTF-8 TERM="$TERM" \
+	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin \
+	chroot "$system" sh -c 'cd "$0" && exec "$@"' "$place" "$@"
+"""
+
+
+def enter(system, scratch, paths, command, **options):
+    """Runs COMMAND in the folder SYSTEM, within this source tree; PATHS are there, too."""
+    return subprocess.run(["unshare", "--mount", "sh", "-c", ENTER, "sh", system, scratch,
+                           guest.ROOT, guest.ROOT, *paths, "--", *command],
+                          env={"TERM": "dumb", **os.environ}, check=False, **options)
+
+
+def install(suite, folder):
+    guest.run(os.path.join(guest.ROOT, "scripts/setup"), "system")
+    print(f"system: installing Debian's {suite}", file=sys.stderr)
+    guest.run("mmdebstrap", "--variant=minbase", suite, folder,
+              f"deb [signed-by={archive.KEYRING}] {archive.mirror()} {suite} main")
+
+
+def get(suite):
+    """The folder with that release, and with all packages of GROUPS."""
+    folder = os.path.join(guest.cache_folder(), "system-" + suite)
+    with guest.building(folder) as scratch:
+        if scratch:
+            install(suite, scratch)
+    with guest.locked(folder):
+        done = enter(folder, "", [], ["scripts/setup", *GROUPS], stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise guest.Missing(f"{suite}: its packages cannot be installed")
+    return folder
+
+
+@contextlib.contextmanager
+def scratch_folder():
+    folder = tempfile.mkdtemp(prefix="system.", dir=guest.cache_folder())
+    for name in ("upper", "work", "system"):
+        os.mkdir(os.path.join(folder, name))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(suite, paths, command, **options):
+    """Runs COMMAND in that release; what it changes there is gone afterwards, but for this
+    source tree and PATHS."""
+    system = get(suite)
+    with scratch_folder() as scratch:
+        return enter(system, scratch, paths, command, **options)
