@@ -73,9 +73,9 @@ static void check_usage(const struct argp_state *state)
 
 	check_filters(state, run, filter);
 	if (cm.rec.run.looks_only)
-		check_columns(state, run, resident, ARRAY_SIZE(resident));
+		check_columns(state, &run->print, resident, ARRAY_SIZE(resident));
 	else
-		check_columns(state, run, watched, ARRAY_SIZE(watched));
+		check_columns(state, &run->print, watched, ARRAY_SIZE(watched));
 	if (cm.rec.run.looks_only &&
 	    (!options_name_files(run) || run->command || filter->pid || filter->tree_pid ||
 	     filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))

@@ -137,7 +137,7 @@ static void check_usage(struct argp_state *state)
 {
 	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
 
-	check_columns(state, &opt.run, &table, 1);
+	check_columns(state, &opt.run.print, &table, 1);
 	if (opt.check) {
 		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
 		    opt.dry_run)
@@ -306,7 +306,7 @@ static void set_hint(struct hint *h, struct output *out)
 
 static enum status open_output(struct output *out)
 {
-	int err = output_open(out, opt.run.out, opt.run.json, false, &opt.run.tables);
+	int err = output_open(out, opt.run.out, opt.run.print.json, false, &opt.run.print.tables);
 
 	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
 		   : STATUS_DONE;
@@ -324,13 +324,14 @@ static void open_output_beside(struct output *out)
 {
 	bool is_list = opt.run.out && opt.list && same_file(opt.list, opt.run.out);
 	int err = is_list ? -EEXIST
-			  : output_open(out, opt.run.out, opt.run.json, true, &opt.run.tables);
+			  : output_open(out, opt.run.out, opt.run.print.json, true,
+					&opt.run.print.tables);
 
 	if (!err)
 		return;
 	say("%s: %s: no receipt", opt.run.out,
 	    is_list ? "is the list, which COMMAND needs first" : strerror(-err));
-	output_open(out, "/dev/null", opt.run.json, true, &opt.run.tables);
+	output_open(out, "/dev/null", opt.run.print.json, true, &opt.run.print.tables);
 }
 
 static bool on_events(void *ctx)

@@ -74,7 +74,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_SUCCESS:
 		check_filters(state, &rt.run.run, &rt.run.filter);
-		check_columns(state, &rt.run.run, &table, 1);
+		check_columns(state, &rt.run.run.print, &table, 1);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

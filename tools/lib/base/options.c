@@ -16,15 +16,24 @@ enum {
 	OPT_FILES0,
 };
 
+static bool runs_command(const struct argp *argp)
+{
+	const struct argp_child *child = argp->children;
+
+	while (child->argp && child->argp != &run_argp)
+		child++;
+	return child->argp;
+}
+
 /*
  * Errors of usage end the program with EXIT_TOOL where there is a COMMAND, so that its own
  * statuses stay apart.
  */
-static int usage_status(int argc, char **argv)
+static int usage_status(const struct argp *argp, int argc, char **argv)
 {
 	int i;
 
-	for (i = 1; i < argc - 1; i++) {
+	for (i = 1; i < argc - 1 && runs_command(argp); i++) {
 		if (!strcmp(argv[i], "--"))
 			return EXIT_TOOL;
 	}
@@ -34,7 +43,7 @@ static int usage_status(int argc, char **argv)
 void program_begin(const char *name, const struct argp *argp, int argc, char **argv)
 {
 	program_name = name;
-	argp_err_exit_status = usage_status(argc, argv);
+	argp_err_exit_status = usage_status(argp, argc, argv);
 	command_inherit();
 	raise_descriptors();
 	/* Tables show names in the user's encoding. Numbers stay those of the C locale. */
@@ -43,22 +52,12 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 	argp_parse(argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, NULL);
 }
 
-static const struct argp_option run_option_table[] = {
-	{ "file", 'f', "FILE", 0,
-	  "Watch or force FILE, or all files below a directory (repeatable)", 0 },
-	{ "files0-from", OPT_FILES0, "F", 0,
-	  "The same for the names in the file F (-: standard input), each ended by NUL", 0 },
-	{ "duration", 'd', "SECONDS", 0, "Stop after SECONDS (COMMAND keeps running)", 0 },
+static const struct argp_option print_option_table[] = {
 	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
-	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
-	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
-	  "Exit with this program's own status (default: COMMAND's)", 0 },
-	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ "columns", OPT_COLUMNS, "LIST", 0,
 	  "Only these columns of tables, in this order (default: all)", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "Tables with one blank between cells, and none within", 0 },
 	{ "noheadings", 'n', NULL, 0, "Tables without headings", 0 },
-	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
 	{ "quiet", 'q', NULL, 0, "Print no words and no tables, only errors of usage", 0 },
 	{ "help", 'h', NULL, 0, "Give this help list", -1 },
 	{ NULL, '?', NULL, OPTION_ALIAS, NULL, 0 },
@@ -67,35 +66,13 @@ static const struct argp_option run_option_table[] = {
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
-bool after_dashes(const struct argp_state *state)
+static error_t parse_print(int key, char *arg, struct argp_state *state)
 {
-	return state->quoted && state->next > state->quoted;
-}
-
-static error_t parse_run(int key, char *arg, struct argp_state *state)
-{
-	struct run_options *opt = state->input;
+	struct print_options *opt = state->input;
 
 	switch (key) {
-	case 'f':
-		opt->files = xrealloc(opt->files, opt->nr_files + 1, sizeof(*opt->files));
-		opt->files[opt->nr_files++] = arg;
-		break;
-	case OPT_FILES0:
-		opt->files0 = arg;
-		break;
-	case 'd':
-		if (parse_seconds(arg, &opt->duration_us))
-			argp_error(state, "-d: must be 0.001 to 31536000 seconds: '%s'", arg);
-		break;
 	case 'j':
 		opt->json = true;
-		break;
-	case 'O':
-		opt->out = arg;
-		break;
-	case 'v':
-		verbose = true;
 		break;
 	case 'q':
 		quiet = true;
@@ -119,6 +96,71 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case 'V':
 		printf("%s (page2cache) %s\n", program_name, VERSION);
 		exit(STATUS_DONE);
+	case ARGP_KEY_END:
+		if (opt->json &&
+		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
+			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp print_argp = {
+	.options = print_option_table,
+	.parser = parse_print,
+};
+
+static const struct argp_option run_option_table[] = {
+	{ "file", 'f', "FILE", 0,
+	  "Watch or force FILE, or all files below a directory (repeatable)", 0 },
+	{ "files0-from", OPT_FILES0, "F", 0,
+	  "The same for the names in the file F (-: standard input), each ended by NUL", 0 },
+	{ "duration", 'd', "SECONDS", 0, "Stop after SECONDS (COMMAND keeps running)", 0 },
+	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
+	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
+	  "Exit with this program's own status (default: COMMAND's)", 0 },
+	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
+	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ NULL, 0, NULL, 0, NULL, 0 },
+};
+
+static const struct argp_child run_children[] = {
+	{ &print_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
+bool after_dashes(const struct argp_state *state)
+{
+	return state->quoted && state->next > state->quoted;
+}
+
+static error_t parse_run(int key, char *arg, struct argp_state *state)
+{
+	struct run_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &opt->print;
+		break;
+	case 'f':
+		opt->files = xrealloc(opt->files, opt->nr_files + 1, sizeof(*opt->files));
+		opt->files[opt->nr_files++] = arg;
+		break;
+	case OPT_FILES0:
+		opt->files0 = arg;
+		break;
+	case 'd':
+		if (parse_seconds(arg, &opt->duration_us))
+			argp_error(state, "-d: must be 0.001 to 31536000 seconds: '%s'", arg);
+		break;
+	case 'O':
+		opt->out = arg;
+		break;
+	case 'v':
+		verbose = true;
+		break;
 	case OPT_TOOL_STATUS:
 		opt->tool_status = true;
 		break;
@@ -136,9 +178,6 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 			argp_error(state, "-f and --files0-from exclude each other");
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
-		if (opt->json &&
-		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
-			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -151,13 +190,13 @@ bool options_name_files(const struct run_options *run)
 	return run->nr_files || run->files0;
 }
 
-void check_columns(const struct argp_state *state, const struct run_options *run,
+void check_columns(const struct argp_state *state, const struct print_options *print,
 		   const struct table_layout *const *tables, size_t n)
 {
 	char *wrong = NULL;
 
-	if (run->tables.columns)
-		wrong = table_columns_wrong(run->tables.columns, tables, n);
+	if (print->tables.columns)
+		wrong = table_columns_wrong(print->tables.columns, tables, n);
 	if (wrong)
 		argp_error(state, "--columns: %s", wrong);
 }
@@ -165,6 +204,7 @@ void check_columns(const struct argp_state *state, const struct run_options *run
 const struct argp run_argp = {
 	.options = run_option_table,
 	.parser = parse_run,
+	.children = run_children,
 };
 
 static const struct argp_option filter_option_table[] = {

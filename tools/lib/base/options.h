@@ -8,20 +8,22 @@
 
 #include "base/table.h"
 
-/*
- * Of every program: -f --files0-from -d -j -O -v -q -h -n --columns --raw --tool-status, and COMMAND
- * after --.
- */
+/* Of every program: -j -q -h -V -n --columns --raw. */
+struct print_options {
+	bool json;
+	struct table_options tables;
+};
+
+/* Of those that run COMMAND, which follows --: these, and -f --files0-from -d -O -v --tool-status. */
 struct run_options {
+	struct print_options print;
 	const char **files; /* of -f, directories among them */
 	size_t nr_files;
 	const char *files0;   /* of --files0-from, NULL: none */
 	uint64_t duration_us; /* 0: no limit */
-	bool json;
-	const char *out; /* NULL: stdout */
-	struct table_options tables;
-	bool tool_status; /* exit with ours, not with COMMAND's */
-	char **command;	  /* NULL: none */
+	const char *out;      /* NULL: stdout */
+	bool tool_status;     /* exit with ours, not with COMMAND's */
+	char **command;	      /* NULL: none */
 };
 
 /* Of those that watch: -p -P -c -a. */
@@ -36,7 +38,8 @@ struct filter_options {
 bool options_name_files(const struct run_options *run);
 
 /* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
-extern const struct argp run_argp;
+extern const struct argp print_argp;
+extern const struct argp run_argp; /* has print_argp's options, too */
 extern const struct argp filter_argp;
 
 /*
@@ -52,7 +55,7 @@ void check_filters(const struct argp_state *state, const struct run_options *run
 
 /* The names of --columns, given the tables that this run may print: one that none of them has
  * ends the program. */
-void check_columns(const struct argp_state *state, const struct run_options *run,
+void check_columns(const struct argp_state *state, const struct print_options *print,
 		   const struct table_layout *const *tables, size_t n);
 
 /* The argument being parsed is COMMAND's: it follows --. */

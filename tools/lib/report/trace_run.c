@@ -41,7 +41,8 @@ static enum status open_run(const struct tool *tool, struct trace_run *w)
 	status = status ? status : trace_options(tool, w);
 	if (status)
 		return status;
-	err = output_open(&w->out, w->run.out, w->run.json, w->run.command, &w->run.tables);
+	err = output_open(&w->out, w->run.out, w->run.print.json, w->run.command,
+			  &w->run.print.tables);
 	return err ? fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT)
 		   : STATUS_DONE;
 }
