@@ -25,13 +25,14 @@ LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthre
 BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf \
 	-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
-TOOLS := cachemiss ratrace pcforce
+TOOLS := cachemiss ratrace pcforce pclist
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS := $(BPFS:%=$(O)/%.skel.h)
 LIB   := $(patsubst tools/lib/%.c,$(O)/lib/%.o,$(wildcard tools/lib/*/*.c))
 PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(filter-out %.bpf.c,$(wildcard tests/progs/*.c)))
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
+MAN_SECTIONS := 1 5 8
 
 # Fuzzed, with the sanitizers that then are on.
 SANITIZE := address,undefined
@@ -163,16 +164,14 @@ $(O)/fuzz/%: tests/fuzz/%.c $(FUZZED) Makefile
 	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,$(SANITIZE) $(filter %.c,$^) $(LIBS) -o $@
 
 install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(compdir)
+	install -d $(DESTDIR)$(bindir) $(MAN_SECTIONS:%=$(DESTDIR)$(mandir)/man%) $(DESTDIR)$(compdir)
 	install -m 755 $(TOOLS:%=$(O)/%) $(DESTDIR)$(bindir)
-	install -m 644 $(filter %.8,$(MAN)) $(DESTDIR)$(mandir)/man8
-	install -m 644 $(filter %.5,$(MAN)) $(DESTDIR)$(mandir)/man5
+	$(foreach s,$(MAN_SECTIONS),install -m 644 $(filter %.$s,$(MAN)) $(DESTDIR)$(mandir)/man$s &&) true
 	for t in $(TOOLS); do install -m 644 scripts/completion/$$t $(DESTDIR)$(compdir) || exit 1; done
 
 uninstall:
 	rm -f $(TOOLS:%=$(DESTDIR)$(bindir)/%) $(TOOLS:%=$(DESTDIR)$(compdir)/%)
-	rm -f $(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man8/%,$(filter %.8,$(MAN)))
-	rm -f $(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man5/%,$(filter %.5,$(MAN)))
+	rm -f $(foreach s,$(MAN_SECTIONS),$(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man$s/%,$(filter %.$s,$(MAN))))
 
 clean:
 	rm -rf $(O)

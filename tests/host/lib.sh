@@ -25,6 +25,7 @@ umask 022
 BUILD=$(realpath "${O:-build}")
 CACHEMISS=$BUILD/cachemiss
 PCFORCE=$BUILD/pcforce
+PCLIST=$BUILD/pclist
 PROGS=$BUILD/tests
 ACCESSES=${PAGE2CACHE_TEST_QUICK:-1500}
 # Four times as many pages, or a few more: quick is everything but the comparison.

@@ -121,14 +121,19 @@ void output_after_command(struct output *out)
 		fputc('\n', out->f);
 }
 
-void output_record(struct output *out, struct json_object *record)
+void output_line(struct output *out, struct json_object *record)
 {
 	fputs(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
 							     JSON_C_TO_STRING_NOSLASHESCAPE),
 	      out->f);
 	fputc('\n', out->f);
-	output_flush(out);
 	json_object_put(record);
+}
+
+void output_record(struct output *out, struct json_object *record)
+{
+	output_line(out, record);
+	output_flush(out);
 }
 
 struct json_object *json_new(const char *kind)

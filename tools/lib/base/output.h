@@ -46,6 +46,8 @@ void output_after_command(struct output *out);
 
 /* One object a line, flushed; takes the object. */
 void output_record(struct output *out, struct json_object *record);
+/* The same, but not flushed: for many at once. */
+void output_line(struct output *out, struct json_object *record);
 /* Flush what was printed to out->f. */
 void output_flush(struct output *out);
 

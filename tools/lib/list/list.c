@@ -60,17 +60,10 @@ static void check_stale(struct list_file *f, const struct offsets_section *s,
 			const struct list_options *opt)
 {
 	const struct identity *id = &f->target.id;
+	const char *what = opt->stale_ok ? NULL : header_stale(s, id, opt->strict);
 
-	if (!opt->stale_ok) {
-		if (!header_is_of_fs(s, id))
-			make_stale(f, "it is on another file system");
-		else if (!header_matches(s, id))
-			make_stale(f, "it was replaced by another file");
-		else if (s->has & OFFSETS_SIZE && id->size < s->id.size)
-			make_stale(f, "it has shrunk");
-		else if (opt->strict && s->has & OFFSETS_MTIME && id->mtime_ns > s->id.mtime_ns)
-			make_stale(f, "it was written to");
-	}
+	if (what)
+		make_stale(f, what);
 	f->written = f->state == LIST_READY && s->has & OFFSETS_MTIME &&
 		     id->mtime_ns > s->id.mtime_ns;
 }

@@ -38,8 +38,7 @@ void list_emit_begin(struct list_emit *e, bool incomplete)
 
 	offsets_write_version(e->f, e->comes_back ? OFFSETS_NUMBERED : OFFSETS_PLAIN);
 	if (incomplete)
-		fprintf(e->f,
-			"# incomplete: events of the recording were lost, so pages may be missing\n");
+		offsets_write_incomplete(e->f);
 	for (i = 0; e->comes_back && i < e->nr_used; i++)
 		offsets_write_section(e->f, &e->sections[e->used[i]], i + 1);
 	for (i = 0; !e->nr_used && i < e->nr_sections; i++) {

@@ -79,6 +79,20 @@ bool header_matches(const struct offsets_section *header, const struct identity 
 		  header->id.gen != id->gen));
 }
 
+const char *header_stale(const struct offsets_section *header, const struct identity *id,
+			 bool strict)
+{
+	if (!header_is_of_fs(header, id))
+		return "it is on another file system";
+	if (!header_matches(header, id))
+		return "it was replaced by another file";
+	if (header->has & OFFSETS_SIZE && id->size < header->id.size)
+		return "it has shrunk";
+	if (strict && header->has & OFFSETS_MTIME && id->mtime_ns > header->id.mtime_ns)
+		return "it was written to";
+	return NULL;
+}
+
 /* Is it a section of -f's file? */
 static bool is_only(struct reader *r, const struct offsets_section *s)
 {
@@ -169,6 +183,14 @@ static const char *on_extent(void *ctx, uint32_t file, uint64_t index, uint64_t 
 	return NULL;
 }
 
+static const char *on_comment(void *ctx, const char *text, const char *end)
+{
+	struct reader *r = ctx;
+
+	r->text->incomplete |= offsets_says_incomplete(text, end);
+	return NULL;
+}
+
 static int parse_stream(struct offsets_parser *p, int fd, const char *name, char **why)
 {
 	static char buf[1 << 18];
@@ -213,7 +235,7 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 		   const struct target *only, char **why)
 {
 	struct reader r = { .text = t, .opt = opt, .only = only };
-	struct offsets_sink sink = { .section = on_section, .extent = on_extent, .ctx = &r };
+	struct offsets_sink sink = { on_section, on_extent, on_comment, &r };
 	const char *name = strcmp(path, "-") ? path : "standard input";
 	struct offsets_parser p;
 	struct stat st;

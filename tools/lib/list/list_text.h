@@ -34,7 +34,8 @@ struct list_text {
 	struct text_chunk *first, *last;
 	struct long_extent *longs;
 	size_t nr_longs;
-	void *by_path; /* tsearch(3) */
+	bool incomplete; /* it says that pages may be missing */
+	void *by_path;	 /* tsearch(3) */
 };
 
 /*
@@ -54,5 +55,8 @@ void list_text_free(struct list_text *t);
 bool header_is_of_fs(const struct offsets_section *header, const struct identity *id);
 /* Whether a header can be of this file, by its file system, inode and generation. */
 bool header_matches(const struct offsets_section *header, const struct identity *id);
+/* What has become of an opened file since its header was written; NULL: nothing that counts. */
+const char *header_stale(const struct offsets_section *header, const struct identity *id,
+			 bool strict);
 
 #endif

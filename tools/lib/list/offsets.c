@@ -9,6 +9,7 @@
 /* A header line: a path of PATH_MAX bytes, each as %XX, and the fields. */
 #define MAX_LINE (16 << 10)
 
+static const char incomplete[] = "# incomplete:";
 static const char uuid_key[] = "uuid=";
 static const char pattern_key[] = "pattern=";
 static const char *const pattern_names[NR_PATTERNS] = {
@@ -159,6 +160,11 @@ static const char *decode_path(const char *s, const char *end, char **out)
 	*to = 0;
 	*out = path;
 	return NULL;
+}
+
+const char *offsets_decode_path(const char *text, char **path)
+{
+	return decode_path(text, text + strlen(text), path);
 }
 
 /* A name that only a later version knows is as good as none: a pattern is a hint. */
@@ -426,6 +432,16 @@ int offsets_parser_finish(struct offsets_parser *p)
 void offsets_write_version(FILE *f, int version)
 {
 	fprintf(f, "# page2cache offsets %d\n", version);
+}
+
+bool offsets_says_incomplete(const char *text, const char *end)
+{
+	return begins(text, end, incomplete);
+}
+
+void offsets_write_incomplete(FILE *f)
+{
+	fprintf(f, "%s events of the recording were lost, so pages may be missing\n", incomplete);
 }
 
 static void write_path(FILE *f, const char *path)

@@ -73,11 +73,19 @@ int offsets_parser_feed(struct offsets_parser *p, const char *buf, size_t len);
 int offsets_parser_finish(struct offsets_parser *p);
 void offsets_parser_free(struct offsets_parser *p);
 
+/* The path that TEXT, with its %XX, stands for, to be freed. Returns NULL, or what is wrong. */
+const char *offsets_decode_path(const char *text, char **path);
+
+/* Does a comment say that pages may be missing in the list? */
+bool offsets_says_incomplete(const char *text, const char *end);
+
 /*
  * The writer of lines: errors are the stream's, asked once at its end. A section has those fields
  * that are in `has`. NUMBER 0: none.
  */
 void offsets_write_version(FILE *f, int version);
+/* That pages may be missing in the list. */
+void offsets_write_incomplete(FILE *f);
 void offsets_write_section(FILE *f, const struct offsets_section *section, uint32_t number);
 void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages, uint32_t number);
 
