@@ -28,6 +28,9 @@ enum {
 	OPT_RESIDENT = 256,
 	OPT_ALLOW_EMPTY,
 	OPT_EXACT,
+	OPT_UNDER,
+	OPT_EXCLUDE,
+	OPT_RELATIVE,
 };
 
 static const char doc[] =
@@ -51,6 +54,10 @@ static const struct argp_option argp_options[] = {
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },
 	{ "exact", OPT_EXACT, NULL, 0,
 	  "List only pages that were touched: readahead is off on all devices meanwhile", 0 },
+	{ "under", OPT_UNDER, "DIR", 0, "List only files below DIR", 0 },
+	{ "exclude", OPT_EXCLUDE, "GLOB", 0, "List no file that matches GLOB (repeatable)", 0 },
+	{ "relative", OPT_RELATIVE, "DIR", 0,
+	  "The same as --under, and names begin at DIR: for a copy of its files", 0 },
 	{ "allow-empty", OPT_ALLOW_EMPTY, NULL, 0,
 	  "Write a list without pages as well (default: status 1, no list)", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
@@ -70,6 +77,7 @@ static void check_usage(const struct argp_state *state)
 
 	const struct run_options *run = &cm.rec.run.run;
 	const struct filter_options *filter = &cm.rec.run.filter;
+	const struct list_naming *naming = &cm.rec.naming;
 
 	check_filters(state, run, filter);
 	if (cm.rec.run.looks_only)
@@ -84,6 +92,14 @@ static void check_usage(const struct argp_state *state)
 		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
 	if (cm.allow_empty && !cm.list)
 		argp_error(state, "--allow-empty goes with -w OFFSETS");
+	if ((naming->under || naming->nr_exclude || naming->relative) && !cm.list)
+		argp_error(state, "--under, --exclude and --relative go with -w OFFSETS");
+}
+
+static void exclude(struct list_naming *n, const char *pattern)
+{
+	n->exclude = xrealloc(n->exclude, n->nr_exclude + 1, sizeof(*n->exclude));
+	n->exclude[n->nr_exclude++] = pattern;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -97,6 +113,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_EXACT:
 		cm.exact = true;
+		break;
+	case OPT_UNDER:
+		cm.rec.naming.under = arg;
+		break;
+	case OPT_EXCLUDE:
+		exclude(&cm.rec.naming, arg);
+		break;
+	case OPT_RELATIVE:
+		cm.rec.naming.relative = arg;
 		break;
 	case OPT_ALLOW_EMPTY:
 		cm.allow_empty = true;
@@ -159,9 +184,11 @@ static enum status prepare(struct trace_run *run)
 		free(why);
 		return STATUS_BAD_INPUT;
 	}
+	if (list_naming_begin(&cm.rec.naming, &why))
+		return fail_with(why, STATUS_BAD_INPUT);
 	if (run->looks_only)
 		return report_resident(&run->names, &run->out, cm.list ? &cm.rec.writer : NULL,
-				       cm.allow_empty);
+				       &cm.rec.naming, cm.allow_empty);
 	cm.rec.list = cm.list;
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;
@@ -214,6 +241,7 @@ static void close_all(struct trace_run *run)
 {
 	readahead_off_end(&cm.readahead_off);
 	list_writer_free(&cm.rec.writer);
+	list_naming_end(&cm.rec.naming);
 	recording_free(&cm.rec);
 }
 

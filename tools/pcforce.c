@@ -14,6 +14,7 @@
 static struct options {
 	struct run_options run;
 	const char *list;
+	const char *root;	     /* of the list's names, NULL: none */
 	const struct engine *engine; /* NULL: the best that serves */
 	int trigger;		     /* enum trigger, -1: the default */
 	bool now, check, dry_run, idle, once, follow, detach, stale_ok, strict;
@@ -39,6 +40,7 @@ enum {
 	OPT_WAIT,
 	OPT_STALE_OK,
 	OPT_STRICT,
+	OPT_ROOT,
 	OPT_TOLERATE,
 };
 
@@ -91,6 +93,8 @@ static const struct argp_option argp_options[] = {
 	  "1.5 times as long as reading it should take)",
 	  0 },
 	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
+	{ "root", OPT_ROOT, "DIR", 0,
+	  "Look the list's names up below DIR, as if it were the root directory", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
 	{ "tolerate", OPT_TOLERATE, "PERCENT", 0,
 	  "Status 0 also if so many of the pages are not resident at the end (default 0)", 0 },
@@ -167,6 +171,8 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
 		argp_error(state, "-D and --tool-status exclude each other");
+	if (opt.root && !opt.list)
+		argp_error(state, "--root goes with -o OFFSETS");
 	if (opt.list && (opt.run.nr_files > 1 || opt.run.files0))
 		argp_error(state, "a list takes one -f at most, and no --files0-from");
 }
@@ -234,6 +240,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_STALE_OK:
 		opt.stale_ok = true;
 		break;
+	case OPT_ROOT:
+		opt.root = arg;
+		break;
 	case OPT_STRICT:
 		opt.strict = true;
 		break;
@@ -285,6 +294,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.files = opt.run.files,
 		.nr_files = opt.run.nr_files,
 		.files0 = opt.run.files0,
+		.root = opt.root,
 		.engine = opt.rate || opt.idle ? &engine_user : opt.engine,
 		.trigger = trigger(),
 		.watch = watches(),

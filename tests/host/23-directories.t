@@ -16,7 +16,7 @@ needs_built "$CACHEMISS" "$PCFORCE" "$RATRACE" "$PROGS/access"
 setup_dir
 chmod 755 "$DIR"
 
-plan $((6 + 5 + 10 + 7 + 5))
+plan $((6 + 5 + 10 + 7 + 12 + 5))
 
 tree=$DIR/tree line=$'tree/sub/one\nline'
 cd "$DIR" || bail "no $DIR"
@@ -124,6 +124,44 @@ background -f tree
 is "$(find "/proc/$BG/fd" -lname "$tree/*" | wc -l)" 0 'no file of a directory is kept open'
 stop TERM
 is "$STATUS" 0 'the run without COMMAND: status 0'
+
+# --- other hosts: names that begin at a directory, and are looked up in another one
+
+rm tree/sub/a.again
+cp -a tree copy
+cp -a tree/a outside
+sync -f .
+reads='cat tree/a tree/sub/*line outside'
+while step; do
+	drop tree/a "$line" outside
+	"$CACHEMISS" -w relative --relative tree -- sh -c "$reads" >/dev/null 2>err
+	is "$(sed -n 's/^# file=\([^ ]*\).*/\1/p' relative) $(grep -c 'tree: 1 file is not below it' err)" \
+		$'a\nsub/one%0Aline 1' '--relative: names begin there; what is elsewhere is left out, and said'
+	is "$(grep -cE ' (fsid|ino|gen|uuid)=' relative) $(grep -cE ' size=.* mtime_ns=' relative)" '0 2' \
+		'and the sections have nothing that only this file system has'
+	drop copy/a "copy/sub/one"$'\n'"line"
+	is "$("$PCFORCE" --now -j --root copy -o relative | jq -c 'select(.file) | [.file, .read]')" \
+		$'["a",3]\n["sub/one\\nline",2]' '--root: such a list brings a copy in'
+	is "$("$CACHEMISS" --resident --raw -n --columns RESIDENT,FILE -f copy | tail -n 1)" '5 (all\x202\x20files)' 'and that is what is cached'
+	is "$("$PCFORCE" --now -j --root copy -f a -o relative | jq -c 'select(.file) | [.file, .resident]')" '["a",3]' \
+		'--root: -f picks a section by a name of the same kind'
+	"$CACHEMISS" --resident -w cached --relative tree/sub -f tree -q
+	is "$(sed -n 's/^# file=\([^ ]*\).*/\1/p' cached)" 'one%0Aline' '--resident: so are the names of its list'
+	drop tree/a "$line" outside
+	"$CACHEMISS" -w filtered --under tree --exclude 'one*' -- sh -c "$reads" >/dev/null 2>err
+	is "$(sed -n 's/^# file=\([^ ]*\).*/\1/p' filtered) $(grep -c 'not below' err)" "$tree/a 0" '--under and --exclude: the others are not in the list'
+done
+# Whatever a list and the tree below say: nothing outside is read.
+ln -s "$DIR/outside" copy/absolute
+ln -s ../../../../../../../../../../../../../../.."$DIR/outside" copy/climbs
+drop outside
+printf '# file=%s\n0\n' absolute climbs ../outside "$DIR/outside" /proc/self/cwd/outside a >hostile
+"$PCFORCE" --now -j --root copy -o hostile >out 2>err
+is "$? $(jq -c 'select(.file and .read + .resident > 0).file' out)" '4 "a"' '--root: no link and no name leads out'
+is "$("$CACHEMISS" --resident --raw -n --columns RESIDENT -f outside)" 0 'nothing there was read'
+refused 'nosuch: No such file' '--root that is not there' "$PCFORCE" --now --root nosuch -o relative
+refused '--root goes with -o' '--root without a list' "$PCFORCE" --now --root copy -f tree
+refused 'go with -w' '--under without a list' "$CACHEMISS" --under tree -d 0.1
 
 # --- more files than histograms
 

@@ -35,7 +35,7 @@ static int drop_files(void **state)
 
 static int load_text(const char *text, const char *only, bool stale_ok, bool strict)
 {
-	struct list_options opt = { only, stale_ok, strict };
+	struct list_options opt = { .only_file = only, .stale_ok = stale_ok, .strict = strict };
 
 	list_free(&list);
 	free(why);

@@ -39,6 +39,7 @@ struct task {
 struct opening {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
+	const struct target_root *root; /* that the paths are in, NULL: none */
 	struct task *tasks;
 	size_t nr, next, done, users;
 };
@@ -73,7 +74,7 @@ static void open_tasks(struct opening *o)
 		t->progress = BEGUN;
 		pthread_mutex_unlock(&o->lock);
 		memset(&r, 0, sizeof(r));
-		r.error = target_open(&r.target, t->path, &r.why);
+		r.error = target_open_in(o->root, &r.target, t->path, &r.why);
 		pthread_mutex_lock(&o->lock);
 		if (t->progress == GIVEN_UP) {
 			/* The caller has gone on without it, and without this thread. */
@@ -148,11 +149,14 @@ static void leave_out_silent(struct opening *o)
 {
 	struct remote remote;
 	struct task *t;
+	char *full;
 
 	remote_read(&remote);
 	for (t = o->tasks; t < o->tasks + o->nr; t++) {
-		if (!remote_answers(&remote, t->path))
+		full = o->root ? xasprintf("%s/%s", o->root->path, t->path) : xstrdup(t->path);
+		if (!remote_answers(&remote, full))
 			give_up_one(o, t, "does not answer (a hung mount?)");
+		free(full);
 	}
 	remote_free(&remote);
 }
@@ -204,7 +208,7 @@ static void await(struct opening *o, size_t threads)
 	}
 }
 
-struct opened *targets_open(const char *const *paths, size_t n)
+struct opened *targets_open(const struct target_root *root, const char *const *paths, size_t n)
 {
 	struct opened *results = xcalloc(n ? n : 1, sizeof(*results));
 	struct opening *o = xcalloc(1, sizeof(*o));
@@ -217,6 +221,7 @@ struct opened *targets_open(const char *const *paths, size_t n)
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&o->lock, NULL);
 	o->users = 1;
+	o->root = root;
 	o->nr = n;
 	o->tasks = xcalloc(n ? n : 1, sizeof(*o->tasks));
 	for (i = 0; i < n; i++)

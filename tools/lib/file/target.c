@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -83,11 +85,49 @@ int identity_of(int fd, struct identity *id)
 	return 0;
 }
 
+static int open_in(const struct target_root *root, const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+	if (!root)
+		return open(path, flags);
+	return syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+}
+
+int target_root_open(struct target_root *root, const char *path, char **why)
+{
+	struct asker asker = { 0 };
+	int err = ask_open(&asker, path), fd;
+
+	ask_end(&asker);
+	*root = (struct target_root){ path, -1 };
+	if (!err) {
+		root->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		err = root->fd < 0 ? -errno : 0;
+	}
+	if (err) {
+		*why = xasprintf("%s: %s", path,
+				 err == -ETIMEDOUT ? "does not answer (a hung mount?)"
+						   : strerror(-err));
+		return err;
+	}
+	fd = open_in(root, ".", O_PATH | O_CLOEXEC);
+	if (fd < 0) {
+		/* A container's profile that does not know the call may say EPERM. */
+		*why = xasprintf("--root: names cannot be kept within a directory: openat2: %s",
+				 strerror(errno));
+		return -EOPNOTSUPP;
+	}
+	close(fd);
+	return 0;
+}
+
 /*
  * Open for reading what AT, an O_PATH descriptor of PATH, refers to. Where /proc is not
  * mounted PATH is opened again, and has to be the same file.
  */
-static int reopen(int at, const char *path, const struct stat *st)
+static int reopen(int at, const struct target_root *root, const char *path, const struct stat *st)
 {
 	const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
 	struct stat again;
@@ -98,7 +138,7 @@ static int reopen(int at, const char *path, const struct stat *st)
 	fd = open(proc, flags);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	fd = open(path, flags);
+	fd = open_in(root, path, flags);
 	if (fd >= 0 &&
 	    (fstat(fd, &again) || again.st_dev != st->st_dev || again.st_ino != st->st_ino)) {
 		close(fd);
@@ -110,6 +150,12 @@ static int reopen(int at, const char *path, const struct stat *st)
 
 enum target_error target_open(struct target *t, const char *path, char **why)
 {
+	return target_open_in(NULL, t, path, why);
+}
+
+enum target_error target_open_in(const struct target_root *root, struct target *t, const char *path,
+				 char **why)
+{
 	struct statfs fs;
 	struct stat st;
 	size_t i;
@@ -118,7 +164,7 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 	memset(t, 0, sizeof(*t));
 	t->fd = -1;
 	/* Look first: opening a device or a FIFO has effects of its own. */
-	at = open(path, O_PATH | O_CLOEXEC);
+	at = open_in(root, path, O_PATH | O_CLOEXEC);
 	if (at < 0 || fstat(at, &st) || fstatfs(at, &fs)) {
 		*why = xasprintf("%s: %s", path, strerror(errno));
 		if (at >= 0)
@@ -142,7 +188,7 @@ enum target_error target_open(struct target *t, const char *path, char **why)
 		close(at);
 		return TARGET_DIRECTORY;
 	}
-	t->fd = reopen(at, path, &st);
+	t->fd = reopen(at, root, path, &st);
 	close(at);
 	if (t->fd < 0) {
 		*why = xasprintf("%s: %s", path, strerror(errno));

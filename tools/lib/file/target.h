@@ -40,11 +40,26 @@ enum target_error {
 };
 
 /*
+ * A directory that names are looked up in as if it were the root: of a container, or of a copy of
+ * another host's files. Neither "..", an absolute name nor a symbolic link leads out of it.
+ */
+struct target_root {
+	const char *path;
+	int fd;
+};
+
+/* Returns 0, or -errno with *why: -EOPNOTSUPP where the kernel has no such lookup. */
+int target_root_open(struct target_root *root, const char *path, char **why);
+
+/*
  * Open PATH for reading without blocking and only if it is a regular file of a
  * file system that has a page cache. On error *why (to be freed) says what is
  * wrong, path included.
  */
 enum target_error target_open(struct target *t, const char *path, char **why);
+/* The same of a name in ROOT; NULL: as any other. */
+enum target_error target_open_in(const struct target_root *root, struct target *t, const char *path,
+				 char **why);
 /*
  * The same, after another process has opened PATH: whoever opens a file of a mount that hangs is
  * held, deaf to every signal. Such a file is TARGET_GONE after a second.

@@ -85,9 +85,17 @@ static enum status load_list(struct hint *h)
 	};
 	struct changes changes;
 	char *why = NULL;
+	int err;
 
 	if (!h->opt.list)
 		return load_whole_files(h);
+	if (h->opt.root) {
+		err = target_root_open(&h->root, h->opt.root, &why);
+		if (err)
+			return fail_with(why, err == -EOPNOTSUPP ? STATUS_UNSUPPORTED
+								 : STATUS_BAD_INPUT);
+		lo.root = &h->root;
+	}
 	if (list_load(&h->list, h->opt.list, &lo, &why))
 		return fail_with(why, STATUS_BAD_INPUT);
 	changes = find_changes(&h->list);

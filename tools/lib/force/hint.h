@@ -10,6 +10,7 @@ struct hint_options {
 	const char **files; /* of -f */
 	size_t nr_files;
 	const char *files0;	     /* of --files0-from, NULL: none */
+	const char *root;	     /* of --root, NULL: none */
 	const struct engine *engine; /* NULL: the best that serves */
 	enum trigger trigger;
 	bool watch;	     /* accesses are seen; else BPF is the engine's alone, if at all */
@@ -29,6 +30,7 @@ struct hint {
 	struct hint_options opt;
 	struct output *out; /* open by the time of hint_arm() */
 	struct names names; /* of whole files */
+	struct target_root root;
 	struct list list;
 	struct list_progress progress; /* of its loading */
 	struct force force;

@@ -125,7 +125,7 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 	for (i = 0; i < text->nr_files; i++)
 		paths[i] = text->files[i].path;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	opened = targets_open(paths, text->nr_files);
+	opened = targets_open(l->root, paths, text->nr_files);
 	free(paths);
 	l->files = xcalloc(text->nr_files + 1, sizeof(*l->files));
 	for (i = 0; i < text->nr_files; i++) {
@@ -208,7 +208,7 @@ void list_reopen(struct list *l, bool all)
 		paths[n] = l->files[i].target.path;
 		which[n++] = i;
 	}
-	opened = targets_open(paths, n);
+	opened = targets_open(l->root, paths, n);
 	for (i = 0; i < n; i++)
 		take_reopened(&l->files[which[i]], &opened[i]);
 	free(opened);
@@ -332,9 +332,10 @@ static void take_extents(struct list *l, struct list_text *text, const uint32_t 
 }
 
 /* -f names the file that counts: it has to be there. */
-static int open_only(struct opened **only, const char *path, char **why)
+static int open_only(struct opened **only, const struct target_root *root, const char *path,
+		     char **why)
 {
-	*only = targets_open(&path, 1);
+	*only = targets_open(root, &path, 1);
 	if ((*only)->error == TARGET_OK)
 		return 0;
 	*why = (*only)->why;
@@ -349,8 +350,9 @@ int list_load(struct list *l, const char *path, const struct list_options *opt, 
 	int err = 0;
 
 	memset(l, 0, sizeof(*l));
+	l->root = opt->root;
 	if (opt->only_file)
-		err = open_only(&only, opt->only_file, why);
+		err = open_only(&only, opt->root, opt->only_file, why);
 	if (!err) {
 		err = list_text_read(&text, path, opt, only ? &only->target : NULL, why);
 		if (!err) {

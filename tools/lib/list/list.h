@@ -43,7 +43,8 @@ struct list {
 	size_t nr_files;
 	struct extent *extents; /* in listed order, disjoint */
 	size_t nr_extents, room;
-	bool closed; /* list_close() */
+	bool closed;			/* list_close() */
+	const struct target_root *root; /* see list_options */
 };
 
 /* How far a list is being loaded, for other threads. */
@@ -53,7 +54,8 @@ struct list_progress {
 };
 
 struct list_options {
-	const char *only_file; /* -f: this section; the file of a list without sections */
+	const char *only_file;		/* -f: this section; the file of a list without sections */
+	const struct target_root *root; /* that the names are in, -f's as well; NULL: none */
 	bool stale_ok;
 	bool strict;			/* a newer mtime is stale as well */
 	struct list_progress *progress; /* NULL: nobody looks */

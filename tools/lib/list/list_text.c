@@ -251,7 +251,7 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 	}
 	if (only) {
 		list_text_add(t, only->path);
-		r.only_real = realpath(only->path, NULL);
+		r.only_real = opt->root ? NULL : realpath(only->path, NULL);
 	}
 	if (opt->progress && !fstat(fd, &st))
 		__atomic_store_n(&opt->progress->bytes, st.st_size, __ATOMIC_RELAXED);

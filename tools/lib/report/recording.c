@@ -54,7 +54,7 @@ int recording_event(void *w, void *data, size_t size)
 
 size_t recording_sections(struct recording *r, struct offsets_section **sections, uint32_t *n)
 {
-	size_t unnamed = report_sections(&r->report, sections, n);
+	size_t unnamed = report_sections(&r->report, &r->naming, sections, n);
 
 	r->writer.incomplete = r->run.counters.exact == NOT_EXACT || report_lost(&r->report);
 	list_writer_find_random(&r->writer, *sections, *n);

@@ -21,6 +21,7 @@ struct recording {
 	bool hits;	      /* those that were cached before as well */
 	uint32_t max_chunks;  /* of 64 pages, that the list may have pages of; 0: the most */
 	struct cachemiss_bpf *skel;
+	struct list_naming naming; /* of the list's files, begun and freed as the writer is */
 	struct list_writer writer; /* opened and freed by whoever sets `list` */
 	struct report report;
 };

@@ -273,13 +273,6 @@ void report_files(struct report *r, struct output *out)
 	r->nr_files = 0;
 }
 
-char *report_list_name(const char *path)
-{
-	char *real = realpath(path, NULL);
-
-	return real ? real : xstrdup(path);
-}
-
 /*
  * Is an opened file the one whose pages were recorded? Its name may have been given to another
  * meanwhile, by rename(2) as package managers and editors replace files.
@@ -355,7 +348,8 @@ static bool mostly_mapped(const struct report *r, const struct account *a)
 	return r->hits ? a->mmap_accesses > a->read_accesses : a->mmap_misses > a->read_misses;
 }
 
-size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n)
+size_t report_sections(const struct report *r, struct list_naming *naming,
+		       struct offsets_section **sections, uint32_t *n)
 {
 	struct remote remote;
 	struct target t;
@@ -378,11 +372,14 @@ size_t report_sections(const struct report *r, struct offsets_section **sections
 			unnamed++;
 			continue;
 		}
-		if (!open_recorded(r, &f->known, &remote, &t))
+		if (!list_naming_set(naming, s, f->known.path))
 			continue;
-		s->file = report_list_name(f->known.path);
-		s->id = t.id;
-		s->has = OFFSETS_ALL_FIELDS;
+		if (!open_recorded(r, &f->known, &remote, &t)) {
+			free(s->file);
+			s->file = NULL;
+			continue;
+		}
+		s->id = list_naming_identity(naming, &t.id);
 		s->page_size = page_size();
 		s->misses = f->a.misses;
 		s->pattern = mostly_mapped(r, &f->a) ? PATTERN_MMAP : PATTERN_SEQ;

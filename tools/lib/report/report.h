@@ -5,6 +5,7 @@
 
 #include "report/account.h"
 #include "report/known_files.h"
+#include "report/list_naming.h"
 #include "list/offsets.h"
 #include "base/output.h"
 #include "list/list_writer.h"
@@ -47,9 +48,8 @@ void report_free(struct report *r);
  * The sections of a list, by slot: named files, else those with misses, or with accesses.
  * Returns how many of the latter have no path; says how many had no slot.
  */
-size_t report_sections(const struct report *r, struct offsets_section **sections, uint32_t *n);
+size_t report_sections(const struct report *r, struct list_naming *naming,
+		       struct offsets_section **sections, uint32_t *n);
 void report_sections_free(struct offsets_section *sections, uint32_t n);
-/* What a list calls a file, to be freed: a list is read in another directory than it was written in. */
-char *report_list_name(const char *path);
 
 #endif

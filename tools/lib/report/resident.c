@@ -115,6 +115,18 @@ static void add_row(struct resident_file *sum, const struct resident_file *row)
 	sum->resident += row->resident;
 }
 
+static void set_section(struct offsets_section *s, struct list_naming *naming,
+			const struct target *t, uint64_t pages)
+{
+	if (!list_naming_set(naming, s, t->path))
+		return;
+	s->id = list_naming_identity(naming, &t->id);
+	s->page_size = page_size();
+	s->misses = pages;
+	/* Being cached says nothing of the order in which pages are wanted. */
+	s->pattern = PATTERN_RANDOM;
+}
+
 static enum status write_resident(struct list_writer *rec, const struct offsets_section *sections,
 				  uint32_t n, bool allow_empty)
 {
@@ -132,7 +144,7 @@ static enum status write_resident(struct list_writer *rec, const struct offsets_
 }
 
 enum status report_resident(struct names *names, struct output *out, struct list_writer *rec,
-			    bool allow_empty)
+			    struct list_naming *naming, bool allow_empty)
 {
 	struct offsets_section *sections = xcalloc(names->nr, sizeof(*sections));
 	struct resident_file row, sum = { .known = true };
@@ -155,15 +167,7 @@ enum status report_resident(struct names *names, struct output *out, struct list
 		show_resident(&t, &row, out, table);
 		add_row(&sum, &row);
 		if (rec && (r.pages || !t.found))
-			sections[i] = (struct offsets_section){
-				.file = report_list_name(t.path),
-				.id = t.id,
-				.has = OFFSETS_ALL_FIELDS,
-				.page_size = page_size(),
-				.misses = r.pages,
-				/* Being cached says nothing of the order in which pages are wanted. */
-				.pattern = PATTERN_RANDOM,
-			};
+			set_section(&sections[i], naming, &t, r.pages);
 		target_close(&t);
 	}
 	if (sum.nr_files != 1)

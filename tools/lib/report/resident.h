@@ -6,14 +6,15 @@
 #include "base/output.h"
 #include "file/names.h"
 #include "list/list_writer.h"
+#include "report/list_naming.h"
 
 extern const struct table_layout resident_table;
 
 /*
- * A row for each file; what is cached goes into a list as well if rec is not NULL, one without
- * pages only if ALLOW_EMPTY.
+ * A row for each file; what is cached goes into a list as well if rec is not NULL, by NAMING, one
+ * without pages only if ALLOW_EMPTY.
  */
 enum status report_resident(struct names *names, struct output *out, struct list_writer *rec,
-			    bool allow_empty);
+			    struct list_naming *naming, bool allow_empty);
 
 #endif
