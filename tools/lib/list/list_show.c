@@ -71,7 +71,7 @@ static void look_at_files(struct shown *shown, const struct list_files *l, bool 
 
 	for (i = 0; i < l->nr; i++)
 		paths[i] = l->sections[i].file;
-	opened = targets_open(paths, l->nr);
+	opened = targets_open(NULL, paths, l->nr);
 	for (i = 0; i < l->nr; i++) {
 		if (opened[i].error != TARGET_OK) {
 			shown[i].state = LIST_GONE;
