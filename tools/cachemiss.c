@@ -18,7 +18,7 @@ static struct hook hooks[] = {
 static struct cachemiss {
 	struct recording rec;
 	const char *list; /* of -w, NULL: none */
-	bool allow_empty, exact;
+	bool allow_empty, exact, map;
 	struct readahead_off readahead_off; /* of --exact */
 } cm;
 
@@ -28,6 +28,7 @@ enum {
 	OPT_RESIDENT = 256,
 	OPT_ALLOW_EMPTY,
 	OPT_EXACT,
+	OPT_MAP,
 	OPT_UNDER,
 	OPT_EXCLUDE,
 	OPT_RELATIVE,
@@ -61,6 +62,7 @@ static const struct argp_option argp_options[] = {
 	{ "allow-empty", OPT_ALLOW_EMPTY, NULL, 0,
 	  "Write a list without pages as well (default: status 1, no list)", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
+	{ "map", OPT_MAP, NULL, 0, "With --resident: show which parts of each file are cached", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -73,7 +75,7 @@ static const struct argp_child argp_children[] = {
 static void check_usage(const struct argp_state *state)
 {
 	static const struct table_layout *const watched[] = { &interval_table, &file_table };
-	static const struct table_layout *const resident[] = { &resident_table };
+	const struct table_layout *resident = cm.map ? &map_table : &resident_table;
 
 	const struct run_options *run = &cm.rec.run.run;
 	const struct filter_options *filter = &cm.rec.run.filter;
@@ -81,13 +83,15 @@ static void check_usage(const struct argp_state *state)
 
 	check_filters(state, run, filter);
 	if (cm.rec.run.looks_only)
-		check_columns(state, &run->print, resident, ARRAY_SIZE(resident));
+		check_columns(state, &run->print, &resident, 1);
 	else
 		check_columns(state, &run->print, watched, ARRAY_SIZE(watched));
 	if (cm.rec.run.looks_only &&
 	    (!options_name_files(run) || run->command || filter->pid || filter->tree_pid ||
 	     filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+	if (cm.map && (!cm.rec.run.looks_only || run->print.json))
+		argp_error(state, "--map goes with --resident, and without -j");
 	if (cm.exact && (!cm.list || !run->command))
 		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
 	if (cm.allow_empty && !cm.list)
@@ -113,6 +117,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_EXACT:
 		cm.exact = true;
+		break;
+	case OPT_MAP:
+		cm.map = true;
 		break;
 	case OPT_UNDER:
 		cm.rec.naming.under = arg;
@@ -188,7 +195,7 @@ static enum status prepare(struct trace_run *run)
 		return fail_with(why, STATUS_BAD_INPUT);
 	if (run->looks_only)
 		return report_resident(&run->names, &run->out, cm.list ? &cm.rec.writer : NULL,
-				       &cm.rec.naming, cm.allow_empty);
+				       &cm.rec.naming, cm.map, cm.allow_empty);
 	cm.rec.list = cm.list;
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;

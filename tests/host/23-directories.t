@@ -16,7 +16,7 @@ needs_built "$CACHEMISS" "$PCFORCE" "$RATRACE" "$PROGS/access"
 setup_dir
 chmod 755 "$DIR"
 
-plan $((6 + 5 + 10 + 7 + 12 + 5))
+plan $((7 + 5 + 11 + 7 + 12 + 5))
 
 tree=$DIR/tree line=$'tree/sub/one\nline'
 cd "$DIR" || bail "no $DIR"
@@ -53,6 +53,11 @@ while step; do
 	printf 'tree/sub\0tree/a\0' >names
 	is "$("$CACHEMISS" --resident -j --files0-from=names | jq -c 'select(.file) | [.file, .resident]')" \
 		$'["tree/sub/a.again",3]\n["tree/sub/one\\nline",2]' '--files0-from: the same by name, directories as well, each file once'
+	"$PROGS/access" --evict --load 1/2 -n 0 "$line" >/dev/null
+	is "$(COLUMNS=59 "$CACHEMISS" --resident --map --raw -f "$line" -f tree/a)" "RES% MAP FILE
+50.00% $(printf '%16s' '' | tr ' ' '#')$(printf '%16s' '' | tr ' ' .) tree/sub/one\\x0aline
+100.00% $(printf '%32s' '' | tr ' ' '#') tree/a
+80.00% - (all\\x202\\x20files)" '--map: which half of a file is cached, in as many columns as there are'
 	drop "$line"
 	is "$(printf '%s\0' "$line" | "$PCFORCE" --now -j --files0-from=- | jq -c 'select(.file) | [.file, .read]')" \
 		'["tree/sub/one\nline",2]' '--files0-from=-: names on standard input'
@@ -95,6 +100,7 @@ refused 'tree: Is a directory' 'a list of names that is a directory' "$PCFORCE" 
 refused 'nosuch: No such file' 'no such directory' "$CACHEMISS" -f tree -f nosuch -d 0.1
 refused '/dev/shm: is on tmpfs' 'a directory whose files have no page cache is refused once' "$CACHEMISS" -f /dev/shm -d 0.1
 refused 'no --files0-from' 'names and a list' "$PCFORCE" --now -o list --files0-from=names
+refused '--map goes with' '--map of what is watched' "$CACHEMISS" --map -f tree -d 0.1
 refused '--resident takes' '--resident without a file' "$CACHEMISS" --resident
 printf '' >none
 is "$("$CACHEMISS" -d 0.1 -j --files0-from=none -- "$PROGS/access" -n 5 tree/a | jq -c 'select(.record == "file" or .record == "interval")')" \

@@ -8,13 +8,13 @@
 #include "list/list_writer.h"
 #include "report/list_naming.h"
 
-extern const struct table_layout resident_table;
+extern const struct table_layout resident_table, map_table;
 
 /*
  * A row for each file; what is cached goes into a list as well if rec is not NULL, by NAMING, one
- * without pages only if ALLOW_EMPTY.
+ * without pages only if ALLOW_EMPTY. With MAP the rows have a picture of which pages these are.
  */
 enum status report_resident(struct names *names, struct output *out, struct list_writer *rec,
-			    struct list_naming *naming, bool allow_empty);
+			    struct list_naming *naming, bool map, bool allow_empty);
 
 #endif
