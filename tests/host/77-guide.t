@@ -3,7 +3,7 @@
 #
 # Every command of the guides is run, and shows what the guide says to look at.
 #
-#   tests/host/77-guide.t [DOCUMENT]...      default: docs/troubleshooting.md docs/perf.md
+#   tests/host/77-guide.t [DOCUMENT]...      default: docs/troubleshooting.md docs/perf.md README.md
 #
 # In a document, the lines of a ```console block that begin with "$ " are commands; one that ends
 # in a backslash goes on in the next line. The others are output, of the machine that the document
@@ -27,7 +27,7 @@
 needs_root
 needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/workload"
-[ $# -gt 0 ] || set -- docs/troubleshooting.md docs/perf.md
+[ $# -gt 0 ] || set -- docs/troubleshooting.md docs/perf.md README.md
 setup_dir
 
 # --- the stages: a file of 256 MiB, and an app that reads it in one way or another
@@ -73,6 +73,18 @@ cat >"$DIR/stages" <<-'END'
 	{
 		app "head -c 1 $data >/dev/null; sleep 0.5; dd if=$data iflag=nocache count=0 status=none" \
 			"; exec workload read -r 1 -p 5 $data >/dev/null"
+	}
+	# Three files below a directory, and a copy of it; nothing of them is cached.
+	stage_directory()
+	{
+		mkdir -p app.d
+		head -c 1M "$data" | tee app.d/a app.d/b >app.d/c
+		rm -rf copy.d
+		cp -a app.d copy.d
+		sync -f .
+		for f in app.d/* copy.d/*; do
+			dd if="$f" iflag=nocache count=0 status=none
+		done
 	}
 	# A file of the same name and size.
 	stage_replaced()
@@ -177,7 +189,7 @@ for document; do
 	set_ra found
 	(
 		cd "$DIR/work" || exit
-		export data=$DIR/data bdi=$BDI/read_ahead_kb PATH=$BUILD/tests:$PATH
+		export data=$DIR/data bdi=$BDI/read_ahead_kb PATH=$BUILD:$BUILD/tests:$PATH
 		timeout -k 5 300 bash -c '. ../stages; . ../script'
 	)
 	for block in $(seq "$(find "$DIR" -name 'block.*.head' | wc -l)"); do
