@@ -21,7 +21,7 @@ struct verb {
 	const char *args;
 	int least, most; /* arguments; most 0: any number */
 	unsigned int flags;
-	enum status (*run)(const struct verb *verb);
+	enum status (*run)(void);
 };
 
 static struct options {
@@ -99,7 +99,7 @@ static enum status write_list(void)
 	return STATUS_DONE;
 }
 
-static enum status show(const struct verb *verb)
+static enum status show(void)
 {
 	enum status status = read_list(opt.args[0], &pages);
 
@@ -108,7 +108,7 @@ static enum status show(const struct verb *verb)
 	return status;
 }
 
-static enum status check(const struct verb *verb)
+static enum status check(void)
 {
 	enum status status = read_list(opt.args[0], &pages);
 
@@ -117,7 +117,7 @@ static enum status check(const struct verb *verb)
 	return status;
 }
 
-static void merge_with(const struct page_runs *more)
+static void add_pages(const struct page_runs *more)
 {
 	size_t i;
 
@@ -126,12 +126,12 @@ static void merge_with(const struct page_runs *more)
 	page_runs_settle(&pages);
 }
 
-static void intersect_with(const struct page_runs *more)
+static void keep_pages(const struct page_runs *more)
 {
 	page_runs_keep(&pages, more, true);
 }
 
-static void subtract(const struct page_runs *more)
+static void drop_pages(const struct page_runs *more)
 {
 	page_runs_keep(&pages, more, false);
 }
@@ -154,22 +154,22 @@ static enum status combine(void (*with)(const struct page_runs *more))
 	return status ? status : write_list();
 }
 
-static enum status merge(const struct verb *verb)
+static enum status merge(void)
 {
-	return combine(merge_with);
+	return combine(add_pages);
 }
 
-static enum status intersect(const struct verb *verb)
+static enum status intersect(void)
 {
-	return combine(intersect_with);
+	return combine(keep_pages);
 }
 
-static enum status subtract_all(const struct verb *verb)
+static enum status subtract(void)
 {
-	return combine(subtract);
+	return combine(drop_pages);
 }
 
-static enum status trim(const struct verb *verb)
+static enum status trim(void)
 {
 	enum status status = read_list(opt.args[0], &pages);
 
@@ -179,7 +179,7 @@ static enum status trim(const struct verb *verb)
 	return write_list();
 }
 
-static enum status rebase(const struct verb *verb)
+static enum status rebase(void)
 {
 	enum status status = read_list(opt.args[2], &pages);
 	char *why = NULL;
@@ -196,7 +196,7 @@ static enum status rebase(const struct verb *verb)
 	return write_list();
 }
 
-static enum status export(const struct verb *verb) {
+static enum status export(void) {
 	enum status status = read_list(opt.args[0], &pages); char *why = NULL;
 
 		if (status) return status;
@@ -204,7 +204,7 @@ static enum status export(const struct verb *verb) {
 							       : STATUS_DONE;
 }
 
-static enum status import(const struct verb *verb)
+static enum status import(void)
 {
 	char *why = NULL;
 
@@ -218,7 +218,7 @@ static const struct verb verbs[] = {
 	{ "check", "LIST", 1, 1, TAKES_STRICT | PRINTS, check },
 	{ "merge", "LIST LIST...", 2, 0, TAKES_NEWEST, merge },
 	{ "intersect", "LIST LIST...", 2, 0, TAKES_NEWEST, intersect },
-	{ "subtract", "LIST LIST...", 2, 0, TAKES_NEWEST, subtract_all },
+	{ "subtract", "LIST LIST...", 2, 0, TAKES_NEWEST, subtract },
 	{ "trim", "--max-bytes SIZE LIST", 1, 1, 0, trim },
 	{ "rebase", "FROM TO LIST", 3, 3, 0, rebase },
 	{ "export", "LIST", 1, 1, 0, export },
@@ -260,7 +260,7 @@ static void check_usage(struct argp_state *state)
 	}
 	if (from_stdin > 1)
 		argp_error(state, "standard input can be one list only");
-	if (!opt.max_bytes != (verb->run != trim))
+	if ((opt.max_bytes != 0) != (verb->run == trim))
 		argp_error(state, "--max-bytes SIZE goes with trim, which needs it");
 	if (opt.newest && !(verb->flags & TAKES_NEWEST))
 		argp_error(state, "--newest goes with merge, intersect and subtract");
@@ -333,7 +333,7 @@ int main(int argc, char **argv)
 	output_open(&out, NULL, opt.print.json || !(opt.verb->flags & PRINTS), false,
 		    &opt.print.tables);
 	out.json = opt.print.json;
-	status = opt.verb->run(opt.verb);
+	status = opt.verb->run();
 	if (output_close(&out) && !status)
 		status = STATUS_FAILED;
 	page_runs_free(&pages);

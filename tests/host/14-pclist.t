@@ -21,7 +21,7 @@ json=('x' '[1]' '{"file":"/x"}' '{"file":"/x","offset":0}' '{"file":"/x","offset
 	'{"file":7,"offset":0,"length":1}' '{"file":"","offset":0,"length":1}' '{"file":"a\u0000b","offset":0,"length":1}'
 	'{"file":"/x%zz","offset":0,"length":1}' '{"file":"/x","offset":0,"length":1} {}' '{"file":"/x","offset":0,"length":1')
 
-plan $((8 + 2 + 5 + 5 + 7 + 6 + 8 + 4 + 5 + ${#usage[@]} + ${#json[@]} + 9 + 7 + 2))
+plan $((8 + 2 + 5 + 5 + 8 + 6 + 8 + 4 + 5 + ${#usage[@]} + ${#json[@]} + 9 + 7 + 2))
 
 cd "$DIR" || bail "cannot enter $DIR"
 page=$(getconf PAGESIZE)
@@ -160,6 +160,12 @@ is "$? $(tail -n +2 stdout | awk '{ print $4 }' | paste -sd' ') $(grep -c 'data/
 	'4 stale gone 1 1' 'replaced and gone: status 4, what and why'
 is "$("$PCLIST" show resident >/dev/null 2>stderr; echo "$? $(wc -c <stderr)") $("$PCLIST" show -v resident 2>&1 >/dev/null | grep -c since)" '0 0 1' \
 	'show of the same: status 0, why with -v only'
+
+mkdir many
+seq -f many/%g 1000 | xargs touch
+seq -f '# file=many/%g
+0' 1000 >many.list
+is "$(prlimit --nofile=700 "$PCLIST" check many.list 2>&1; echo $?)" 0 'more files than may be open at a time'
 
 # --- rebase
 

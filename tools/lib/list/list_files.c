@@ -296,8 +296,10 @@ static const char *below(const char *path, const char *from)
 	return path + len;
 }
 
-/* The name that PATH has in place of that below FROM; NULL: it keeps its own. "." is where
- * relative names begin. */
+/*
+ * The name that PATH gets as FROM becomes TO; NULL: it keeps its own. "." is where relative names
+ * begin.
+ */
 static char *renamed(const char *path, const char *from, const char *to)
 {
 	const char *rest;

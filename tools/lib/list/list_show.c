@@ -61,24 +61,27 @@ static void count(struct shown *s, uint64_t pages)
 			  __builtin_mul_overflow(s->pages, page_size(), &bytes);
 }
 
-/* What has become of the files. */
-static void look_at_files(struct shown *shown, const struct list_files *l, bool strict)
+/* Files that are open at a time: fewer than any sensible limit of descriptors. */
+#define OPEN_AT_ONCE 512
+
+/* What has become of N files. */
+static void look_at_files(struct shown *shown, const struct offsets_section *sections, size_t n,
+			  bool strict)
 {
-	const char **paths = xcalloc(l->nr, sizeof(*paths));
+	const char *paths[OPEN_AT_ONCE], *what;
 	struct opened *opened;
-	const char *what;
 	size_t i;
 
-	for (i = 0; i < l->nr; i++)
-		paths[i] = l->sections[i].file;
-	opened = targets_open(NULL, paths, l->nr);
-	for (i = 0; i < l->nr; i++) {
+	for (i = 0; i < n; i++)
+		paths[i] = sections[i].file;
+	opened = targets_open(NULL, paths, n);
+	for (i = 0; i < n; i++) {
 		if (opened[i].error != TARGET_OK) {
 			shown[i].state = LIST_GONE;
 			shown[i].why = opened[i].why;
 			continue;
 		}
-		what = header_stale(&l->sections[i], &opened[i].target.id, strict);
+		what = header_stale(&sections[i], &opened[i].target.id, strict);
 		if (what) {
 			shown[i].state = LIST_STALE;
 			shown[i].why =
@@ -87,7 +90,6 @@ static void look_at_files(struct shown *shown, const struct list_files *l, bool 
 		target_close(&opened[i].target);
 	}
 	free(opened);
-	free(paths);
 }
 
 static struct json_object *record(const char *kind, const struct shown *s)
@@ -139,7 +141,9 @@ static bool print(const struct list_files *l, const struct page_runs *runs, bool
 		count(&shown[runs->runs[i].file], pages ? pages : UINT64_MAX);
 		count(&total, pages ? pages : UINT64_MAX);
 	}
-	look_at_files(shown, l, strict);
+	for (i = 0; i < l->nr; i += OPEN_AT_ONCE)
+		look_at_files(shown + i, l->sections + i,
+			      l->nr - i < OPEN_AT_ONCE ? l->nr - i : OPEN_AT_ONCE, strict);
 	if (out->json)
 		output_record(out, json_meta("pclist", json_object_new_object()));
 	else

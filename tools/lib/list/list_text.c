@@ -157,7 +157,7 @@ static const char *on_extent(void *ctx, uint32_t file, uint64_t index, uint64_t 
 		return NULL;
 	if (file == OFFSETS_NO_FILE) {
 		if (!r->only)
-			return "no file: -f FILE or a '# file=' line before it must name one";
+			return "no file: a '# file=' line before it must name one, or pcforce -f FILE";
 		e.file = 0;
 	}
 	if (nr > UINT32_MAX) {
