@@ -161,6 +161,7 @@ static int page2cache_filter(const struct bpf_prog *prog, u32 kfunc_id)
 	case BPF_PROG_TYPE_LSM:
 		return 0;
 	case BPF_PROG_TYPE_TRACING:
+	case BPF_PROG_TYPE_TRACEPOINT:
 	case BPF_PROG_TYPE_KPROBE:
 		return kfunc_id == *force_id ? 0 : -EACCES;
 	default:

@@ -17,7 +17,7 @@ KO=/etc/page2cache-vm.ko
 [ -e $KO ] || skip_all 'it is unloaded here: only in a guest of scripts/vm --kmod'
 setup_dir
 
-plan $((12 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
+plan $((13 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
 
 # --- what the verifier takes
 
@@ -35,6 +35,7 @@ loads hold_fentry refused 'but not held, with a file that the kernel does not vo
 loads drop_tracing refused 'nor dropped'
 loads force_perf_event refused 'programs of perf events may force nothing, they run in NMI'
 loads force_kprobe taken 'kprobe programs may, which see the misses of preemptible kernels'
+loads force_tracepoint taken 'and so may those of classic tracepoints'
 loads leaks refused 'a list may not be forgotten'
 loads twice refused 'nor be forced twice'
 loads wrong_type refused 'a task is no file'

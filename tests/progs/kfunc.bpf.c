@@ -145,6 +145,13 @@ int force_perf_event(void *ctx)
 	return 0;
 }
 
+SEC("?tp/filemap/mm_filemap_add_to_page_cache")
+int force_tracepoint(void *ctx)
+{
+	force_kept();
+	return 0;
+}
+
 SEC("?kprobe/filemap_fault")
 int force_kprobe(void *ctx)
 {
