@@ -443,16 +443,24 @@ answers()
 }
 
 # compare_scenarios RECORD_FILTER TRUTH_FILTER [SUFFIX [NAMES]]: a check for each, or for those
-# whose name matches: what the two say is the same
+# whose name matches: what the two say is the same. A kind of hooks that was asked for may miss
+# events on a preemptible kernel, which the tool says: then it has counted no more, and most.
 compare_scenarios()
 {
-	local i
+	local i missed
 
 	answers "$1" "$2"
+	missed=$([ -z "${PAGE2CACHE_HOOKS:-}" ] || jq -r 'select(.record == "file" and .exact == false) | "missed"' "$OUT" | head -1)
 	for i in "${!SCENARIOS[@]}"; do
 		# shellcheck disable=SC2053 # a pattern is what it is
 		[[ ${SCENARIOS[i]} == ${4:-*} ]] || continue
-		is "${COUNTED[i]:-}" "${KNOWN[i]:-nothing}" "${SCENARIOS[i]}${3:-}"
+		if [ -n "$missed" ] && [ "${COUNTED[i]:-}" != "${KNOWN[i]:-nothing}" ]; then
+			is "$(jq -nc "[[${COUNTED[i]:-}], [${KNOWN[i]:-}]] | map(flatten) | transpose |
+				map(.[0] <= .[1] and .[0] >= .[1] * 3 / 4) | all")" true \
+				"${SCENARIOS[i]}${3:-} (events were missed: ${COUNTED[i]:-} of ${KNOWN[i]:-})"
+		else
+			is "${COUNTED[i]:-}" "${KNOWN[i]:-nothing}" "${SCENARIOS[i]}${3:-}"
+		fi
 	done
 }
 

@@ -17,7 +17,35 @@ vm()
 
 vm -- true
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
-echo 1..15
+echo 1..18
+
+# Which package a kernel is, by lists that name PACKAGE=VERSION; without a version it is gone.
+# chosen NAME PACKAGE=VERSION...
+chosen()
+{
+	python3 - "$@" <<-'END'
+		import sys
+		sys.path.insert(0, "scripts/vmlib")
+		import archive
+		import kernels
+
+		class Lists(archive.Release):
+		    packages = dict(word.split("=") for word in sys.argv[2:])
+
+		    def apt(self, *command, cwd=None):
+		        if command[1] == "pkgnames":
+		            return "\n".join(name for name in self.packages if name.startswith(command[2]))
+		        return f"Candidate: {self.packages[command[2]] or '(none)'}"
+
+		kernels.STOCK[sys.argv[1]] = Lists()
+		print(kernels.newest_package(sys.argv[1]))
+	END
+}
+lists=(linux-image-7.3.{4,12}+deb13-cloud-amd64=7 linux-image-7.{2.40,10.1}+deb13-cloud-amd64=7 linux-image-7.3.50+deb13-rt-amd64=7
+	linux-image-cloud-amd64=7 linux-image-7.3.{60+deb13-cloud-amd64-dbg=7,70+deb13-cloud-amd64=})
+is "$(chosen stock-7.3 "${lists[@]}")" linux-image-7.3.12+deb13-cloud-amd64 'the newest kernel of its line that can be had'
+is "$(chosen stock-7.3 "${lists[@]/7.3./7.1.}")" linux-image-7.10.1+deb13-cloud-amd64 'where the archive has replaced the line, the newest of all'
+is "$(chosen stock-7.3 linux-image-cloud-amd64=7)" None 'none, where there is none'
 
 # In one guest: output as it is, files that were added, tools on the PATH, the status.
 mkdir "$scratch/folder"
