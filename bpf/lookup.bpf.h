@@ -380,9 +380,11 @@ static __always_inline bool folio_is_mapped(struct address_space *mapping, __u64
 	return from / PMD_FOLIO_PAGES == (from + nr - 1) / PMD_FOLIO_PAGES;
 }
 
-/* The map count of a page; it begins at -1. */
+/* The map count of a page; it begins at -1, and stays there on a kernel that has none. */
 static __always_inline int map_count(__u64 page)
 {
+	if (!bpf_core_field_exists(((struct page *)page)->_mapcount))
+		return -1;
 	return BPF_CORE_READ((struct page *)page, _mapcount.counter);
 }
 

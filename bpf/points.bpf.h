@@ -375,13 +375,16 @@ static __always_inline void around_exit(struct vm_fault *vmf, struct address_spa
 }
 
 SEC("fexit/filemap_map_pages")
-int BPF_PROG(around_fexit, struct vm_fault *vmf, unsigned long first, unsigned long last,
-	     unsigned int ret)
+int BPF_PROG(around_fexit, struct vm_fault *vmf, unsigned long first, unsigned long last)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 	int slot = access_slot(mapping->host, true);
+	__u64 ret = 0;
 
-	if (slot >= 0)
+	if (slot < 0)
+		return 0;
+	/* By its own name: behind the arguments, of which another kernel may have more. */
+	if (!bpf_get_func_ret(ctx, &ret))
 		around_exit(vmf, mapping, mapping->host, true, slot, first, last, ret);
 	return 0;
 }
