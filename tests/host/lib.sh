@@ -254,14 +254,15 @@ nowait_reads()
 	[ "$("$PROGS/access" --evict -m nowait-once -n 1 "$DIR/nowait" | jq .resident_after)" != 0 ]
 }
 
-# --- others who remove pages
+# --- others who change what is cached
 
 # others_start: from now on the kernel records which pages leave the page cache of the test folder's
 # file system through anybody but the processes of this test: somebody drops caches, or the kernel
-# takes what is idle. A kernel without tracing records nothing.
+# takes what is idle. And what khugepaged puts in, which reads what is absent of mapped files: from
+# Linux 7.3 on of any. A kernel without tracing records nothing.
 others_start()
 {
-	local dev event=events/filemap/mm_filemap_delete_from_page_cache
+	local dev leaves=events/filemap/mm_filemap_delete_from_page_cache enters=events/filemap/mm_filemap_add_to_page_cache
 
 	OTHERS=$TRACING/instances/page2cache-others.$$
 	[ -d $TRACING/events ] || mount -t tracefs tracefs $TRACING 2>/dev/null
@@ -272,8 +273,10 @@ others_start()
 	# Children of the processes that are left out are left out, too.
 	echo 1 >"$OTHERS/options/event-fork"
 	echo $$ >"$OTHERS/set_event_notrace_pid"
-	echo "s_dev == $((${dev%:*} << 20 | ${dev#*:}))" >"$OTHERS/$event/filter"
-	echo 1 >"$OTHERS/$event/enable" || bail "cannot have the kernel record who removes pages"
+	dev="s_dev == $((${dev%:*} << 20 | ${dev#*:}))"
+	echo "$dev" >"$OTHERS/$leaves/filter"
+	echo "$dev && comm == \"khugepaged\"" >"$OTHERS/$enters/filter"
+	echo 1 | tee "$OTHERS/$leaves/enable" >"$OTHERS/$enters/enable" || bail "cannot have the kernel record who changes what is cached"
 }
 TRACING=/sys/kernel/tracing
 
@@ -283,7 +286,7 @@ inodes()
 	find "$DIR" -xdev -type f -printf '%i\n' | xargs -r printf '%x\n'
 }
 
-# others_mark: what others removed until now does not matter
+# others_mark: what others did until now does not matter
 others_mark()
 {
 	[ -n "$OTHERS" ] || return 0
@@ -291,29 +294,30 @@ others_mark()
 	echo >"$OTHERS/trace"
 }
 
-# others_removed: since others_mark, the inodes of which they removed pages, each once. Of a
+# others_changed: since others_mark, the inodes of which they removed or read pages, each once. Of a
 # buffer that ran over nobody can tell: then all of them.
-others_removed()
+others_changed()
 {
 	[ -n "$OTHERS" ] || return 0
 	{ echo "$OTHERS_INODES"; inodes; } | sort -u | awk '
 		FILENAME ~ /stats$/ { lost += /^(overrun|commit overrun|dropped events):/ ? $NF : 0; next }
 		FILENAME == "-" { if ($1 != "") ours[$1]; next }
-		match($0, / ino [0-9a-f]+ /) { removed[substr($0, RSTART + 5, RLENGTH - 6)] }
+		match($0, / ino [0-9a-f]+ /) { changed[substr($0, RSTART + 5, RLENGTH - 6)] }
 		END {
 			for (ino in ours)
-				if (lost || ino in removed)
+				if (lost || ino in changed)
 					print ino
 		}' "$OTHERS"/per_cpu/cpu*/stats - "$OTHERS/trace"
 }
 
 # while step; do ...; done: what is between is done once, and again, at most five times in all, if
-# others removed pages of the test's files meanwhile. Why a check failed is no reason to repeat it.
+# others changed what is cached of the test's files meanwhile. Why a check failed is no reason to
+# repeat it.
 # What is told is what the last time told.
 step()
 {
 	if [ "$STEP" -gt 0 ]; then
-		if [ "$STEP" -eq 5 ] || [ -z "$(others_removed)" ]; then
+		if [ "$STEP" -eq 5 ] || [ -z "$(others_changed)" ]; then
 			step_told
 			return 1
 		fi
@@ -333,7 +337,7 @@ step_told()
 
 	STEP=0
 	printf '%s' "$STEP_TEXT"
-	[ "$times" -eq 1 ] || diag "others removed pages meanwhile: done $times times"
+	[ "$times" -eq 1 ] || diag "others changed what is cached meanwhile: done $times times"
 }
 
 # --- JSON
@@ -381,7 +385,7 @@ SCENARIOS=() SCENARIO_SIZES=() SCENARIO_LINES=()
 
 # run_scenarios: all of them under one cachemiss, each on a file that nobody else reads;
 # what the tool counted for scenario I is scenario_record I, what the program knew
-# $DIR/scenario.I.truth. Those whose pages others removed meanwhile are run again.
+# $DIR/scenario.I.truth. Those of whose pages others removed or read some meanwhile are run again.
 run_scenarios()
 {
 	local i f size files options again=("${!SCENARIOS[@]}") try
@@ -410,12 +414,12 @@ run_scenarios()
 		others_mark
 		watched "${options[@]}" -- bash "$DIR/script"
 		cat "$OUT" >>"$DIR/counted"
-		others_removed >"$DIR/removed"
+		others_changed >"$DIR/changed"
 		mapfile -t again < <(for i in "${again[@]}"; do
-			! grep -qx "$(printf %x "$(stat -c %i "$DIR/scenario.$i")")" "$DIR/removed" || echo "$i"
+			! grep -qx "$(printf %x "$(stat -c %i "$DIR/scenario.$i")")" "$DIR/changed" || echo "$i"
 		done)
 		[ ${#again[@]} -gt 0 ] || break
-		diag "others removed pages meanwhile: once more ${#again[@]} of ${#SCENARIOS[@]}"
+		diag "others changed what is cached meanwhile: once more ${#again[@]} of ${#SCENARIOS[@]}"
 	done
 	# Of a scenario that was run again the last record counts.
 	OUT=$DIR/out
