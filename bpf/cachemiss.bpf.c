@@ -85,18 +85,33 @@ struct p2c_list_walk {
 	__u32 seen;
 };
 
-/* Those of a chunk's pages that are cached: a range that fault-around went over has holes. */
+struct p2c_chunk_walk {
+	struct address_space *mapping;
+	__u64 first;
+	__u64 pages;
+};
+
+static long leave_out_absent(__u32 i, void *data)
+{
+	struct p2c_chunk_walk *w = data;
+	__u64 bit = 1ULL << (i & 63);
+
+	if (w->pages & bit && !page_folio_at(w->mapping, w->first + i))
+		w->pages &= ~bit;
+	return 0;
+}
+
+/*
+ * Those of a chunk's pages that are cached: a range that fault-around went over has holes. A loop
+ * of the kernel's: of one of our own, the verifier of Linux 7.3 looks at each way through it.
+ */
 static __always_inline __u64 cached_pages(__u64 inode, __u64 chunk, __u64 pages)
 {
-	struct address_space *mapping = BPF_CORE_READ((struct inode *)inode, i_mapping);
-	__u64 cached = pages;
-	int i;
+	struct p2c_chunk_walk w = { .first = chunk * 64, .pages = pages };
 
-	for (i = 0; i < 64; i++) {
-		if (pages >> i & 1 && !page_folio_at(mapping, chunk * 64 + i))
-			cached &= ~(1ULL << i);
-	}
-	return cached;
+	w.mapping = BPF_CORE_READ((struct inode *)inode, i_mapping);
+	bpf_loop(64, leave_out_absent, &w, 0);
+	return w.pages;
 }
 
 /* Pages of a chunk that are to be listed now. */
@@ -107,7 +122,7 @@ static __always_inline __u64 new_pages(const struct p2c_list_walk *w, __u64 chun
 
 	if (w->seen == SEEN_MISSED || (w->seen == SEEN_LOOKED_UP && record_hits))
 		return todo;
-	if (w->seen != SEEN_ALONG)
+	if (!record_hits || w->seen != SEEN_ALONG)
 		return todo & c->fresh;
 	return cached_pages(w->inode, chunk, todo & ~c->fresh & ~c->along);
 }
