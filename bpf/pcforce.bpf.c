@@ -355,7 +355,7 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 	__u32 key = slot;
 	__u64 ts_ns;
 
-	if (slot < 0 || (!own && !task_meant()))
+	if (slot < 0 || (!own && !task_counted_sleepable()))
 		return 0;
 	f = bpf_map_lookup_elem(&force_files, &key);
 	if (!f || !f->nr_extents || (!own && !disarm()))

@@ -246,8 +246,9 @@ struct p2c_config {
 	__u8 filter_cgroup; /* count tasks below the cgroup only */
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
+	__u8 filter_uid;    /* count processes of the user uid only */
 	__u8 subvolumes;    /* a btrfs is mounted */
-	__u8 pad[1];
+	__u32 uid;	    /* if filter_uid, as the first user namespace has it */
 };
 
 /* What the two sides tell each other while the programs run. */
@@ -255,6 +256,7 @@ struct p2c_watch {
 	__u64 bits[WATCH_BITS / 64];
 	struct p2c_file_key first_file; /* the first named one: most often the only one */
 	__u64 first_inode;		/* struct inode, see struct p2c_named_file */
+	__u64 cgroup_id;		/* of the only cgroup that is counted, if cfg says so */
 	__u64 tasks_lost;		/* descendants that could not be remembered */
 	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
 	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */

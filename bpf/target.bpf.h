@@ -91,12 +91,14 @@ static __always_inline __u64 clock_now(void)
 	return bpf_ktime_get_ns() + watch.clock_ns;
 }
 
-/* One that counts if cgroups do not matter: a sleepable program may not ask for them. */
+/* One that counts if cgroups do not matter. */
 static __always_inline bool task_meant(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	__u32 tid = id, tgid = id >> 32;
 
+	if (cfg.filter_uid && (__u32)bpf_get_current_uid_gid() != cfg.uid)
+		return false;
 	if (cfg.filter_tree)
 		return bpf_map_lookup_elem(&counted_tasks, &tid);
 	return cfg.filter_tgid ? tgid == watch.filter_tgid : tgid != watch.self_tgid;
@@ -106,6 +108,24 @@ static __always_inline bool task_counted(void)
 {
 	return task_meant() &&
 	       (!cfg.filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
+}
+
+#define MAX_CGROUP_DEPTH 64
+
+/* The same for a sleepable program, which may not ask for a map of cgroups: up to the root. */
+static __always_inline bool task_counted_sleepable(void)
+{
+	struct cgroup *g = BPF_CORE_READ(bpf_get_current_task_btf(), cgroups, dfl_cgrp);
+	int i;
+
+	if (!task_meant() || !cfg.filter_cgroup)
+		return task_meant();
+	for (i = 0; i < MAX_CGROUP_DEPTH && g; i++) {
+		if (BPF_CORE_READ(g, kn, id) == watch.cgroup_id)
+			return true;
+		g = (void *)BPF_CORE_READ(g, self.parent);
+	}
+	return false;
 }
 
 /* An AND that the compiler cannot see through: it stays, in this register. */

@@ -36,7 +36,7 @@ enum {
 
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
-	"Without -f, -p, -P, -c or COMMAND: the whole system, a line a second, the busiest\n"
+	"Without -f, -p, -P, -c, --uid or COMMAND: the whole system, a line a second, the busiest\n"
 	"files at the end.\n"
 	"\n"
 	"EXAMPLES:\n"
@@ -87,8 +87,8 @@ static void check_usage(const struct argp_state *state)
 	else
 		check_columns(state, &run->print, watched, ARRAY_SIZE(watched));
 	if (cm.rec.run.looks_only &&
-	    (!options_name_files(run) || run->command || filter->pid || filter->tree_pid ||
-	     filter->cgroup_dir || cm.rec.run.interval_us || run->duration_us))
+	    (!options_name_files(run) || run->command || has_filter(filter) ||
+	     cm.rec.run.interval_us || run->duration_us))
 		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
 	if (cm.map && (!cm.rec.run.looks_only || run->print.json))
 		argp_error(state, "--map goes with --resident, and without -j");
@@ -199,8 +199,8 @@ static enum status prepare(struct trace_run *run)
 	cm.rec.list = cm.list;
 	if (cm.list)
 		run->poll_us = RECORD_POLL_US;
-	if (!run->interval_us && watched->auto_files && !watched->pid && !watched->tree_pid &&
-	    !watched->cgroup_dir && !run->run.command)
+	if (!run->interval_us && watched->auto_files && !has_filter(&run->filter) &&
+	    !run->run.command)
 		run->interval_us = DEFAULT_INTERVAL_US;
 	return cm.exact ? begin_exact() : STATUS_DONE;
 }

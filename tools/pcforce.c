@@ -13,6 +13,7 @@
 
 static struct options {
 	struct run_options run;
+	struct filter_options filter;
 	const char *list;
 	const char *root;	     /* of the list's names, NULL: none */
 	const struct engine *engine; /* NULL: the best that serves */
@@ -103,6 +104,7 @@ static const struct argp_option argp_options[] = {
 
 static const struct argp_child argp_children[] = {
 	{ &run_argp, 0, NULL, 0 },
+	{ &filter_argp, 0, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -137,14 +139,21 @@ static enum trigger trigger(void)
 	return opt.run.command ? TRIGGER_NOW : TRIGGER_ACCESS;
 }
 
+/* With COMMAND, nothing is watched for its own sake unless that is asked for. */
+static bool watches(void)
+{
+	return !opt.now && (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
+}
+
 static void check_usage(struct argp_state *state)
 {
 	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
 
+	check_filters(state, &opt.run, &opt.filter);
 	check_columns(state, &opt.run.print, &table, 1);
 	if (opt.check) {
 		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
-		    opt.dry_run)
+		    opt.dry_run || has_filter(&opt.filter))
 			argp_error(state, "--check takes -j and -O only");
 		return;
 	}
@@ -167,6 +176,9 @@ static void check_usage(struct argp_state *state)
 			   opt.engine->name);
 	if (opt.idle && opt.jobs)
 		argp_error(state, "--idle reads one request at a time: it takes no --jobs");
+	if (has_filter(&opt.filter) && !watches())
+		argp_error(state, "-p, -P, -c, --uid and -a say whose accesses fire: they go with "
+				  "a trigger other than now, or --follow");
 	if (opt.detach && !opt.run.command)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
@@ -252,6 +264,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &opt.run;
+		state->child_inputs[1] = &opt.filter;
 		break;
 	case ARGP_KEY_SUCCESS:
 		check_usage(state);
@@ -269,12 +282,6 @@ static const struct argp argp = {
 	.args_doc = "[-- COMMAND...]",
 	.doc = doc,
 };
-
-/* With COMMAND, nothing is watched for its own sake unless that is asked for. */
-static bool watches(void)
-{
-	return !opt.now && (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
-}
 
 /* Forcing that is to be slow is not what COMMAND should wait for, unless that is asked for. */
 static int wait_ms(void)
@@ -297,6 +304,7 @@ static void set_hint(struct hint *h, struct output *out)
 		.root = opt.root,
 		.engine = opt.rate || opt.idle ? &engine_user : opt.engine,
 		.trigger = trigger(),
+		.filter = &opt.filter,
 		.watch = watches(),
 		.beside_command = opt.run.command,
 		.once = opt.once,
@@ -370,6 +378,7 @@ static enum status run_alone(struct hint *h, bool *over)
 	status = status ? status : hint_arm(h);
 	if (!status) {
 		s.event_fd = h->firing.done_fd;
+		s.end_fd = opt.filter.pid_fd;
 		s.ctx = &h->firing;
 		err = session_run(&s);
 		if (err)

@@ -38,7 +38,7 @@ static struct ratrace {
 
 static const char doc[] =
 	"Show what readahead decided for files, how much it read, and what was used of it.\v"
-	"Without -f, -p, -P, -c or COMMAND: every file of the whole system, until Ctrl-C.\n"
+	"Without -f, -p, -P, -c, --uid or COMMAND: every file of the whole system, until Ctrl-C.\n"
 	"\n"
 	"EXAMPLES:\n"
 	"    ratrace -f data -- ./reader      each decision while ./reader runs, a summary\n"

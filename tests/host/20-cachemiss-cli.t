@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 7 + 2 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1))
+plan $((6 + 3 + 4 + 10 + 7 + 2 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -45,6 +45,8 @@ fails 2 'no such process with -P' "$CACHEMISS" -P 4194305
 fails 2 'bad process for -P' "$CACHEMISS" -P 0
 fails 2 '-p and -P' "$CACHEMISS" -p $$ -P $$
 fails 125 '-P and COMMAND' "$CACHEMISS" -P $$ -- true
+fails 2 'a user who is not there' "$CACHEMISS" --uid no-such-user -f "$file"
+fails 2 'a number that no user has' "$BUILD/ratrace" --uid 4294967295 -f "$file"
 fails 2 '--allow-empty without -w' "$CACHEMISS" --allow-empty -f "$file"
 fails 2 '--exact without COMMAND' "$CACHEMISS" --exact -w "$DIR/list" -f "$file"
 fails 125 '--exact without -w' "$CACHEMISS" --exact -f "$file" -- true
@@ -191,8 +193,12 @@ reader -n 70 "$file"
 background -p "$READER" -f "$file"
 "${known[@]}" >/dev/null
 go
-stop INT
-is "$(record "$BG_OUT" .accesses)" 70 '-p counts one process, also one that runs already'
+ok '-p: the run ends with the process' wait_until 30 gone "$BG"
+is "$(record "$BG_OUT" .accesses)" 70 'and has counted it alone'
+chmod 755 "$DIR"
+watched --uid nobody -f "$file" -- bash -c "'$PROGS/access' -n 70 '$file'
+	setpriv --reuid nobody --clear-groups dd if='$file' of=/dev/null bs=4k count=60 status=none"
+is "$(record "$OUT" .accesses)" 60 '--uid counts those of a user'
 # A server: a worker from before, one that comes later, and its own accesses.
 cat >"$DIR/server" <<'END'
 #!/bin/bash

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 33 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 40 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
+known='file offsets engine trigger pid tree cgroup uid all follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -56,6 +56,13 @@ fails 2 'bad rate' "$PCFORCE" --rate 1.5M "${whole[@]}"
 fails 2 '--rate of an engine that keeps none' "$PCFORCE" --rate 1M -e helper "${whole[@]}"
 fails 2 '--idle of an engine that does not know of it' "$PCFORCE" --idle -e kfunc "${whole[@]}"
 fails 2 '--idle with threads' "$PCFORCE" --idle --jobs 2 "${whole[@]}"
+fails 2 'a user who is not there' "$PCFORCE" --uid no-such-user "${whole[@]}"
+fails 2 'a process that is not there' "$PCFORCE" -p 4194305 "${whole[@]}"
+fails 2 'no such tree' "$PCFORCE" -P 4194305 "${whole[@]}"
+fails 2 'a cgroup that is none' "$PCFORCE" -c "$DIR" "${whole[@]}"
+fails 125 '-P and COMMAND' "$PCFORCE" -t access -P $$ "${whole[@]}" -- true
+fails 125 '--uid where nothing is watched' "$PCFORCE" --uid 0 "${whole[@]}" -- true
+fails 2 '-p with --now' "$PCFORCE" --now -p $$ "${whole[@]}"
 fails 2 'bad time to hold' "$PCFORCE" --hold 1.5 "${whole[@]}"
 fails 125 'bad time to wait' "$PCFORCE" --wait 1.5 "${whole[@]}" -- true
 fails 125 'too long to wait' "$PCFORCE" --wait 60001 "${whole[@]}" -- true

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <locale.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum {
 	OPT_COLUMNS,
 	OPT_RAW,
 	OPT_FILES0,
+	OPT_UID,
 };
 
 static bool runs_command(const struct argp *argp)
@@ -211,6 +213,7 @@ static const struct argp_option filter_option_table[] = {
 	{ "pid", 'p', "PID", 0, "Count this process alone, without its children", 0 },
 	{ "tree", 'P', "PID", 0, "Count this process and its descendants", 0 },
 	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
+	{ "uid", OPT_UID, "USER", 0, "Count processes of this user only, a name or a number", 0 },
 	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -222,6 +225,18 @@ static uint64_t parse_pid(int key, const char *arg, const struct argp_state *sta
 	if (parse_u64(arg, &pid) || !pid || pid > INT32_MAX)
 		argp_error(state, "-%c takes a process number, not '%s'", key, arg);
 	return pid;
+}
+
+/* A user who has no name here may have processes all the same. */
+static uint32_t parse_user(const char *arg, const struct argp_state *state)
+{
+	const struct passwd *user = getpwnam(arg);
+	uint64_t uid = user ? user->pw_uid : UINT64_MAX;
+
+	/* The largest number is nobody's: system calls take it for none. */
+	if (!user && (parse_u64(arg, &uid) || uid >= UINT32_MAX))
+		argp_error(state, "--uid: no such user: '%s'", arg);
+	return uid;
 }
 
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
@@ -238,6 +253,13 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 	case 'c':
 		opt->cgroup_dir = arg;
 		break;
+	case ARGP_KEY_INIT:
+		opt->pid_fd = -1;
+		break;
+	case OPT_UID:
+		opt->user = arg;
+		opt->uid = parse_user(arg, state);
+		break;
 	case 'a':
 		opt->everybody = true;
 		break;
@@ -251,6 +273,12 @@ const struct argp filter_argp = {
 	.options = filter_option_table,
 	.parser = parse_filter,
 };
+
+bool has_filter(const struct filter_options *filter)
+{
+	return filter->pid || filter->tree_pid || filter->cgroup_dir || filter->user ||
+	       filter->everybody;
+}
 
 void check_filters(const struct argp_state *state, const struct run_options *run,
 		   const struct filter_options *filter)

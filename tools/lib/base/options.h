@@ -26,11 +26,14 @@ struct run_options {
 	char **command;	      /* NULL: none */
 };
 
-/* Of those that watch: -p -P -c -a. */
+/* Whose accesses count: -p -P -c --uid -a. */
 struct filter_options {
 	uint64_t pid;		/* 0: any */
+	int pid_fd;		/* of that process, once it is looked for; -1: none */
 	uint64_t tree_pid;	/* with its descendants, 0: any */
 	const char *cgroup_dir; /* NULL: any */
+	const char *user;	/* as given, NULL: any */
+	uint32_t uid;		/* of that user */
 	bool everybody;
 };
 
@@ -50,6 +53,7 @@ extern const struct argp filter_argp;
 void program_begin(const char *name, const struct argp *argp, int argc, char **argv);
 
 /* Together: a usage error ends the program. */
+bool has_filter(const struct filter_options *filter);
 void check_filters(const struct argp_state *state, const struct run_options *run,
 		   const struct filter_options *filter);
 

@@ -70,10 +70,11 @@ int session_run(struct session *s)
 	uint64_t now = now_ns(), start = now, done = 0;
 	uint64_t end = s->duration_us ? start + s->duration_us * 1000 : UINT64_MAX;
 	uint64_t tick = s->interval_us ? start + s->interval_us * 1000 : UINT64_MAX;
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = signalfd(-1, &held, SFD_CLOEXEC), .events = POLLIN },
 		{ .fd = s->command ? s->command->pidfd : -1, .events = POLLIN },
 		{ .fd = s->event_fd, .events = POLLIN },
+		{ .fd = s->end_fd, .events = POLLIN },
 	};
 	int err = 0;
 
@@ -89,7 +90,7 @@ int session_run(struct session *s)
 		/* Below 1 ns ppoll would not wait; beyond an hour it may look again. */
 		until = earliest(until > now ? until - now : 0, 3600000000000ULL);
 		wait = timespec_of(until);
-		n = ppoll(p, 3, &wait, NULL);
+		n = ppoll(p, ARRAY_SIZE(p), &wait, NULL);
 		if (n < 0 && errno != EINTR) {
 			err = -errno;
 			break;
@@ -97,6 +98,8 @@ int session_run(struct session *s)
 		if (s->on_events && !s->on_events(s->ctx))
 			break;
 		if (n > 0 && p[0].revents && take_signal(s, p[0].fd))
+			break;
+		if (n > 0 && p[3].revents)
 			break;
 		if (s->command) {
 			command_poll(s->command);

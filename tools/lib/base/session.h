@@ -11,6 +11,7 @@ struct session {
 	uint64_t count;		      /* of intervals, 0: no limit */
 	struct command *command;      /* NULL: none */
 	int event_fd;		      /* polled for input, -1: none */
+	int end_fd;		      /* the run ends when it is readable, -1: none */
 	uint64_t poll_us;	      /* on_events at least this often, 0: not */
 	bool (*on_events)(void *ctx); /* false ends the run */
 	void (*on_interval)(void *ctx);

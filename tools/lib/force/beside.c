@@ -104,9 +104,11 @@ static void attach_ahead(struct beside *b)
 static enum status arm_around(struct beside *b)
 {
 	struct counters *counters = &b->hint->bpf.counters;
-	int err = b->detach ? counters_add_task(counters, b->command.pid)
-			    : counters_add_command(counters);
+	int err = 0;
 
+	if (counters->config->filter_tree)
+		err = b->detach ? counters_add_task(counters, b->command.pid)
+				: counters_add_command(counters);
 	if (err)
 		return fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
 	return hint_arm(b->hint);
@@ -182,6 +184,7 @@ static void finish_firing(struct beside *b)
 	struct session s = {
 		.duration_us = FINISH_US,
 		.event_fd = -1,
+		.end_fd = -1,
 		.poll_us = LOOK_US,
 		.on_events = is_of_use,
 		.ctx = b,
@@ -215,6 +218,7 @@ int run_beside(struct hint *h, const struct run_options *run, bool detach, uint6
 		.duration_us = run->duration_us,
 		.command = &b.command,
 		.event_fd = -1,
+		.end_fd = -1,
 	};
 	int status, err;
 	bool ended;

@@ -6,6 +6,7 @@
 
 #include "file/bitmap.h"
 #include "force/force_bpf.h"
+#include "hook/filter.h"
 #include "shared.h"
 #include "pcforce.skel.h"
 
@@ -235,11 +236,9 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 	}
 	counters_bind(&b->counters, &b->skel->bss->watch);
 	err = counters_locate(&b->counters);
-	if (err) {
-		*why = hooks_load_error(err);
-		return STATUS_UNSUPPORTED;
-	}
-	return STATUS_DONE;
+	if (err)
+		*why = filter_locate_error(opt->watch, err, &status);
+	return status;
 }
 
 enum status force_bpf_open(struct force_bpf *b, struct force *f,
@@ -277,8 +276,10 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 	}
 	if (hooks_attach(force_hooks, nr_force_hooks, b->skel->obj, why))
 		return STATUS_UNSUPPORTED;
-	counters_on(&b->counters, true);
-	return STATUS_DONE;
+	status = filter_add_tree(&b->counters, opt->watch, why);
+	if (!status)
+		counters_on(&b->counters, true);
+	return status;
 }
 
 void force_bpf_detach(struct force_bpf *b)
@@ -351,14 +352,7 @@ int force_bpf_tasks_fd(const struct force_bpf *b)
 
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
 {
-	uint32_t tid, one;
-
-	if (pid == getpid())
-		return false;
-	if (!b->skel || !b->counters.config->filter_tree)
-		return true;
-	return !counters_number(&b->counters, pid, &tid) &&
-	       !bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.counted_tasks), &tid, &one);
+	return pid != getpid() && (!b->skel || counters_count_pid(&b->counters, pid));
 }
 
 int force_bpf_fd(const struct force_bpf *b)

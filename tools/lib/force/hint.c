@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "force/hint.h"
+#include "hook/filter.h"
 
 /* How a list's files differ from what was recorded. */
 struct changes {
@@ -192,7 +193,7 @@ static enum status prepare(struct hint *h)
 
 static enum status watch(struct hint *h)
 {
-	struct counters_options w = { .tree = h->opt.beside_command, .nr_files = h->list.nr_files };
+	struct counters_options w = { .nr_files = h->list.nr_files };
 	struct force_bpf_options to = {
 		.watch = &w,
 		.fire_on_hits = h->firing.trigger == TRIGGER_ACCESS,
@@ -202,8 +203,11 @@ static enum status watch(struct hint *h)
 		.ctx = &h->firing,
 	};
 	char *why = NULL;
-	enum status status;
+	enum status status = filter_check(h->opt.filter);
 
+	if (status)
+		return status;
+	filter_set(&w, h->opt.filter, h->opt.beside_command);
 	status = force_bpf_open(&h->bpf, &h->force, &to, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
@@ -263,10 +267,11 @@ enum status hint_conclude(struct hint *h)
 	if (receipt_was_cut(&h->receipt))
 		say("the end of the run stopped forcing: what was not read is skipped");
 	if (!h->firing.fired_ns && h->force.plan.nr_runs && h->firing.trigger != TRIGGER_NOW)
-		say("the trigger did not fire: none of the list's files %s",
+		say("the trigger did not fire: none of the list's files %s%s",
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"
 		    : h->firing.trigger == TRIGGER_MISS ? "had a miss"
-							: "was accessed");
+							: "was accessed",
+		    has_filter(h->opt.filter) ? " by a process that counts" : "");
 	return receipts ? receipts : h->names.incomplete ? STATUS_FAILED : STATUS_DONE;
 }
 

@@ -13,8 +13,9 @@ struct hint_options {
 	const char *root;	     /* of --root, NULL: none */
 	const struct engine *engine; /* NULL: the best that serves */
 	enum trigger trigger;
-	bool watch;	     /* accesses are seen; else BPF is the engine's alone, if at all */
-	bool beside_command; /* only COMMAND and its descendants count */
+	bool watch; /* accesses are seen; else BPF is the engine's alone, if at all */
+	struct filter_options *filter; /* whose accesses count */
+	bool beside_command;	       /* without -a only COMMAND and its descendants count */
 	bool once, dry_run, stale_ok, strict;
 	double tolerate;    /* as of struct receipt */
 	unsigned int jobs;  /* 0: as many as are worth it */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +52,8 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	config->filter_tree = opt->tree;
 	config->filter_cgroup = opt->cgroup_dir != NULL;
 	config->filter_tgid = opt->pid != 0;
+	config->filter_uid = opt->by_user;
+	config->uid = opt->uid;
 	config->subvolumes = types_btrfs_mounted();
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
 	config->near_slots = config->max_slots;
@@ -188,14 +192,57 @@ int cgroup_open(const char *dir, char **why)
 	return fd;
 }
 
+/* How many levels a folder of cgroups is below the top of its mount. */
+static int cgroup_depth(int fd)
+{
+	struct stat here, above;
+	int depth = 0, up = fd, next;
+
+	while (!fstat(up, &here) && (next = openat(up, "..", O_PATH | O_CLOEXEC)) >= 0) {
+		if (up != fd)
+			close(up);
+		up = next;
+		if (fstat(up, &above) || above.st_dev != here.st_dev || above.st_ino == here.st_ino)
+			break;
+		depth++;
+	}
+	if (up != fd)
+		close(up);
+	return depth;
+}
+
+/* What /proc/PID/cgroup calls it: its path from the top of the mount on. */
+static char *cgroup_name(int fd)
+{
+	char link[64], path[PATH_MAX], *name;
+	ssize_t len;
+	int depth = cgroup_depth(fd);
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return NULL;
+	path[len] = 0;
+	for (name = path + len; depth && name > path; depth--) {
+		while (name > path && *--name != '/')
+			;
+	}
+	return xstrdup(name);
+}
+
 int counters_cgroup(struct counters *w, const char *dir, char **why)
 {
 	uint32_t zero = 0;
+	struct stat st;
 	int err, fd = cgroup_open(dir, why);
 
 	if (fd < 0)
 		return fd;
 	err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "cgroup"), &zero, &fd, 0);
+	/* The number of the folder is the kernel's number of the cgroup. */
+	if (!err && !fstat(fd, &st))
+		w->watch->cgroup_id = st.st_ino;
+	w->cgroup = cgroup_name(fd);
 	close(fd);
 	if (err)
 		*why = xasprintf("%s: %s", dir, strerror(-err));
@@ -210,6 +257,58 @@ static int name_file(const struct counters *w, const struct target *t, uint32_t 
 
 	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "named_files"), &key,
 				   &file, BPF_NOEXIST);
+}
+
+/* The line of a file of /proc/PID that begins with KEY: what follows there, false if there is none. */
+static bool read_proc(pid_t pid, const char *file, const char *key, char *text, size_t size)
+{
+	char path[64], line[PATH_MAX + 64];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		found = !strncmp(line, key, strlen(key));
+		if (found)
+			snprintf(text, size, "%s", line + strlen(key));
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool is_user(pid_t pid, uint32_t uid)
+{
+	char text[128];
+
+	/* The first of four is the real one, as the kernel's programs have it. */
+	return read_proc(pid, "status", "Uid:", text, sizeof(text)) &&
+	       strtoul(text, NULL, 10) == uid;
+}
+
+static bool is_below(pid_t pid, const char *cgroup)
+{
+	size_t len = strlen(cgroup);
+	char text[PATH_MAX];
+
+	return read_proc(pid, "cgroup", "0::", text, sizeof(text)) && !strncmp(text, cgroup, len) &&
+	       (!text[len] || text[len] == '/');
+}
+
+bool counters_count_pid(const struct counters *w, pid_t pid)
+{
+	const struct p2c_config *c = w->config;
+	uint32_t tid, one;
+
+	if ((c->filter_tgid && pid != w->pid) || (c->filter_uid && !is_user(pid, c->uid)) ||
+	    (w->cgroup && !is_below(pid, w->cgroup)))
+		return false;
+	return !c->filter_tree ||
+	       (!counters_number(w, pid, &tid) &&
+		!bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"), &tid,
+				     &one));
 }
 
 int counters_add_file(struct counters *w, struct target *t)
@@ -355,6 +454,8 @@ void counters_free(struct counters *w)
 {
 	bpf_link__destroy(w->numbers);
 	w->numbers = NULL;
+	free(w->cgroup);
+	w->cgroup = NULL;
 	free(w->per_cpu);
 	w->per_cpu = NULL;
 }

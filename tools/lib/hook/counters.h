@@ -20,7 +20,9 @@ struct counters_options {
 	pid_t tree_pid;	     /* of them: a process that runs already; 0: none */
 	pid_t pid;	     /* 0: any */
 	const char *cgroup_dir; /* NULL: any */
-	uint32_t nr_files;	/* named ones */
+	bool by_user;		/* processes of UID only */
+	uint32_t uid;
+	uint32_t nr_files; /* named ones */
 };
 
 struct counters {
@@ -30,6 +32,7 @@ struct counters {
 	bool by_record; /* some chosen hooks are of classic tracepoints: bpf/named.bpf.h */
 	struct bpf_link *numbers; /* see counters_number(); NULL where numbers are the kernel's */
 	pid_t pid;		  /* of counters_options */
+	char *cgroup;		  /* as in /proc/PID/cgroup, NULL: any */
 	bool elsewhere;		  /* not in the first namespaces, or that cannot be told */
 	unsigned int nr_cpus;
 	uint32_t max_slots, near_slots;
@@ -117,6 +120,8 @@ void counters_bind(struct counters *w, struct p2c_watch *watch);
  * or -errno.
  */
 int counters_locate(struct counters *w);
+/* Does a process count, as far as can be told from outside? From any thread. */
+bool counters_count_pid(const struct counters *w, pid_t pid);
 /* What the kernel's own number of a process is. Returns 0, -ESRCH or -errno. From any thread. */
 int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid);
 

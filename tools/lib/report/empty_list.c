@@ -4,8 +4,8 @@
 
 #include "report/empty_list.h"
 
-/* Who is counted, to be freed. */
-static char *counted(const struct trace_run *w)
+/* Which tasks are counted, if they are of the user of --uid; to be freed. */
+static char *counted_tasks(const struct trace_run *w)
 {
 	if (w->options.tree_pid)
 		return xasprintf("process %d and its descendants", w->options.tree_pid);
@@ -14,6 +14,18 @@ static char *counted(const struct trace_run *w)
 	if (w->options.pid)
 		return xasprintf("process %d, which is counted alone,", w->options.pid);
 	return xstrdup(w->options.cgroup_dir ? w->options.cgroup_dir : "all processes");
+}
+
+/* Who is counted, to be freed. */
+static char *counted(const struct trace_run *w)
+{
+	char *tasks = counted_tasks(w), *who;
+
+	if (!w->filter.user)
+		return tasks;
+	who = xasprintf("%s as user %s", tasks, w->filter.user);
+	free(tasks);
+	return who;
 }
 
 /* Which options would count those who are not. */
@@ -26,7 +38,8 @@ static const char *remedy(const struct trace_run *w)
 		       "descendants; -c CGROUP_DIR a whole service";
 	if (w->options.pid)
 		return "-P PID counts its descendants as well, -c CGROUP_DIR a whole service";
-	return "without -c everybody counts";
+	return w->options.cgroup_dir ? "without -c everybody counts"
+				     : "without --uid everybody counts";
 }
 
 void say_empty_list(const char *list, const struct trace_run *w, const struct report *r)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hook/filter.h"
 #include "report/trace_run.h"
 
 /* How many files are counted each on their own where none is named. */
@@ -24,10 +25,7 @@ static enum status limit_files(struct trace_run *w, uint32_t max)
 
 enum status trace_options(const struct tool *tool, struct trace_run *w)
 {
-	w->options.tree = (w->run.command && !w->filter.everybody) || w->filter.tree_pid;
-	w->options.tree_pid = w->filter.tree_pid;
-	w->options.pid = w->filter.pid;
-	w->options.cgroup_dir = w->filter.cgroup_dir;
+	filter_set(&w->options, &w->filter, w->run.command);
 	w->options.nr_files = w->names.nr;
 	return limit_files(w, tool->max_files);
 }
@@ -45,36 +43,6 @@ static enum status open_run(const struct tool *tool, struct trace_run *w)
 			  &w->run.print.tables);
 	return err ? fail_with(xasprintf("%s: %s", w->run.out, strerror(-err)), STATUS_BAD_INPUT)
 		   : STATUS_DONE;
-}
-
-static enum status no_process(const char *option, uint64_t pid)
-{
-	return fail_with(xasprintf("%s %llu: no such process", option, (unsigned long long)pid),
-			 STATUS_BAD_INPUT);
-}
-
-static bool is_gone(uint64_t pid)
-{
-	return pid && kill(pid, 0) && errno == ESRCH;
-}
-
-/* Process and cgroup: are they there? Nothing is attached yet. */
-static enum status check_filter(const struct trace_run *w)
-{
-	char *why = NULL;
-	int fd;
-
-	if (is_gone(w->filter.pid))
-		return no_process("-p", w->filter.pid);
-	if (is_gone(w->filter.tree_pid))
-		return no_process("-P", w->filter.tree_pid);
-	if (w->filter.cgroup_dir) {
-		fd = cgroup_open(w->filter.cgroup_dir, &why);
-		if (fd < 0)
-			return fail_with(why, STATUS_BAD_INPUT);
-		close(fd);
-	}
-	return STATUS_DONE;
 }
 
 /* Choose the hooks, tell the BPF side what to do, load what was chosen. */
@@ -101,10 +69,10 @@ static enum status load(const struct tool *tool, struct trace_run *w)
 		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
 	tool->bind(w);
 	err = counters_locate(&w->counters);
-	if (err == -ESRCH)
-		return no_process("-p", w->filter.pid);
-	if (err)
-		return fail_with(hooks_load_error(err), STATUS_UNSUPPORTED);
+	if (err) {
+		why = filter_locate_error(&w->options, err, &status);
+		return fail_with(why, status);
+	}
 	if (!w->poll_us)
 		return STATUS_DONE;
 	w->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(w->obj, "ring"), tool->event, w,
@@ -167,20 +135,6 @@ static enum status watch_files(struct trace_run *w)
 	return status;
 }
 
-/* -P: the process and its descendants so far. */
-static enum status add_tree(struct trace_run *w)
-{
-	int err = counters_add_tree(&w->counters, w->filter.tree_pid);
-
-	if (is_gone(w->filter.tree_pid))
-		return no_process("-P", w->filter.tree_pid);
-	if (err)
-		return fail_with(xasprintf("-P %llu: its descendants cannot be found: %s",
-					   (unsigned long long)w->filter.tree_pid, strerror(-err)),
-				 STATUS_UNSUPPORTED);
-	return STATUS_DONE;
-}
-
 /* Watch the files, then attach. */
 static enum status attach(const struct tool *tool, struct trace_run *w)
 {
@@ -193,7 +147,8 @@ static enum status attach(const struct tool *tool, struct trace_run *w)
 		return fail_with(why, STATUS_BAD_INPUT);
 	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
-	return w->filter.tree_pid ? add_tree(w) : STATUS_DONE;
+	status = filter_add_tree(&w->counters, &w->options, &why);
+	return status ? fail_with(why, status) : STATUS_DONE;
 }
 
 struct callbacks {
@@ -262,6 +217,7 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 		.count = w->count,
 		.command = w->run.command ? &w->command : NULL,
 		.event_fd = w->ring ? ring_buffer__epoll_fd(w->ring) : -1,
+		.end_fd = w->filter.pid_fd,
 		.poll_us = w->poll_us,
 		.on_events = take_events,
 		.on_interval = end_interval,
@@ -299,7 +255,7 @@ enum status trace_begin(const struct tool *tool, struct trace_run *w)
 {
 	enum status status;
 
-	status = check_filter(w);
+	status = filter_check(&w->filter);
 	status = status ? status : load(tool, w);
 	status = status ? status : attach(tool, w);
 	if (status)
