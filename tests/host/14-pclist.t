@@ -33,6 +33,17 @@ owned_pages()
 		for (i = a[1]; i <= last; i++) print $1, i }'
 }
 
+# listed FILE...: a list of all their pages, bound to them, whatever is cached
+listed()
+{
+	local f
+	echo '# page2cache offsets 1'
+	for f; do
+		"$CACHEMISS" -q --resident --allow-empty -f "$f" -w - | grep '^# file='
+		echo "0+$(($(stat -c %s "$f") / page))"
+	done
+}
+
 # wrong STATUS NAME PCLIST_ARGUMENTS...: that status, a word about it, and no list
 wrong()
 {
@@ -81,7 +92,7 @@ for line in sys.stdin:
     if file not in files:
         files[file] = len(files) + 1
         print("# file=%s/%s @%d" % (os.getcwd(), file.replace(" ", "%20"), files[file]))
-    print(page, "@%d" % files[file])' <run.$run >$run.list
+    print(page, "@%d" % files[file])' <run.$run | "$PCLIST" trim --max-bytes 1G - >$run.list
 	fi
 	owned_pages $run.list >$run.pages
 done
@@ -99,7 +110,7 @@ is "$(owned_pages left | md5sum)" "$(grep -vxFf 2.pages 1.pages | md5sum)" 'subt
 is "$(cat common left | owned_pages /dev/stdin | sort | md5sum)" "$(sort 1.pages | md5sum)" 'both together are the first list'
 "$PCLIST" trim --max-bytes $((250 * page + page / 2)) 1.list >trimmed
 is "$(owned_pages trimmed | md5sum)" "$(head -250 1.pages | md5sum)" 'trim: the first pages, as many as fit whole'
-is "$("$PCLIST" merge 1.list 1.list | md5sum)" "$(md5sum <1.list)" 'merged with itself a list is what cachemiss wrote, to the byte'
+is "$("$PCLIST" merge 1.list 1.list | md5sum)" "$(md5sum <1.list)" 'merged with itself a list is what was recorded, to the byte'
 "$PCFORCE" --dry-run -j -O out -o merged 2>stderr
 is "$? $(json out 'select(.record == "receipt") | .requested' | awk '{ n += $1 } END { print n }') $(cat stderr)" "0 $(owned_pages merged | wc -l) " \
 	'pcforce takes what pclist writes, and finds nothing stale'
@@ -112,7 +123,7 @@ awk_line()
 	sed -n "/^awk '/,/app.offsets\$/p" "$OLDPWD/man/page2cache-offsets.5.scd" | sed "s,app.offsets,$1,"
 }
 is "$(awk_line merged | bash | md5sum)" "$(owned_of merged | md5sum)" "the manual's awk line reads version 2"
-"$CACHEMISS" --resident -f data/one -f 'data/the other' -w resident >/dev/null
+listed data/one 'data/the other' >resident
 is "$(awk_line resident | bash | md5sum) $(head -1 resident)" "$(owned_of resident | md5sum) # page2cache offsets 1" 'and version 1'
 
 # --- pipes
@@ -170,7 +181,7 @@ is "$(prlimit --nofile=700 "$PCLIST" check many.list 2>&1; echo $?)" 0 'more fil
 # --- rebase
 
 mv gone 'data/the other'
-"$CACHEMISS" --resident -f data/one -f 'data/the other' -w resident >/dev/null
+listed data/one 'data/the other' >resident
 cp -a data copy
 "$PCLIST" rebase "$DIR/data" "$DIR/copy" resident >rebased
 is "$? $(grep -c "^# file=$DIR/copy/" rebased) $(grep -cE ' (uuid|fsid|ino|gen)=' rebased) $(grep -cE ' size=[0-9]+ mtime_ns=' rebased)" '0 2 0 2' \
@@ -184,15 +195,15 @@ wrong 2 'two files would have one name' rebase "$DIR/data/one" "$DIR/data/the ot
 
 # --- the same file by another name, and another file by the same name
 
-"$CACHEMISS" --resident -f data/one -w one >/dev/null
+listed data/one >one
 mv data/one data/renamed
-"$CACHEMISS" --resident -f data/renamed -w renamed >/dev/null
+listed data/renamed >renamed
 is "$("$PCLIST" merge one renamed | md5sum)" "$(md5sum <one)" 'a file that was renamed is the same, under its first name'
 is "$("$PCLIST" subtract renamed one | grep -c '^[0-9]')" 0 'to subtract as well'
 is "$("$PCLIST" merge -v one renamed 2>&1 >/dev/null)" "pclist: $DIR/data/renamed: is $DIR/data/one, by its inode" '-v says so'
 cp data/renamed data/one
 touch -d '+1 hour' data/one
-"$CACHEMISS" --resident -f data/one -w replaced >/dev/null
+listed data/one >replaced
 for verb in merge intersect; do
 	"$PCLIST" $verb one replaced >stdout 2>stderr
 	is "$? $(wc -c <stdout) $(grep -c "data/one: is two files in these lists; --newest takes" stderr)" '2 0 1' "$verb of a replaced file: status 2"
