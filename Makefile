@@ -36,7 +36,7 @@ MAN_SECTIONS := 1 5 8
 
 # Fuzzed, with the sanitizers that then are on.
 SANITIZE := address,undefined
-FUZZED := $(wildcard tools/lib/list/*.c tools/lib/file/*.c) $(addprefix tools/lib/base/,ask.c output.c table.c util.c)
+FUZZED := $(wildcard tools/lib/list/*.c tools/lib/file/*.c) $(addprefix tools/lib/base/,ask.c output.c progress.c table.c util.c)
 
 ifeq ($(V),1)
 Q :=

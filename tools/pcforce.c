@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/options.h"
+#include "base/progress.h"
 #include "base/session.h"
 #include "force/beside.h"
 #include "force/check.h"
@@ -357,6 +358,17 @@ static bool on_events(void *ctx)
 	return !firing_over(ctx);
 }
 
+#define PROGRESS_US 200000
+
+static void on_interval(void *ctx)
+{
+	const struct firing *f = ctx;
+	uint64_t done, total;
+
+	force_progress(f->force, &done, &total);
+	progress_set(done, total);
+}
+
 /* What still runs that long after the end is left behind. */
 #define END_MS 3000
 
@@ -380,7 +392,14 @@ static enum status run_alone(struct hint *h, bool *over)
 		s.event_fd = h->firing.done_fd;
 		s.end_fd = opt.filter.pid_fd;
 		s.ctx = &h->firing;
+		/* Who waits for a trigger forces nothing yet. */
+		if (opt.now) {
+			s.interval_us = PROGRESS_US;
+			s.on_interval = on_interval;
+			progress_begin(true);
+		}
 		err = session_run(&s);
+		progress_end();
 		if (err)
 			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
 	}

@@ -16,7 +16,7 @@ needs_built "$CACHEMISS" "$PCFORCE" "$RATRACE" "$PROGS/access"
 setup_dir
 chmod 755 "$DIR"
 
-plan $((7 + 5 + 11 + 7 + 12 + 5))
+plan $((7 + 5 + 11 + 7 + 12 + 4 + 5))
 
 tree=$DIR/tree line=$'tree/sub/one\nline'
 cd "$DIR" || bail "no $DIR"
@@ -168,6 +168,41 @@ is "$("$CACHEMISS" --resident --raw -n --columns RESIDENT -f outside)" 0 'nothin
 refused 'nosuch: No such file' '--root that is not there' "$PCFORCE" --now --root nosuch -o relative
 refused '--root goes with -o' '--root without a list' "$PCFORCE" --now --root copy -f tree
 refused 'go with -w' '--under without a list' "$CACHEMISS" --under tree -d 0.1
+
+# --- what takes long: a line on a terminal, gone at the end
+
+cat >terminal.py <<'END'
+# Runs argv[2:] with standard error on a terminal, and writes to argv[1] all that appears there.
+import os, pty, subprocess, sys
+master, slave = pty.openpty()
+tool = subprocess.Popen(sys.argv[2:], stderr=slave, stdout=subprocess.DEVNULL)
+os.close(slave)
+shown = b""
+while True:
+    try:
+        some = os.read(master, 4096)
+    except OSError:
+        break
+    if not some:
+        break
+    shown += some
+open(sys.argv[1], "wb").write(shown)
+sys.exit(tool.wait())
+END
+for i in shown quiet piped command; do
+	make_file slow.$i 7m
+done
+slow=(--now --rate 2M)
+python3 terminal.py shown "$PCFORCE" "${slow[@]}" -f slow.shown &
+python3 terminal.py quiet "$PCFORCE" -q "${slow[@]}" -f slow.quiet &
+"$PCFORCE" "${slow[@]}" -f slow.piped 2>piped >/dev/null &
+printf '# file=%s\n0-1791\n' "$DIR/slow.command" >slow.list
+python3 terminal.py command "$PCFORCE" --rate 2M -O receipt -o slow.list -- sleep 3 &
+wait %1 && wait %2 && wait %3 && wait %4
+matches "$? $(tr '\r' '\n' <shown)" '^0 .*pcforce: [0-9]+ MiB of 7 MiB, [0-9]+ MiB a second, [0-9]+ s left' 'on a terminal: how far it is, and how long it will take'
+is "$(tail -c 4 shown | od -An -c | tr -d ' ')" '\r033[K' 'the line is gone at the end'
+is "$(cat quiet piped)" '' 'quiet, or with standard error in a file: nothing'
+is "$(grep -c 'MiB of' command)" 0 'beside COMMAND: nothing'
 
 # --- more files than histograms
 

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/command.h"
 #include "base/options.h"
+#include "base/progress.h"
 
 enum {
 	OPT_EXIT_COMMAND = 512, /* the programs' own begin at 256 */
@@ -102,6 +104,8 @@ static error_t parse_print(int key, char *arg, struct argp_state *state)
 		if (opt->json &&
 		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
 			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
+		if (opt->json && isatty(STDOUT_FILENO))
+			progress_forbid();
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -180,6 +184,8 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 			argp_error(state, "-f and --files0-from exclude each other");
 		if (state->quoted && !opt->command)
 			argp_error(state, "COMMAND is missing after --");
+		if (opt->command)
+			progress_forbid();
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/util.h"
 
 const char *program_name = "page2cache";
@@ -51,6 +52,7 @@ static void vsay(const char *fmt, va_list ap)
 	shown = percent_escape(text, ESCAPE_CONTROLS);
 	line = xasprintf("%s: %s\n", program_name, shown);
 	fflush(stdout);
+	progress_hide();
 	/* One write: messages of several programs do not mix within a line. */
 	fputs(line, stderr);
 	free(line);

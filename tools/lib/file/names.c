@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "file/names.h"
 
 static struct name *add(struct names *n, const char *path, bool found, dev_t dev, ino_t ino)
@@ -64,8 +65,10 @@ static enum status walk(struct names *n, const char *dir)
 		return STATUS_BAD_INPUT;
 	}
 	fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_XDEV | FTS_NOCHDIR, by_name);
-	while (fts && (errno = 0, e = fts_read(fts)))
+	while (fts && (errno = 0, e = fts_read(fts))) {
 		take_entry(n, e);
+		progress_set(n->nr, 0);
+	}
 	err = errno;
 	if (fts)
 		fts_close(fts);
@@ -180,6 +183,7 @@ enum status names_collect(struct names *n, const char *const *files, size_t nr, 
 
 	*n = (struct names){ 0 };
 	remote_read(&n->remote);
+	progress_begin(false);
 	/* What is wrong with each of them is said. */
 	for (i = 0; i < nr; i++) {
 		of_file = take_named(n, files[i], false);
@@ -187,6 +191,7 @@ enum status names_collect(struct names *n, const char *const *files, size_t nr, 
 	}
 	if (!status && files0)
 		status = take_list(n, files0);
+	progress_end();
 	drop_links(n);
 	return status;
 }

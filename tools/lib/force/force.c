@@ -73,6 +73,17 @@ void force_mark(struct force *f, uint32_t file, uint64_t index, uint64_t nr, boo
 		f->opt.mark(f->opt.ctx, file, index, nr, forced);
 }
 
+void force_progress(const struct force *f, uint64_t *done, uint64_t *total)
+{
+	const struct force_counts *c;
+
+	*done = *total = 0;
+	for (c = f->counts; c < f->counts + f->list->nr_files; c++) {
+		*done += (c->resident + c->submitted) * page_size();
+		*total += (c->requested - c->past_eof - c->skipped) * page_size();
+	}
+}
+
 void force_skip_rest(struct force_counts *c)
 {
 	c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;

@@ -57,6 +57,8 @@ bool force_needed(const struct force *f);
 void force_run(struct force *f);
 /* Pages are submitted, or did not arrive after all: opt->mark() is told. From any thread. */
 void force_mark(struct force *f, uint32_t file, uint64_t index, uint64_t nr, bool forced);
+/* How many bytes of the list are resident or asked for, and of how many: of engine `user`. */
+void force_progress(const struct force *f, uint64_t *done, uint64_t *total);
 /* What of a file is not accounted for counts as skipped. */
 void force_skip_rest(struct force_counts *c);
 void force_free(struct force *f);

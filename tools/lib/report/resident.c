@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
 #include "file/residency.h"
 #include "report/picture.h"
 #include "report/report.h"
@@ -198,9 +199,11 @@ enum status report_resident(struct names *names, struct output *out, struct list
 		output_record(out, json_meta("cachemiss", json_object_new_object()));
 	else
 		table = table_new(map ? &map_table : &resident_table, &out->tables, out->f);
+	progress_begin(false);
 	for (i = 0; i < names->nr; i++) {
 		struct resident r = { .slot = i, .rec = rec };
 
+		progress_set(i, names->nr);
 		if (!names_open(names, &names->all[i], &t))
 			continue;
 		if (look_at(&r, &t, width, &row))
@@ -212,6 +215,7 @@ enum status report_resident(struct names *names, struct output *out, struct list
 			set_section(&sections[i], naming, &t, r.pages);
 		target_close(&t);
 	}
+	progress_end();
 	if (sum.nr_files != 1)
 		table_row(table, &sum);
 	table_end(table);

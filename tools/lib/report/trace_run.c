@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
 #include "hook/filter.h"
 #include "report/trace_run.h"
 
@@ -116,7 +117,9 @@ static enum status watch_files(struct trace_run *w)
 	size_t i = 0, first;
 
 	w->targets = xcalloc(w->names.nr, sizeof(*w->targets));
+	progress_begin(false);
 	while (i < w->names.nr && !status) {
+		progress_set(i, w->names.nr);
 		first = w->nr_targets;
 		for (; i < w->names.nr && w->nr_targets - first < BATCH; i++) {
 			struct target *t = &w->targets[w->nr_targets];
@@ -131,6 +134,7 @@ static enum status watch_files(struct trace_run *w)
 				target_keep_inode(&w->targets[first]);
 		}
 	}
+	progress_end();
 	names_free(&w->names);
 	return status;
 }
