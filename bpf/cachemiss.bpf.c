@@ -33,7 +33,8 @@ struct {
 	__type(value, struct p2c_chunk_pages);
 } chunks SEC(".maps");
 
-#define MAX_CHUNKS 64 /* of 64 pages, of one lookup: 16 MiB */
+#define MAX_CHUNKS   (1 << 14) /* of 64 pages, of one read: 4 GiB */
+#define FOLIO_CHUNKS 64	       /* of one folio */
 
 static __always_inline struct p2c_chunk_pages *chunk_get(__u32 slot, __u64 chunk)
 {
@@ -127,16 +128,22 @@ static __always_inline __u64 new_pages(const struct p2c_list_walk *w, __u64 chun
 	return cached_pages(w->inode, chunk, todo & ~c->fresh & ~c->along);
 }
 
-/* List those pages of a chunk that are new, run by run. */
-static __always_inline void list_chunk(const struct p2c_list_walk *w, __u64 chunk)
+/*
+ * List those pages of a chunk that are new, run by run. A global function: the verifier sees it
+ * once, not once a chunk of as many as a read may have.
+ */
+__noinline int list_chunk(const struct p2c_list_walk *w, __u64 chunk)
 {
-	struct p2c_chunk_pages *c = chunk_get(w->slot, chunk);
+	struct p2c_chunk_pages *c;
 	__u64 todo;
 	int i;
 
+	if (!w)
+		return 0;
+	c = chunk_get(w->slot, chunk);
 	if (!c) {
 		count(w->slot, COUNT_LOST, 1);
-		return;
+		return 0;
 	}
 	todo = new_pages(w, chunk, chunk_mask(chunk, w->first, w->last), c);
 	for (i = 0; i < 32 && todo; i++) {
@@ -146,6 +153,7 @@ static __always_inline void list_chunk(const struct p2c_list_walk *w, __u64 chun
 			 w->seen == SEEN_ALONG);
 		todo &= ~run;
 	}
+	return 0;
 }
 
 static long list_step(__u32 i, void *data)
@@ -196,9 +204,9 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 	list_pages(slot, 0, index, index, SEEN_MISSED);
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
+static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how)
 {
-	list_pages(slot, 0, index, last, SEEN_LOOKED_UP);
+	list_pages(slot, 0, first, last, SEEN_LOOKED_UP);
 }
 
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
@@ -226,7 +234,7 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	struct p2c_list_walk walk = { .first = index, .last = index + nr - 1, .slot = slot };
 
 	if (record_pages && slot != SLOT_OTHERS)
-		bpf_loop(MAX_CHUNKS, fresh_step, &walk, 0);
+		bpf_loop(FOLIO_CHUNKS, fresh_step, &walk, 0);
 }
 
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)

@@ -10,6 +10,7 @@
 
 /* Task flags, include/linux/sched.h: macros, so not in BTF. */
 #define PF_KTHREAD	 0x00200000
+#define PF_IO_WORKER	 0x00000010
 #define PF_MEMALLOC_NOIO 0x00080000
 #define PF_EXITING	 0x00000004
 #define CLONE_THREAD	 0x00010000
@@ -145,21 +146,26 @@ static __always_inline struct folio *page_folio_at(struct address_space *mapping
 	return (struct folio *)folio_at(address, index);
 }
 
-/*
- * Does the task run inside a system call, rather than in an exception that it
- * raised in user mode? Those carry no system call number.
- */
+/* The registers that a task entered the kernel with. */
+static __always_inline struct pt_regs *entry_regs(void)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
+/* The system call that they are of; an exception that was raised in user mode has none: negative. */
+static __always_inline long syscall_number(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->syscallno;
+#endif
+}
+
+/* Does the task run inside a system call? */
 static __always_inline bool in_syscall(void)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-#if defined(__TARGET_ARCH_x86)
-	return (long)regs->orig_ax >= 0;
-#elif defined(__TARGET_ARCH_arm64)
-	return regs->syscallno >= 0;
-#else
-	return false;
-#endif
+	return syscall_number(entry_regs()) >= 0;
 }
 
 #endif

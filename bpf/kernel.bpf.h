@@ -111,6 +111,18 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct fdtable {
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_io_accounting {
+	u64 syscr;
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int in_iowait : 1;
@@ -123,6 +135,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
+	struct files_struct *files;
+	struct task_io_accounting ioac;
 };
 
 /* What classic tracepoints record. */
@@ -265,6 +279,7 @@ struct file_ra_state {
 struct file {
 	struct address_space *f_mapping;
 	struct inode *f_inode;
+	loff_t f_pos;
 	struct file_ra_state f_ra;
 };
 
@@ -306,6 +321,11 @@ struct page {
 struct folio {
 	struct address_space *mapping;
 	unsigned long index;
+};
+
+struct folio_batch {
+	unsigned char nr;
+	struct folio *folios[1];
 };
 
 enum pageflags {

@@ -7,7 +7,7 @@
  * The program that includes this defines:
  *
  *   on_miss(slot, index, fault)            the page is absent, no I/O has begun
- *   on_lookup(slot, index, last, how)      a read lookup of index..last is over
+ *   on_lookup(slot, first, last, how)      a read lookup is over: first..last were looked up
  *   on_fault(slot, index, how)             a fault came to filemap_fault()
  *   on_around(slot, inode, first, last, resolved) fault-around mapped what is there of a
  *                                          range, the page that the fault was about or not
@@ -18,6 +18,7 @@
 #ifndef PAGE2CACHE_LOOKUP_BPF_H
 #define PAGE2CACHE_LOOKUP_BPF_H
 
+#include "request.bpf.h"
 #include "target.bpf.h"
 
 /*
@@ -27,6 +28,9 @@
  */
 __s64 sleepers = 0;
 __s64 open_misses = 0;
+
+/* Has a page of a watched file been put into the page cache? */
+bool pages_came = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -54,6 +58,7 @@ enum p2c_fault_origin {
 struct p2c_call {
 	__u64 inode; /* 0: none */
 	__u64 vmf;   /* of fault-around; 0: a read lookup */
+	__u64 batch; /* of a read lookup: where it puts what it finds */
 	__u64 first;
 	__u64 last;
 	__u32 slot;
@@ -68,6 +73,14 @@ struct p2c_insert {
 	__s32 slot;
 };
 
+/* Where a task is in its reads: what shows that lookups ended unseen (struct p2c_lookup). */
+struct p2c_reads {
+	__u64 missing; /* inode of a lookup that missed and has not ended yet; 0: none */
+	__u64 missing_index;
+	__u64 call; /* the latest system call that a lookup was seen of, */
+	__u64 next; /* and up to which page on_lookup() was told of it */
+};
+
 struct p2c_task_state {
 	__u64 inode; /* of the fault */
 	__u64 index;
@@ -75,6 +88,7 @@ struct p2c_task_state {
 	__u64 address;		  /* that the latest exception was about */
 	struct p2c_insert insert; /* kprobes, as call: reads insert pages before they return */
 	struct p2c_call call;	  /* kprobes: what the function was asked for, until it returns */
+	struct p2c_reads reads;
 	__u32 slot;
 	__u32 open;	 /* read lookups of this task that missed and are not closed */
 	__u64 neighbour; /* struct page, 0: none */
@@ -121,7 +135,7 @@ enum p2c_how {
 };
 
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault);
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how);
+static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how);
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how);
 static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
 				      bool resolved);
@@ -170,41 +184,188 @@ static __always_inline void forget_sleep(void)
 
 /* Read lookups. */
 
-/* A lookup of pages index..last ended with pages. */
-static __always_inline void lookup_end(__u32 slot, __u64 inode, __u64 index, __u64 last)
+/* What came before a lookup in the request that it is part of. */
+enum p2c_before {
+	BEFORE_NOTHING,
+	BEFORE_SEEN,	/* lookups that were seen, and perhaps others */
+	BEFORE_UNSEEN,	/* none that was seen, though there was one */
+	BEFORE_UNKNOWN, /* where the request began is not known */
+};
+
+/* A lookup that ended with pages. */
+struct p2c_lookup {
+	__u64 inode;
+	__u64 index;
+	__u64 first; /* at most index: pages from there on were looked up, by it or unseen ones */
+	__u64 last;
+	__u32 slot;
+	enum p2c_before before;
+};
+
+static __always_inline void miss_over(struct p2c_task_state *st, const struct p2c_miss_key *key)
+{
+	if (bpf_map_delete_elem(&misses, key))
+		return;
+	__sync_fetch_and_add(&open_misses, -1);
+	if (st && st->open)
+		st->open--;
+}
+
+/*
+ * The current task comes to a page of a file. A lookup of it that missed another page of this file
+ * is over then, which nothing has shown. True if there was such a lookup.
+ */
+static __always_inline bool miss_ended_unseen(struct p2c_task_state *st, __u64 inode, __u64 index)
 {
 	struct p2c_miss_key key = {};
-	struct p2c_task_state *st;
+
+	if (!st || st->reads.missing != inode || st->reads.missing_index == index)
+		return false;
+	st->reads.missing = 0;
+	key.inode = inode;
+	key.index = st->reads.missing_index;
+	key.tid = (__u32)bpf_get_current_pid_tgid();
+	miss_over(st, &key);
+	return true;
+}
+
+/* A lookup that leaves out its last folio has mostly waited for it: so sleeps give it away. */
+static __always_inline void count_unseen(const struct p2c_lookup *l, bool miss_unseen, bool slept)
+{
+	bool may_sleep_unseen = !cfg.late || watch.late_unknown;
+
+	if (l->before == BEFORE_UNKNOWN)
+		count(l->slot, COUNT_READS_UNPLACED, 1);
+	else if (l->before == BEFORE_UNSEEN ||
+		 (l->before == BEFORE_SEEN && (miss_unseen || slept || may_sleep_unseen)))
+		count(l->slot, COUNT_READS_UNSEEN, 1);
+}
+
+/* Closes the miss that a lookup was of, if it was one. */
+static __always_inline bool miss_closed(struct p2c_task_state *st, const struct p2c_lookup *l)
+{
+	struct p2c_miss_key key = {};
 	struct p2c_miss *miss;
-	bool slept;
+
+	key.inode = l->inode;
+	key.index = l->index;
+	key.tid = (__u32)bpf_get_current_pid_tgid();
+	miss = bpf_map_lookup_elem(&misses, &key);
+	if (!miss)
+		return false;
+	on_data(l->slot, l->index, bpf_ktime_get_ns() - miss->ts);
+	miss_over(st, &key);
+	if (st)
+		st->reads.missing = 0;
+	return true;
+}
+
+static __always_inline void lookup_end(const struct p2c_lookup *l)
+{
+	struct p2c_task_state *st;
+	enum p2c_how how = HOW_HIT;
+	bool unseen = false;
 
 	st = sleepers > 0 || open_misses > 0 ? state_get() : NULL;
-	slept = take_slept(st);
+	if (take_slept(st))
+		how = HOW_LATE;
 	if (open_misses > 0 && (!st || st->open)) {
-		key.inode = inode;
-		key.index = index;
-		key.tid = (__u32)bpf_get_current_pid_tgid();
-		miss = bpf_map_lookup_elem(&misses, &key);
-		if (miss) {
-			on_data(slot, index, bpf_ktime_get_ns() - miss->ts);
-			bpf_map_delete_elem(&misses, &key);
-			__sync_fetch_and_add(&open_misses, -1);
-			if (st && st->open)
-				st->open--;
-			on_lookup(slot, index, last, HOW_MISS);
-			return;
+		unseen = miss_ended_unseen(st, l->inode, l->index);
+		if (miss_closed(st, l))
+			how = HOW_MISS;
+	}
+	count_unseen(l, unseen, how == HOW_LATE);
+	/* Whether this lookup slept or the one before is not known then. */
+	if (unseen && how == HOW_LATE)
+		how = HOW_HIT;
+	if (how != HOW_MISS)
+		count(l->slot, COUNT_READ_HITS, 1);
+	if (how == HOW_LATE)
+		count(l->slot, COUNT_READ_LATE, 1);
+	on_lookup(l->slot, l->first, l->last, how);
+}
+
+/* A lookup that ended with the pages from index to last, and whose end is always seen. */
+static __always_inline void lookup_returned(__u32 slot, __u64 inode, __u64 index, __u64 last)
+{
+	struct p2c_lookup l = {
+		.inode = inode,
+		.index = index,
+		.first = index,
+		.last = last,
+		.slot = slot,
+	};
+
+	lookup_end(&l);
+}
+
+/*
+ * What the tracepoint tells: a lookup ended at l->index, of a request that ends with l->last. How
+ * many pages it found is not known. All up to the end of the request are taken for found, as far as
+ * they can be: those that are not are looked up next, or the read ends early. A global function:
+ * the verifier sees what follows once, not once a way through here.
+ */
+__noinline int place_lookup(struct p2c_lookup *l)
+{
+	struct p2c_request r = {};
+	struct p2c_task_state *st;
+	struct inode *inode;
+	__u64 size, end;
+
+	if (!l)
+		return 0;
+	l->first = l->index;
+	l->before = BEFORE_NOTHING;
+	if (!request_of(l->inode, l->last, &r) || r.first > l->index) {
+		/* Where nothing was put into the page cache, no page is waited for. */
+		if (pages_came && l->last > l->index)
+			l->before = BEFORE_UNKNOWN;
+	} else if (r.first < l->last) {
+		l->first = r.first;
+		if (r.first < l->index)
+			l->before = r.call ? BEFORE_UNSEEN : BEFORE_SEEN;
+		st = state_get();
+		if (st && r.call && st->reads.call == r.call && st->reads.next >= r.first &&
+		    st->reads.next <= l->index) {
+			l->first = st->reads.next;
+			if (r.first < l->index)
+				l->before = BEFORE_SEEN;
+		}
+		if (st) {
+			st->reads.call = r.call;
+			st->reads.next = l->index;
 		}
 	}
-	count(slot, COUNT_READ_HITS, 1);
-	if (slept)
-		count(slot, COUNT_READ_LATE, 1);
-	on_lookup(slot, index, last, slept ? HOW_LATE : HOW_HIT);
+	if (l->last == l->index)
+		return 0;
+	inode = (struct inode *)l->inode;
+	size = BPF_CORE_READ(inode, i_size);
+	end = size ? (size - 1) >> PAGE_SHIFT : 0;
+	if (l->last > end)
+		l->last = end > l->index ? end : l->index;
+	if (l->last - l->index >= BATCH_PAGES)
+		l->last = l->index + BATCH_PAGES - 1;
+	return 0;
+}
+
+static __always_inline void lookup_traced(__u32 slot, __u64 inode, __u64 index, __u64 last)
+{
+	struct p2c_lookup l = {
+		.inode = inode,
+		.index = index,
+		.last = last,
+		.slot = slot,
+	};
+
+	place_lookup(&l);
+	lookup_end(&l);
 }
 
 /* A lookup ended with an error: if it missed, the task's next one there may miss again. */
 static __always_inline void lookup_fail(__u64 inode, __u64 index)
 {
 	struct p2c_miss_key key = {};
+	struct p2c_task_state *st;
 	struct p2c_miss *miss;
 
 	forget_sleep();
@@ -214,8 +375,12 @@ static __always_inline void lookup_fail(__u64 inode, __u64 index)
 	key.index = index;
 	key.tid = (__u32)bpf_get_current_pid_tgid();
 	miss = bpf_map_lookup_elem(&misses, &key);
-	if (miss)
-		miss->failed = 1;
+	if (!miss)
+		return;
+	miss->failed = 1;
+	st = state_if_any();
+	if (st)
+		st->reads.missing = 0;
 }
 
 /* Kernel threads do read files (loop devices, nfsd); this one collapses them. */
@@ -259,6 +424,7 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 		st->readahead = 1;
 		return;
 	}
+	miss_ended_unseen(st, inode, index);
 	key.inode = inode;
 	key.index = index;
 	key.tid = (__u32)bpf_get_current_pid_tgid();
@@ -279,6 +445,12 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	miss.ts = bpf_ktime_get_ns();
 	miss.failed = !!(bpf_get_current_task_btf()->flags & PF_MEMALLOC_NOIO);
 	bpf_map_update_elem(&misses, &key, &miss, BPF_ANY);
+	if (st && !miss.failed) {
+		st->reads.missing = inode;
+		st->reads.missing_index = index;
+		st->reads.call = reading_call();
+		st->reads.next = index;
+	}
 	count(slot, COUNT_READ_MISSES, 1);
 	on_miss(slot, index, false);
 }
@@ -294,294 +466,6 @@ static __always_inline void forget_lookups(void)
 	if (st->open)
 		__sync_fetch_and_add(&open_misses, -(__s64)st->open);
 	st->open = 0;
-}
-
-/* Page faults. */
-
-/* An exception for a page that is there (a write to a read-only one) looks nothing up. */
-static __always_inline void begin_fault(__u64 address, __u64 error_code,
-					enum p2c_fault_origin origin)
-{
-	struct p2c_task_state *st;
-
-	if (!task_counted())
-		return;
-	st = state_get();
-	if (!st)
-		return;
-	st->address = address;
-	st->neighbour = 0;
-	st->origin = error_code & X86_PF_PROT ? ORIGIN_TAKEN : origin;
-}
-
-/*
- * Is this the first visit of a page fault? Later ones are retries, or the
- * kernel faulting pages in on somebody's behalf (KVM, MADV_POPULATE, O_DIRECT
- * buffers), which raises no exception. The latter can also come after an
- * exception that had nothing to do with a watched file: then the task is in a
- * system call by now.
- */
-static __always_inline bool take_fault(struct p2c_task_state *st)
-{
-	__u8 origin;
-
-	if (!st)
-		return true;
-	origin = st->origin;
-	st->origin = ORIGIN_TAKEN;
-	return origin == ORIGIN_UNKNOWN || origin == ORIGIN_KERNEL ||
-	       (origin == ORIGIN_USER && !in_syscall());
-}
-
-static __always_inline void take_around(struct p2c_task_state *st, __u64 inode, __u32 slot)
-{
-	count(slot, COUNT_AROUND, 1);
-	if (!st)
-		return;
-	st->phase = FAULT_AROUND;
-	st->inode = inode;
-}
-
-static __always_inline void fault_data(struct p2c_task_state *st)
-{
-	if (st->phase != FAULT_MISS || !st->ts)
-		return;
-	on_data(st->slot, st->index, bpf_ktime_get_ns() - st->ts);
-	st->ts = 0;
-}
-
-/*
- * Which pages a fault maps beyond its own. Where the folio lies in the mapping,
- * within one page table, Linux 6.18 maps all of it (mm/memory.c, finish_fault();
- * mm/filemap.c, filemap_map_pages()); older kernels do so only if it is as large
- * as a page table. That is learned by looking: a fault that maps a page raises
- * the map count of its neighbour in the folio, too, or does not.
- */
-bool maps_folios = false;
-
-static __always_inline bool folio_is_mapped(struct address_space *mapping, __u64 index,
-					    struct vm_area_struct *vma, __u64 *first, __u64 *last)
-{
-	struct folio *folio = page_folio_at(mapping, index);
-	__u64 start = BPF_CORE_READ(vma, vm_start), pgoff = BPF_CORE_READ(vma, vm_pgoff);
-	__u64 pages = (BPF_CORE_READ(vma, vm_end) - start) >> PAGE_SHIFT, from;
-	__u32 nr;
-
-	if (!folio)
-		return false;
-	nr = folio_pages(folio);
-	if (nr == 1 || (nr != PMD_FOLIO_PAGES && !maps_folios))
-		return false;
-	*first = BPF_CORE_READ(folio, index);
-	*last = *first + nr - 1;
-	if (*first < pgoff || *last >= pgoff + pages)
-		return false;
-	from = (start >> PAGE_SHIFT) + *first - pgoff;
-	return from / PMD_FOLIO_PAGES == (from + nr - 1) / PMD_FOLIO_PAGES;
-}
-
-/* The map count of a page; it begins at -1, and stays there on a kernel that has none. */
-static __always_inline int map_count(__u64 page)
-{
-	if (!bpf_core_field_exists(((struct page *)page)->_mapcount))
-		return -1;
-	return BPF_CORE_READ((struct page *)page, _mapcount.counter);
-}
-
-/* Before a fault maps the page at an index: remember its neighbour in a large folio. */
-static __always_inline void note_neighbour(struct p2c_task_state *st, struct address_space *mapping,
-					   __u64 index)
-{
-	struct folio *folio = page_folio_at(mapping, index);
-	__u64 at;
-
-	if (!folio || folio_pages(folio) == 1)
-		return;
-	at = index - BPF_CORE_READ(folio, index);
-	at = at ? at - 1 : at + 1;
-	st->neighbour = (__u64)folio + at * bpf_core_type_size(struct page);
-	st->neighbour_count = map_count(st->neighbour);
-}
-
-/* filemap_fault() for a page within the file. */
-static __always_inline void fault_visit(__u32 slot, struct address_space *mapping, __u64 inode,
-					__u64 index)
-{
-	struct p2c_task_state *st = state_get();
-	bool first = take_fault(st), present;
-
-	if (st && !first && st->inode == inode) {
-		if (st->phase == FAULT_AROUND) {
-			count(slot, COUNT_AROUND_REDONE, 1);
-			first = true;
-		} else if (st->phase != FAULT_NONE && st->index == index) {
-			fault_data(st);
-			note_neighbour(st, mapping, index);
-			return;
-		}
-	}
-	present = page_folio_at(mapping, index) != NULL;
-	if (!present)
-		count(slot, COUNT_MMAP_MISSES, 1);
-	else if (first)
-		count(slot, COUNT_MMAP_HITS, 1);
-	else
-		return;
-	if (st) {
-		st->phase = present ? FAULT_HIT : FAULT_MISS;
-		st->inode = inode;
-		st->index = index;
-		st->slot = slot;
-		st->ts = present ? 0 : bpf_ktime_get_ns();
-		st->readahead = 0;
-		if (present)
-			note_neighbour(st, mapping, index);
-	}
-	if (!present)
-		on_miss(slot, index, true);
-	on_fault(slot, index, present ? HOW_HIT : HOW_MISS);
-}
-
-/*
- * filemap_map_pages() over a range. RESOLVED: the fault's own page is mapped
- * now; a tracepoint cannot tell, and where it was not filemap_fault() follows.
- */
-static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
-					 bool resolved)
-{
-	struct p2c_task_state *st;
-
-	if (resolved) {
-		st = state_get();
-		if (take_fault(st))
-			take_around(st, inode, slot);
-		else if (st)
-			fault_data(st);
-	}
-	on_around(slot, inode, first, last, resolved);
-}
-
-/*
- * Late hits: sleeps for I/O inside a lookup whose page was there, not yet read.
- * The names of the functions on a task's stack tell whether it sleeps in one.
- * The kernel is asked for the name of an address (1 to 2 us) when that address
- * is seen for the first time; the answer is kept, as code does not move.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u64);
-	__type(value, __u32); /* enum p2c_where */
-} functions SEC(".maps");
-
-#define STACK_FRAMES 32 /* a power of two */
-
-struct p2c_stack {
-	__u64 frames[STACK_FRAMES];
-	__u32 nr;
-	__u32 where;
-};
-
-/*
- * Is TEXT, a name+0xOFFSET/0xSIZE, inside of a function? A compiler may split
- * a static one and call the parts .constprop.0, .isra.0 or .cold.
- */
-#define IS_IN(text, function)                                                                   \
-	({                                                                                      \
-		static const char name_[] = function;                                           \
-		char next_ = (text)[sizeof(name_) - 1];                                         \
-		!bpf_strncmp(text, sizeof(name_) - 1, name_) && (next_ == '+' || next_ == '.'); \
-	})
-
-/* A global function, as folio_at(): the verifier sees it once a program. */
-__noinline int name_code(__u64 address)
-{
-	char text[64] = "";
-	__u32 where = WHERE_ELSE;
-
-	/* %pB is for return addresses: the call may be a function's last instruction. */
-	if (BPF_SNPRINTF(text, sizeof(text), "%pB", address) < 0)
-		return -1;
-	if (IS_IN(text, "filemap_get_pages"))
-		where = WHERE_READ;
-	else if (IS_IN(text, "filemap_fault"))
-		where = WHERE_FAULT;
-	else if (IS_IN(text, "page_cache_ra_unbounded") || IS_IN(text, "page_cache_ra_order") ||
-		 IS_IN(text, "page_cache_sync_ra") || IS_IN(text, "page_cache_async_ra") ||
-		 IS_IN(text, "read_pages"))
-		where = WHERE_READAHEAD;
-	bpf_map_update_elem(&functions, &address, &where, BPF_ANY);
-	return where;
-}
-
-static long look_at_frame(__u32 i, void *data)
-{
-	struct p2c_stack *stack = data;
-	__u64 address;
-	__u32 *known;
-	int where;
-
-	if (i >= stack->nr)
-		return 1;
-	address = stack->frames[i & (STACK_FRAMES - 1)];
-	known = bpf_map_lookup_elem(&functions, &address);
-	where = known ? *known : name_code(address);
-	if (where < 0)
-		watch.late_unknown = 1;
-	if (where <= WHERE_ELSE)
-		return 0;
-	stack->where = where;
-	return 1;
-}
-
-/* The innermost function on the stack of CTX's program that a sleep can be of. */
-static __always_inline enum p2c_where where_asleep(void *ctx)
-{
-	struct p2c_stack stack = {};
-	long bytes = bpf_get_stack(ctx, stack.frames, sizeof(stack.frames), 0);
-
-	if (bytes <= 0)
-		return WHERE_ELSE;
-	stack.nr = bytes / sizeof(stack.frames[0]);
-	bpf_loop(STACK_FRAMES, look_at_frame, &stack, 0);
-	return stack.where;
-}
-
-/*
- * A program that a function has called by its tracepoint looks once whether the
- * stack says so. A kernel that gives no names, or that has inlined the
- * function, can never show a sleep in there: late hits are then unknown, not 0.
- */
-static __always_inline void check_stack(void *ctx, enum p2c_where here)
-{
-	if (!cfg.late || watch.stack_seen[here])
-		return;
-	watch.stack_seen[here] = 1;
-	if (where_asleep(ctx) != here)
-		watch.late_unknown = 1;
-}
-
-/* A task goes to sleep for I/O: in a lookup of ours? CTX is the program's, for its stack. */
-static __always_inline void lookup_sleep(void *ctx)
-{
-	struct p2c_task_state *st;
-	enum p2c_where where = where_asleep(ctx);
-
-	if (where == WHERE_READ) {
-		st = state_get();
-		if (st && !st->slept) {
-			st->slept = 1;
-			__sync_fetch_and_add(&sleepers, 1);
-		}
-	} else if (where == WHERE_FAULT) {
-		st = state_if_any();
-		/* One sleep is enough: ts marks a hit that is late already. */
-		if (st && st->phase == FAULT_HIT && !st->ts) {
-			st->ts = 1;
-			count(st->slot, COUNT_MMAP_LATE, 1);
-			on_fault(st->slot, st->index, HOW_LATE);
-		}
-	}
 }
 
 #endif

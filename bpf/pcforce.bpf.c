@@ -172,7 +172,8 @@ struct p2c_page_walk {
 	__u32 met; /* forced pages among them */
 };
 
-#define MAX_WORDS 64 /* of one lookup or folio: 4096 pages */
+#define MAX_WORDS   (1 << 14) /* of one read: 4 GiB */
+#define FOLIO_WORDS 64	      /* of one folio */
 
 static long use_step(__u32 i, void *data)
 {
@@ -227,12 +228,12 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 		__sync_fetch_and_add(&f->polluted, 1);
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
+static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how)
 {
 	if (how != HOW_MISS && fire_on_hits)
-		fire(slot, index);
-	first_data(slot, index);
-	if (use_pages(slot, index, last))
+		fire(slot, first);
+	first_data(slot, first);
+	if (use_pages(slot, first, last))
 		note_lookup(slot, how == HOW_LATE);
 }
 
@@ -299,7 +300,7 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	if (w.first / 64 == w.last / 64)
 		force_step(0, &w);
 	else
-		bpf_loop(MAX_WORDS, force_step, &w, 0);
+		bpf_loop(FOLIO_WORDS, force_step, &w, 0);
 }
 
 static long remove_step(__u32 i, void *data)
@@ -330,7 +331,7 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
-	bpf_loop(MAX_WORDS, remove_step, &w, 0);
+	bpf_loop(FOLIO_WORDS, remove_step, &w, 0);
 }
 
 static __always_inline void on_exit(void)

@@ -4,11 +4,13 @@
  * that can serve it: a BTF tracepoint, fentry or fexit, a kprobe, a classic
  * tracepoint. The user side
  * (tools/lib/hook/hooks.c) loads one kind of each event; all of them come down to the
- * same calls of lookup.bpf.h.
+ * same calls of lookup.bpf.h, fault.bpf.h and late.bpf.h.
  */
 #ifndef PAGE2CACHE_POINTS_BPF_H
 #define PAGE2CACHE_POINTS_BPF_H
 
+#include "fault.bpf.h"
+#include "late.bpf.h"
 #include "lookup.bpf.h"
 #include "named.bpf.h"
 
@@ -28,6 +30,25 @@ static __always_inline __u64 lookup_last(__u64 pos, __u64 count_or_iter)
 	return bytes ? (pos + bytes - 1) >> PAGE_SHIFT : pos >> PAGE_SHIFT;
 }
 
+/* The last page that a lookup of index..last found: of the last folio in its batch. */
+static __always_inline __u64 found_last(struct folio_batch *batch, __u64 index, __u64 last)
+{
+	struct folio *folio = NULL;
+	__u64 end;
+	__u8 nr;
+
+	if (!batch || index == last)
+		return last;
+	nr = BPF_CORE_READ(batch, nr);
+	if (!nr)
+		return last;
+	bpf_probe_read_kernel(&folio, sizeof(folio),
+			      (void *)batch + bpf_core_field_offset(struct folio_batch, folios) +
+				      (nr - 1) * sizeof(folio));
+	end = BPF_CORE_READ(folio, index) + folio_pages(folio) - 1;
+	return end < last ? end : last;
+}
+
 SEC("tp_btf/mm_filemap_get_pages")
 int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsigned long last)
 {
@@ -39,7 +60,7 @@ int BPF_PROG(lookup_tp, struct address_space *mapping, unsigned long index, unsi
 		return 0;
 	}
 	check_stack(ctx, WHERE_READ);
-	lookup_end(slot, (__u64)inode, index, last);
+	lookup_traced(slot, (__u64)inode, index, last);
 	return 0;
 }
 
@@ -54,7 +75,7 @@ int lookup_classic(struct trace_event_raw_mm_filemap_op_page_cache_range *r)
 		return 0;
 	}
 	check_stack(r, WHERE_READ);
-	lookup_end(slot, (__u64)inode, r->index, r->last_index);
+	lookup_traced(slot, (__u64)inode, r->index, r->last_index);
 	return 0;
 }
 
@@ -63,18 +84,20 @@ int BPF_PROG(lookup_fexit, struct kiocb *iocb)
 {
 	struct inode *inode = iocb->ki_filp->f_mapping->host;
 	int slot = access_slot(inode, true);
-	__u64 pos = iocb->ki_pos, bytes = 0, ret = 0;
+	__u64 pos = iocb->ki_pos, index = pos >> PAGE_SHIFT, bytes = 0, batch = 0, ret = 0;
 
 	if (slot < 0) {
 		forget_sleep();
 		return 0;
 	}
 	bpf_get_func_arg(ctx, 1, &bytes);
+	bpf_get_func_arg(ctx, 2, &batch);
 	bpf_get_func_ret(ctx, &ret);
 	if ((int)ret)
-		lookup_fail((__u64)inode, pos >> PAGE_SHIFT);
+		lookup_fail((__u64)inode, index);
 	else
-		lookup_end(slot, (__u64)inode, pos >> PAGE_SHIFT, lookup_last(pos, bytes));
+		lookup_returned(slot, (__u64)inode, index,
+				found_last((void *)batch, index, lookup_last(pos, bytes)));
 	return 0;
 }
 
@@ -88,11 +111,12 @@ static __always_inline void lookup_return(struct p2c_task_state *st, bool failed
 	if (failed)
 		lookup_fail(call.inode, call.first);
 	else
-		lookup_end(call.slot, call.inode, call.first, call.last);
+		lookup_returned(call.slot, call.inode, call.first,
+				found_last((void *)call.batch, call.first, call.last));
 }
 
 SEC("kprobe/filemap_get_pages")
-int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
+int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes, struct folio_batch *batch)
 {
 	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_mapping, host);
 	int slot = access_slot(inode, false);
@@ -106,10 +130,15 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes)
 	st = state_get();
 	if (!st)
 		return 0;
-	/* The kernel watches only so many returns at a time: one that was lost is made up for. */
+	/*
+	 * The kernel watches only so many returns at a time. One that was lost is made up for; what
+	 * that lookup found is gone by now.
+	 */
+	st->call.batch = 0;
 	lookup_return(st, false);
 	st->call.inode = (__u64)inode;
 	st->call.vmf = 0;
+	st->call.batch = (__u64)batch;
 	st->call.first = pos >> PAGE_SHIFT;
 	st->call.last = lookup_last(pos, bytes);
 	st->call.slot = slot;
@@ -475,6 +504,7 @@ static __always_inline void inserted(struct inode *inode, int slot, __u64 index,
 		__sync_fetch_and_add(&watch.others_inserted, nr);
 	if (slot < 0)
 		return;
+	pages_came = true;
 	count(slot, COUNT_INSERTED, nr);
 	on_insert(slot, index, nr);
 }

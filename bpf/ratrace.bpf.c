@@ -460,7 +460,8 @@ struct p2c_page_walk {
 	__u32 slot;
 };
 
-#define MAX_CHUNKS 64 /* of one lookup or folio: 4096 pages */
+#define MAX_CHUNKS   (1 << 14) /* of one read: 4 GiB */
+#define FOLIO_CHUNKS 64	       /* of one folio */
 
 static __always_inline struct p2c_ra_chunk *walk_chunk(const struct p2c_page_walk *w, __u32 i,
 						       __u64 *mask)
@@ -562,10 +563,10 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 }
 
-static __always_inline void on_lookup(__u32 slot, __u64 index, __u64 last, enum p2c_how how)
+static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how)
 {
 	decision_end();
-	use_pages(slot, index, last);
+	use_pages(slot, first, last);
 }
 
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
@@ -615,14 +616,14 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	d->r.pages_read += nr;
 	ADD(slot, pages_read, nr);
 	w.now = bpf_ktime_get_ns();
-	bpf_loop(MAX_CHUNKS, read_step, &w, 0);
+	bpf_loop(FOLIO_CHUNKS, read_step, &w, 0);
 }
 
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 
-	bpf_loop(MAX_CHUNKS, drop_step, &w, 0);
+	bpf_loop(FOLIO_CHUNKS, drop_step, &w, 0);
 }
 
 /* Numbers of tasks are used again. */

@@ -42,8 +42,10 @@ enum p2c_count {
 	COUNT_READ_HITS,
 	COUNT_READ_MISSES,
 	COUNT_READ_LATE,
-	COUNT_MMAP_HITS,   /* resolved by filemap_fault(), page present */
-	COUNT_MMAP_MISSES, /* page absent at the first filemap_fault() */
+	COUNT_READS_UNSEEN,   /* reads of which lookups may have ended unseen ... */
+	COUNT_READS_UNPLACED, /* ... and of which it is not known either which pages these were of */
+	COUNT_MMAP_HITS,      /* resolved by filemap_fault(), page present */
+	COUNT_MMAP_MISSES,    /* page absent at the first filemap_fault() */
 	COUNT_MMAP_LATE,
 	COUNT_AROUND,	     /* faults that fault-around served first ... */
 	COUNT_AROUND_REDONE, /* ... and that came to filemap_fault() all the same */

@@ -15,7 +15,7 @@ needs jq jq
 needs_built "$RATRACE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 * 8 + 5 + 5 + 4 + 4 + 3 + 3 + 5 + 4 + 3 + 3))
+plan $((2 * 8 + 2 + 5 + 5 + 4 + 4 + 3 + 3 + 5 + 4 + 3 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -79,6 +79,16 @@ while step; do
 			"$name: the summary counts what was told"
 		matches "$(record "$OUT" .meaning)" "windows grow to $ra pages and stay: sequential; all" "$name: in words"
 	done
+done
+
+# --- large requests: the kernel looks them up in parts, not all of which a tracepoint tells
+
+while step; do
+	set_ra found
+	traced -s -f "$file" -- "$PROGS/access" --evict -b 50000 "$file"
+	is "$(record "$OUT" '[.pages_read, .pages_used, .pages_unused_removed, .pages_unused_resident]')" "[$pages,$pages,0,0]" \
+		'requests of 13 pages: every page was used'
+	matches "$(record "$OUT" .meaning)" 'all that was read ahead was used' 'in words'
 done
 
 # --- random reads: no window, only what was asked for

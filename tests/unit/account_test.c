@@ -76,6 +76,27 @@ static void each_counter_comes_out_in_its_figures(void **state)
 	assert_int_equal(a.lost_events, 11);
 }
 
+static void reads_with_unseen_lookups_are_counted_as_lower_bounds(void **state)
+{
+	struct p2c_file_counts c = { { [COUNT_READ_HITS] = 5 } };
+	struct account a, since, before = { 0 };
+
+	account_derive(&c, true, NULL, &a);
+	assert_int_equal(a.exact, EXACT);
+	assert_false(a.pages_unknown);
+	c.count[COUNT_READS_UNSEEN] = 1;
+	account_derive(&c, true, NULL, &a);
+	assert_int_equal(a.exact, NOT_EXACT);
+	assert_false(a.pages_unknown);
+	c.count[COUNT_READS_UNSEEN] = 0;
+	c.count[COUNT_READS_UNPLACED] = 1;
+	account_derive(&c, true, NULL, &a);
+	account_since(&before, &a, &since);
+	assert_int_equal(since.exact, NOT_EXACT);
+	assert_true(since.pages_unknown);
+	assert_int_equal(since.read_accesses, 5);
+}
+
 static void what_was_taken_back_before_it_was_seen_is_not_negative(void **state)
 {
 	struct p2c_file_counts c = { { [COUNT_AROUND] = 5, [COUNT_AROUND_REDONE] = 6 } };
@@ -355,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_and_misses_are_all_accesses),
 		cmocka_unit_test(each_counter_comes_out_in_its_figures),
+		cmocka_unit_test(reads_with_unseen_lookups_are_counted_as_lower_bounds),
 		cmocka_unit_test(what_was_taken_back_before_it_was_seen_is_not_negative),
 		cmocka_unit_test(the_figures_before_are_a_watermark),
 		cmocka_unit_test(no_interval_is_ever_negative),

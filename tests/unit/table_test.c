@@ -199,11 +199,13 @@ static void what_is_counted_is_a_lower_bound_where_events_were_missed(void **sta
 	assert_non_null(f);
 	t = table_new(&layout, &opt, f);
 	table_row(t, &rows[0]);
-	table_lower_bounds(t);
+	table_lower_bounds(t, true);
 	table_row(t, &rows[1]);
+	table_lower_bounds(t, false);
+	table_row(t, &rows[0]);
 	table_end(t);
 	assert_int_equal(fclose(f), 0);
-	assert_string_equal(text, "PAGES RES%\n7 50.00%\n>=1234567 -\n");
+	assert_string_equal(text, "PAGES RES%\n7 50.00%\n>=1234567 -\n7 50.00%\n");
 	free(text);
 }
 

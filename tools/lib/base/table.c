@@ -201,10 +201,10 @@ void table_row(struct table *t, const void *row)
 	t->pending = true;
 }
 
-void table_lower_bounds(struct table *t)
+void table_lower_bounds(struct table *t, bool lower)
 {
 	if (t)
-		t->lower_bounds = true;
+		t->lower_bounds = lower;
 }
 
 void table_flush(struct table *t)

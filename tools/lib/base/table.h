@@ -44,8 +44,8 @@ char *table_columns_wrong(const char *names, const struct table_layout *const *t
 struct table *table_new(const struct table_layout *layout, const struct table_options *opt,
 			FILE *f);
 void table_row(struct table *t, const void *row);
-/* From the next row on, what is counted is shown as a lower bound: >=N. */
-void table_lower_bounds(struct table *t);
+/* From the next row on: is what is counted shown as a lower bound, >=N? */
+void table_lower_bounds(struct table *t, bool lower);
 /* Print the rows that were not printed yet. */
 void table_flush(struct table *t);
 /* The same, and free it. */

@@ -235,6 +235,8 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 		return STATUS_UNSUPPORTED;
 	}
 	counters_bind(&b->counters, &b->skel->bss->watch);
+	/* The tool itself will put some there, which no program may be attached to see. */
+	b->skel->bss->pages_came = true;
 	err = counters_locate(&b->counters);
 	if (err)
 		*why = filter_locate_error(opt->watch, err, &status);
@@ -366,9 +368,28 @@ void force_bpf_take_events(struct force_bpf *b)
 		ring_buffer__consume(b->ring);
 }
 
-enum exactness force_bpf_exactness(const struct force_bpf *b)
+/* Were all lookups of a file seen, as far as its hooks were all served? */
+static enum exactness file_exactness(struct force_bpf *b, uint32_t file)
 {
-	return b->follows ? hooks_exactness(force_hooks, nr_force_hooks) : EXACTNESS_UNKNOWN;
+	struct p2c_file_counts c;
+
+	if (!is_tracked(b, file) ||
+	    counters_read(&b->counters, b->force->list->files[file].target.slot, &c))
+		return EXACT;
+	return file_counts_exactness(&c);
+}
+
+enum exactness force_bpf_exactness(struct force_bpf *b)
+{
+	enum exactness e = EXACTNESS_UNKNOWN;
+	size_t i;
+
+	if (!b->follows)
+		return e;
+	e = hooks_exactness(force_hooks, nr_force_hooks);
+	for (i = 0; i < b->force->list->nr_files; i++)
+		e = exactness_of_both(e, file_exactness(b, i));
+	return e;
 }
 
 void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)

@@ -76,7 +76,7 @@ int force_bpf_fd(const struct force_bpf *b);
 void force_bpf_take_events(struct force_bpf *b);
 
 /* Of what force_bpf_read() tells of any file; not known where nothing is followed. */
-enum exactness force_bpf_exactness(const struct force_bpf *b);
+enum exactness force_bpf_exactness(struct force_bpf *b);
 void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out);
 /* Forget what was seen, for another firing. */
 void force_bpf_reset(struct force_bpf *b);

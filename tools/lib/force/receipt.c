@@ -272,7 +272,7 @@ static struct table *begin_table(const struct receipt *r, enum exactness exact)
 	struct table *t = table_new(&receipt_table, &r->out->tables, r->out->f);
 
 	if (exact == NOT_EXACT)
-		table_lower_bounds(t);
+		table_lower_bounds(t, true);
 	return t;
 }
 

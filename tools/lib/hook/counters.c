@@ -410,6 +410,11 @@ void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus
 		file_counts_add(sum, &per_cpu[cpu]);
 }
 
+enum exactness file_counts_exactness(const struct p2c_file_counts *c)
+{
+	return c->count[COUNT_READS_UNSEEN] || c->count[COUNT_READS_UNPLACED] ? NOT_EXACT : EXACT;
+}
+
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum)
 {
 	bool near = slot < w->near_slots;

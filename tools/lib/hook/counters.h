@@ -149,6 +149,8 @@ void counters_on(struct counters *w, bool on);
 void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what);
 void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus,
 		     struct p2c_file_counts *sum);
+/* Were all reads of a file seen whole? As far as programs ran for all events. */
+enum exactness file_counts_exactness(const struct p2c_file_counts *c);
 /* Counters of one slot. Returns 0 or -errno. */
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
 /* The name that a file was found by. Returns 0 or -errno. */

@@ -339,6 +339,13 @@ void hooks_detach(struct hook *hooks, size_t n)
 		    missed - before);
 }
 
+enum exactness exactness_of_both(enum exactness a, enum exactness b)
+{
+	if (a == NOT_EXACT || b == NOT_EXACT)
+		return NOT_EXACT;
+	return a == EXACT ? b : a;
+}
+
 void json_exactness(struct json_object *o, enum exactness e)
 {
 	json_object_object_add(o, "exact",

@@ -64,6 +64,8 @@ void hooks_detach(struct hook *hooks, size_t n);
 enum exactness hooks_exactness(const struct hook *hooks, size_t n);
 /* "exact": true or false, null if it is not known. */
 void json_exactness(struct json_object *o, enum exactness e);
+/* What two sources together are. */
+enum exactness exactness_of_both(enum exactness a, enum exactness b);
 
 /* Try those candidates, too, that the plan had no need for (--check). */
 void hooks_try_all(struct hook *hooks, size_t n, const struct bpf_object *obj);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
+#include "hook/counters.h"
 #include "report/account.h"
 
 void account_derive(const struct p2c_file_counts *c, bool late_known, const struct account *before,
@@ -30,6 +31,8 @@ void account_derive(const struct p2c_file_counts *c, bool late_known, const stru
 	a->inserted_pages = n[COUNT_INSERTED];
 	a->removed_pages = n[COUNT_REMOVED];
 	a->lost_events = n[COUNT_LOST];
+	a->pages_unknown = n[COUNT_READS_UNPLACED];
+	a->exact = file_counts_exactness(c);
 }
 
 void account_since(const struct account *a, const struct account *b, struct account *d)
@@ -51,6 +54,7 @@ void account_since(const struct account *a, const struct account *b, struct acco
 	SINCE(lost_events);
 #undef SINCE
 	d->late_known = b->late_known;
+	d->pages_unknown = b->pages_unknown;
 	d->exact = b->exact;
 }
 

@@ -14,7 +14,8 @@ struct account {
 	uint64_t inserted_pages, removed_pages;
 	uint64_t lost_events;
 	bool late_known;
-	enum exactness exact;
+	bool pages_unknown;   /* more pages may have been looked up than on_lookup() was told of */
+	enum exactness exact; /* account_derive(): as far as the hooks were all served */
 };
 
 /* Microseconds; all 0 without samples. */

@@ -284,7 +284,7 @@ char *ra_meaning(const struct p2c_ra_counts *c, const struct account *a)
 	if (!decided(c))
 		return xstrdup("no readahead: what was accessed was in the page cache");
 	text = shape(c);
-	return !c->pages_read || c->lost_pages ? text : add_use(text, c);
+	return !c->pages_read || c->lost_pages || a->pages_unknown ? text : add_use(text, c);
 }
 
 static void summary_record(struct output *out, const struct summary *s)
@@ -307,6 +307,7 @@ static void summary_record(struct output *out, const struct summary *s)
 	json_u64(o, "off", c->off);
 	json_u64(o, "pages_read", c->pages_read);
 	json_u64_if(o, "pages_used", known, c->pages_used);
+	known &= !s->accesses.pages_unknown;
 	json_u64_if(o, "pages_unused_removed", known, c->pages_unused_removed);
 	json_u64_if(o, "pages_unused_resident", known, unused(c) - c->pages_unused_removed);
 	json_u64(o, "window_pages_max", c->largest);
@@ -361,7 +362,9 @@ static void summary_print(FILE *f, const struct summary *s)
 		fprintf(f, "  window, pages         windows\n");
 	print_windows(f, c);
 	fprintf(f, "  read ahead %s%llu pages", at_least, (unsigned long long)c->pages_read);
-	if (c->pages_read && !c->lost_pages)
+	if (c->pages_read && !c->lost_pages && s->accesses.pages_unknown)
+		fprintf(f, ": used >=%llu", (unsigned long long)c->pages_used);
+	else if (c->pages_read && !c->lost_pages)
 		fprintf(f,
 			": used %llu (%.1f %%), evicted unused %llu (%.1f %%), unused so far %llu "
 			"(%.1f %%)",
@@ -413,7 +416,8 @@ void decisions_summary(struct decisions *d)
 			continue;
 		if (!counters_read(d->counters, s->file->slot, &counted))
 			account_derive(&counted, false, NULL, &s->accesses);
-		s->accesses.exact = d->counters->exact;
+		/* Lookups that were not seen change no figure here but that of the used pages. */
+		s->accesses.exact = s->accesses.pages_unknown ? NOT_EXACT : d->counters->exact;
 		if (!bpf_map_lookup_elem(latency, &s->file->slot, &l))
 			account_percentiles(&l, s->c.pages_used, &s->first_use);
 		lost_events += s->c.lost_events;

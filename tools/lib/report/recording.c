@@ -56,7 +56,7 @@ size_t recording_sections(struct recording *r, struct offsets_section **sections
 {
 	size_t unnamed = report_sections(&r->report, &r->naming, sections, n);
 
-	r->writer.incomplete = r->run.counters.exact == NOT_EXACT || report_lost(&r->report);
+	r->writer.incomplete = report_incomplete(&r->report);
 	list_writer_find_random(&r->writer, *sections, *n);
 	return unnamed;
 }

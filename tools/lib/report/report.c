@@ -140,7 +140,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 			file_counts_add(&all, &one);
 	}
 	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
-	now.exact = r->counters->exact;
+	now.exact = exactness_of_both(now.exact, r->counters->exact);
 	account_since(&r->before, &now, &since);
 	r->before = now;
 	if (out->json) {
@@ -156,8 +156,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 	row.a = since;
 	if (!r->intervals)
 		r->intervals = table_new(&interval_table, &out->tables, out->f);
-	if (since.exact == NOT_EXACT)
-		table_lower_bounds(r->intervals);
+	table_lower_bounds(r->intervals, since.exact == NOT_EXACT);
 	table_row(r->intervals, &row);
 	table_flush(r->intervals);
 	output_flush(out);
@@ -185,7 +184,7 @@ static void add_file(struct report *r, const struct known_file *known)
 	f->known = *known;
 	counters_read(r->counters, known->slot, &c);
 	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
-	f->a.exact = r->counters->exact;
+	f->a.exact = exactness_of_both(f->a.exact, r->counters->exact);
 	/* Found below a directory, or for something that was inserted: of no interest. */
 	if (known_file_found(known) && !f->a.accesses) {
 		r->nr_files--;
@@ -233,10 +232,10 @@ static void print_table(const struct report *r, struct output *out)
 	if (r->any_found && n > BUSIEST)
 		n = BUSIEST;
 	t = table_new(&file_table, &out->tables, out->f);
-	if (r->counters->exact == NOT_EXACT)
-		table_lower_bounds(t);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		table_lower_bounds(t, r->files[i].a.exact == NOT_EXACT);
 		table_row(t, &r->files[i]);
+	}
 	table_end(t);
 	if (n < r->nr_files && !out->tables.raw)
 		fprintf(out->f, "%zu more files with fewer misses (-j lists all)\n",
@@ -244,7 +243,7 @@ static void print_table(const struct report *r, struct output *out)
 	output_flush(out);
 }
 
-uint64_t report_lost(const struct report *r)
+static uint64_t lost_events(const struct report *r)
 {
 	uint64_t lost = 0;
 	size_t i;
@@ -254,9 +253,22 @@ uint64_t report_lost(const struct report *r)
 	return lost;
 }
 
+bool report_incomplete(const struct report *r)
+{
+	size_t i, unknown = 0;
+
+	for (i = 0; i < r->nr_files; i++)
+		unknown += r->files[i].a.pages_unknown;
+	if (unknown)
+		say("of %zu file%s pages may be missing in the list: tracepoints do not tell where "
+		    "large requests of io_uring or of the kernel itself begin",
+		    unknown, unknown == 1 ? "" : "s");
+	return unknown || r->counters->exact == NOT_EXACT || lost_events(r);
+}
+
 void report_files(struct report *r, struct output *out)
 {
-	uint64_t lost = report_lost(r);
+	uint64_t lost = lost_events(r);
 	size_t i;
 
 	for (i = 0; out->json && i < r->nr_files; i++)

@@ -40,8 +40,8 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us);
 /* Take all counters, once, at the end. */
 void report_read(struct report *r);
 void report_files(struct report *r, struct output *out);
-/* Events that were lost on the way to the list. */
-uint64_t report_lost(const struct report *r);
+/* May a list that was recorded lack pages? Says so where nothing else does. */
+bool report_incomplete(const struct report *r);
 void report_free(struct report *r);
 
 /*
