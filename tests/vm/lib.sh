@@ -35,8 +35,8 @@ is()
 	fi
 }
 
-# bed KERNEL[+kmod] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a host
-# test; +kmod: with the module loaded.
+# bed KERNEL[+kmod|+lockdown] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a
+# host test; +kmod: with the module loaded; +lockdown: in lockdown (integrity).
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
 bed()
 {
@@ -48,6 +48,7 @@ bed()
 	[ "${kernel%+kmod}" = "$kernel" ] || options+=(--kmod)
 	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
 	case $kernel in
+	*+lockdown) append+=' lockdown=integrity' ;;
 	debug-*) append+=' memmap=128M!512M' options+=(--mem 3G) ;;
 	patched-* | *+kmod) append+=' memmap=128M!512M' ;;
 	esac
@@ -56,7 +57,7 @@ bed()
 	scratch=$(mktemp -d) || exit 1
 	# shellcheck disable=SC2064 # the folder of now
 	trap "rm -rf '$scratch'" EXIT
-	scripts/vm --kernel "${kernel%+kmod}" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
+	scripts/vm --kernel "${kernel%+*}" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
 		2>"$scratch/err" | tee "$scratch/tap" | grep -v '^# tally'
 	status=${PIPESTATUS[0]}
 	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
