@@ -47,16 +47,8 @@ static __always_inline struct p2c_chunk_pages *chunk_get(__u32 slot, __u64 chunk
 	return bpf_map_lookup_elem(&chunks, &key);
 }
 
-/* How pages came to be used. */
-enum p2c_seen {
-	SEEN_MISSED,
-	SEEN_LOOKED_UP,
-	SEEN_MAPPED, /* by fault-around, along with others: they are used without any further event */
-	SEEN_ALONG, /* the same, of pages that were cached before */
-};
-
 static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u64 index, __u32 nr,
-				     __u64 mask, bool along)
+				     __u64 mask, enum p2c_page_use use)
 {
 	struct p2c_page_record *r;
 	__u64 flags = BPF_RB_NO_WAKEUP;
@@ -70,116 +62,115 @@ static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u6
 	r->index = index;
 	r->nr_pages = nr;
 	r->slot = slot;
-	r->along = along;
+	r->use = use;
 	r->pad = 0;
-	__sync_fetch_and_or(along ? &c->along : &c->listed, mask);
+	__sync_fetch_and_or(use == PAGE_ALONG ? &c->along : &c->listed, mask);
 	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > (1 << 20))
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(r, flags);
 }
 
 struct p2c_list_walk {
-	__u64 inode; /* for SEEN_ALONG */
+	__u64 inode; /* for PAGE_ALONG */
 	__u64 first;
 	__u64 last;
+	__u64 chunk;
+	__u64 todo; /* pages of the chunk that are to be listed now */
 	__u32 slot;
-	__u32 seen;
+	__u32 use;
+	bool any; /* cached before or not; else only what entered the page cache since */
 };
 
-struct p2c_chunk_walk {
-	struct address_space *mapping;
-	__u64 first;
-	__u64 pages;
-};
-
-static long leave_out_absent(__u32 i, void *data)
+/* A range that fault-around went over has holes. */
+static long drop_hole(__u32 i, void *data)
 {
-	struct p2c_chunk_walk *w = data;
+	struct p2c_list_walk *w = data;
+	struct inode *inode = (struct inode *)w->inode;
 	__u64 bit = 1ULL << (i & 63);
 
-	if (w->pages & bit && !page_folio_at(w->mapping, w->first + i))
-		w->pages &= ~bit;
+	if (w->todo & bit &&
+	    !page_folio_at(BPF_CORE_READ(inode, i_mapping), w->chunk * 64 + (i & 63)))
+		w->todo &= ~bit;
+	return 0;
+}
+
+/* The first run of what is to be listed. */
+static long list_run(__u32 i, void *data)
+{
+	struct p2c_list_walk *w = data;
+	__u64 todo = w->todo, low = todo & -todo, rest, end, run;
+	struct p2c_chunk_pages *c;
+
+	if (!todo)
+		return 1;
+	c = chunk_get(w->slot, w->chunk);
+	if (!c)
+		return 1;
+	rest = ~todo & ~(low - 1);
+	end = rest & -rest;
+	run = (end ? end - 1 : ~0ULL) & ~(low - 1);
+	send_run(w->slot, c, w->chunk * 64 + popcount(low - 1), popcount(run), run, w->use);
+	w->todo = todo & ~run;
 	return 0;
 }
 
 /*
- * Those of a chunk's pages that are cached: a range that fault-around went over has holes. A loop
- * of the kernel's: of one of our own, the verifier of Linux 7.3 looks at each way through it.
+ * List those pages of a chunk that are new, run by run. Loops are calls of bpf_loop(): the
+ * verifier goes through each round of any other, which takes tens of milliseconds.
  */
-static __always_inline __u64 cached_pages(__u64 inode, __u64 chunk, __u64 pages)
+static long list_chunk(__u32 i, void *data)
 {
-	struct p2c_chunk_walk w = { .first = chunk * 64, .pages = pages };
-
-	w.mapping = BPF_CORE_READ((struct inode *)inode, i_mapping);
-	bpf_loop(64, leave_out_absent, &w, 0);
-	return w.pages;
-}
-
-/* Pages of a chunk that are to be listed now. */
-static __always_inline __u64 new_pages(const struct p2c_list_walk *w, __u64 chunk, __u64 mask,
-				       const struct p2c_chunk_pages *c)
-{
-	__u64 todo = mask & ~c->listed;
-
-	if (w->seen == SEEN_MISSED || (w->seen == SEEN_LOOKED_UP && record_hits))
-		return todo;
-	if (!record_hits || w->seen != SEEN_ALONG)
-		return todo & c->fresh;
-	return cached_pages(w->inode, chunk, todo & ~c->fresh & ~c->along);
-}
-
-/*
- * List those pages of a chunk that are new, run by run. A global function: the verifier sees it
- * once, not once a chunk of as many as a read may have.
- */
-__noinline int list_chunk(const struct p2c_list_walk *w, __u64 chunk)
-{
+	struct p2c_list_walk *w = data;
 	struct p2c_chunk_pages *c;
-	__u64 todo;
-	int i;
 
-	if (!w)
-		return 0;
-	c = chunk_get(w->slot, chunk);
+	w->chunk = w->first / 64 + i;
+	if (w->chunk > w->last / 64)
+		return 1;
+	c = chunk_get(w->slot, w->chunk);
 	if (!c) {
 		count(w->slot, COUNT_LOST, 1);
 		return 0;
 	}
-	todo = new_pages(w, chunk, chunk_mask(chunk, w->first, w->last), c);
-	for (i = 0; i < 32 && todo; i++) {
-		__u64 low = todo & -todo, rest = ~todo & ~(low - 1), end = rest & -rest;
-		__u64 run = (end ? end - 1 : ~0ULL) & ~(low - 1);
-		send_run(w->slot, c, chunk * 64 + popcount(low - 1), popcount(run), run,
-			 w->seen == SEEN_ALONG);
-		todo &= ~run;
+	w->todo = chunk_mask(w->chunk, w->first, w->last) & ~c->listed;
+	if (record_hits && w->use == PAGE_ALONG) {
+		w->todo &= ~c->fresh & ~c->along;
+		if (w->todo)
+			bpf_loop(64, drop_hole, w, 0);
+	} else if (!w->any) {
+		w->todo &= c->fresh;
 	}
+	if (w->todo)
+		bpf_loop(32, list_run, w, 0);
 	return 0;
 }
 
-static long list_step(__u32 i, void *data)
+static __always_inline void list_pages(__u32 slot, __u64 first, __u64 last, enum p2c_page_use use,
+				       bool any)
 {
-	struct p2c_list_walk *w = data;
-	__u64 chunk = w->first / 64 + i;
+	struct p2c_list_walk walk = {
+		.first = first,
+		.last = last,
+		.slot = slot,
+		.use = use,
+		.any = any,
+	};
 
-	if (chunk > w->last / 64)
-		return 1;
-	list_chunk(w, chunk);
-	return 0;
+	if (record_pages && slot != SLOT_OTHERS)
+		bpf_loop(MAX_CHUNKS, list_chunk, &walk, 0);
 }
 
-static __always_inline void list_pages(__u32 slot, __u64 inode, __u64 first, __u64 last,
-				       enum p2c_seen seen)
+static __always_inline void list_along(__u32 slot, __u64 inode, __u64 first, __u64 last)
 {
 	struct p2c_list_walk walk = {
 		.inode = inode,
 		.first = first,
 		.last = last,
 		.slot = slot,
-		.seen = seen,
+		.use = PAGE_ALONG,
 	};
 
-	if (record_pages && slot != SLOT_OTHERS)
-		bpf_loop(MAX_CHUNKS, list_step, &walk, 0);
+	if (record_pages && record_hits && slot != SLOT_OTHERS)
+		bpf_loop(MAX_CHUNKS, list_chunk, &walk, 0);
 }
 
 static long fresh_step(__u32 i, void *data)
@@ -201,26 +192,26 @@ static long fresh_step(__u32 i, void *data)
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 {
 	/* Listed here, not at the end: the lookup may fail, and order is order of access. */
-	list_pages(slot, 0, index, index, SEEN_MISSED);
+	list_pages(slot, index, index, fault ? PAGE_MAPPED : PAGE_READ, true);
 }
 
 static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how)
 {
-	list_pages(slot, 0, first, last, SEEN_LOOKED_UP);
+	list_pages(slot, first, last, PAGE_READ, record_hits);
 }
 
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
 	if (how == HOW_HIT)
-		list_pages(slot, 0, index, index, SEEN_LOOKED_UP);
+		list_pages(slot, index, index, PAGE_MAPPED, record_hits);
 }
 
 static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
 				      bool resolved)
 {
-	list_pages(slot, 0, first, last, SEEN_MAPPED);
-	if (record_hits)
-		list_pages(slot, inode, first, last, SEEN_ALONG);
+	/* Mapped pages are used without any further event: they count as accessed. */
+	list_pages(slot, first, last, PAGE_MAPPED, false);
+	list_along(slot, inode, first, last);
 }
 
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)

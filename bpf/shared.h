@@ -94,12 +94,19 @@ struct p2c_short_name {
 	char names[SHORT_NAME_BYTES];
 };
 
+/* How a page was accessed for the first time. */
+enum p2c_page_use {
+	PAGE_READ,
+	PAGE_MAPPED, /* by a fault, or along with others by fault-around */
+	PAGE_ALONG,  /* the same along with others, of a page that was cached before */
+};
+
 /* A run of pages that was accessed for the first time (cachemiss -w, pcforce --learn). */
 struct p2c_page_record {
 	__u64 index;
 	__u32 nr_pages;
 	__u32 slot;
-	__u32 along; /* they were cached before, and fault-around mapped them along with others */
+	__u32 use; /* enum p2c_page_use */
 	__u32 pad;
 };
 

@@ -144,7 +144,7 @@ static char *written(bool comes_back)
 	list_emit_init(&e, f, files, ARRAY_SIZE(files));
 	for (i = 0; i < n; i++)
 		list_emit_use(&e, owners[i]);
-	list_emit_begin(&e, false);
+	list_emit_begin(&e, false, false);
 	for (i = 0; i < n; i++)
 		list_emit_run(&e, owners[i], 10 * i, 1);
 	list_emit_free(&e);

@@ -74,6 +74,15 @@ static void set_identity(struct identity *id, int fd, const struct stat *st,
 	id->mtime_ns = st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec;
 }
 
+int identity_compare(const struct identity *a, const struct identity *b)
+{
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	if (a->ino != b->ino)
+		return a->ino < b->ino ? -1 : 1;
+	return a->gen < b->gen ? -1 : a->gen > b->gen;
+}
+
 int identity_of(int fd, struct identity *id)
 {
 	struct statfs fs;

@@ -77,6 +77,9 @@ void target_close(struct target *t);
 /* Its descriptor alone. */
 void target_close_fd(struct target *t);
 
+/* An order of files; 0: the same one, as it is mounted now. */
+int identity_compare(const struct identity *a, const struct identity *b);
+
 /* What fd is now; returns 0 or -errno. */
 int identity_of(int fd, struct identity *id);
 

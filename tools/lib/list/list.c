@@ -76,14 +76,8 @@ struct inode_node {
 
 static int by_inode(const void *a, const void *b)
 {
-	const struct identity *x = &((const struct inode_node *)a)->id;
-	const struct identity *y = &((const struct inode_node *)b)->id;
-
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	return x->gen < y->gen ? -1 : x->gen > y->gen;
+	return identity_compare(&((const struct inode_node *)a)->id,
+				&((const struct inode_node *)b)->id);
 }
 
 /*
@@ -173,15 +167,13 @@ void list_close(struct list *l)
 /* O is what the path of F leads to now. */
 static void take_reopened(struct list_file *f, struct opened *o)
 {
-	const struct inode_node was = { .id = f->target.id }, is = { .id = o->target.id };
-
 	free(f->missing);
 	f->missing = NULL;
 	if (o->error != TARGET_OK) {
 		f->missing = o->why;
 		return;
 	}
-	if (by_inode(&was, &is)) {
+	if (identity_compare(&f->target.id, &o->target.id)) {
 		f->missing = xasprintf("%s: it was replaced by another file since the list was "
 				       "loaded",
 				       f->target.path);
@@ -232,7 +224,9 @@ void list_settle(struct list *l)
 
 static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
 {
-	struct extent *last = l->nr_extents ? &l->extents[l->nr_extents - 1] : NULL;
+	/* What stands behind a mark is no part of what stands before it. */
+	size_t begin = l->nr_marks ? l->marks[l->nr_marks - 1].extent : 0;
+	struct extent *last = l->nr_extents > begin ? &l->extents[l->nr_extents - 1] : NULL;
 	uint64_t n;
 
 	l->files[file].listed_pages += nr;
@@ -308,17 +302,27 @@ static void take_extent(struct list *l, size_t file, uint64_t index, uint64_t nr
 	add_bounded(&f->past_eof, past);
 }
 
+static void add_mark(struct list *l, uint64_t unused)
+{
+	l->marks = xrealloc(l->marks, l->nr_marks + 1, sizeof(*l->marks));
+	l->marks[l->nr_marks++] = (struct list_mark){ l->nr_extents, unused };
+}
+
 /* All extents of TEXT, which has none afterwards. */
 static void take_extents(struct list *l, struct list_text *text, const uint32_t *file_of)
 {
+	const struct list_mark *mark = text->marks, *last_mark = mark + text->nr_marks;
 	struct text_chunk *c;
-	size_t i;
+	size_t i, taken = 0;
 
 	while ((c = text->first)) {
 		for (i = 0; i < c->nr; i++) {
 			const struct extent *e = &c->extents[i];
 			const struct long_extent *le;
 
+			for (; mark < last_mark && mark->extent <= taken; mark++)
+				add_mark(l, mark->unused);
+			taken++;
 			if (e->nr_pages) {
 				take_extent(l, file_of[e->file], e->index, e->nr_pages);
 				continue;
@@ -424,5 +428,6 @@ void list_free(struct list *l)
 	}
 	free(l->files);
 	free(l->extents);
+	free(l->marks);
 	memset(l, 0, sizeof(*l));
 }

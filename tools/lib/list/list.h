@@ -38,11 +38,19 @@ struct list_file {
 	struct bitmap listed;
 };
 
+/* `# unused=N`: of the extents from here on */
+struct list_mark {
+	size_t extent;
+	uint64_t unused; /* so many starts did without them */
+};
+
 struct list {
 	struct list_file *files;
 	size_t nr_files;
 	struct extent *extents; /* in listed order, disjoint */
 	size_t nr_extents, room;
+	struct list_mark *marks;
+	size_t nr_marks;
 	bool closed;			/* list_close() */
 	const struct target_root *root; /* see list_options */
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
 
 #include "list/list_emit.h"
 
@@ -32,11 +34,26 @@ void list_emit_use(struct list_emit *e, uint32_t section)
 	e->numbers[section] = e->nr_used;
 }
 
-void list_emit_begin(struct list_emit *e, bool incomplete)
+/* pcforce --learn looks at the kernel's release. */
+static void write_learned(FILE *f)
+{
+	time_t now = time(NULL);
+	struct utsname kernel;
+	char text[32];
+	struct tm tm;
+
+	uname(&kernel);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	fprintf(f, "# learned version=%s kernel=%s time=%s\n", VERSION, kernel.release, text);
+}
+
+void list_emit_begin(struct list_emit *e, bool learned, bool incomplete)
 {
 	uint32_t i;
 
 	offsets_write_version(e->f, e->comes_back ? OFFSETS_NUMBERED : OFFSETS_PLAIN);
+	if (learned)
+		write_learned(e->f);
 	if (incomplete)
 		offsets_write_incomplete(e->f);
 	for (i = 0; e->comes_back && i < e->nr_used; i++)

@@ -27,9 +27,10 @@ void list_emit_init(struct list_emit *e, FILE *f, const struct offsets_section *
 void list_emit_use(struct list_emit *e, uint32_t section);
 /*
  * Then what stands before the first run. Files without any page are named only if there are no
- * others. INCOMPLETE: pages may be missing, which the list then says.
+ * others. LEARNED: the list says when, and on which kernel. INCOMPLETE: pages may be missing,
+ * which it then says.
  */
-void list_emit_begin(struct list_emit *e, bool incomplete);
+void list_emit_begin(struct list_emit *e, bool learned, bool incomplete);
 /* Then the runs themselves. */
 void list_emit_run(struct list_emit *e, uint32_t section, uint64_t index, uint64_t nr_pages);
 void list_emit_free(struct list_emit *e);

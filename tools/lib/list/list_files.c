@@ -374,7 +374,7 @@ void list_files_write(const struct list_files *l, const struct page_runs *runs, 
 	list_emit_init(&e, f, l->sections, l->nr);
 	for (run = runs->runs; run < end; run++)
 		list_emit_use(&e, run->file);
-	list_emit_begin(&e, l->incomplete);
+	list_emit_begin(&e, false, l->incomplete);
 	for (run = runs->runs; run < end && !ferror(f); run++)
 		list_emit_run(&e, run->file, run->first, run->last - run->first + 1);
 	list_emit_free(&e);

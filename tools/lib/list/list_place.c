@@ -267,6 +267,17 @@ static int write_stream(struct list_place *p, int (*emit)(void *ctx, FILE *f), v
 	return err;
 }
 
+/* The list is replaced by one that the same people may read and write. */
+static int keep_owner(const struct list_place *p, int fd)
+{
+	if (!p->like)
+		return 0;
+	/* chown(2) may take bits off the mode, which so comes second. */
+	return fchown(fd, p->like->st_uid, p->like->st_gid) || fchmod(fd, p->like->st_mode & 07777)
+		       ? -errno
+		       : 0;
+}
+
 int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void *ctx)
 {
 	char *name = NULL;
@@ -286,7 +297,8 @@ int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void
 		err = -errno;
 		close(fd);
 	} else {
-		err = fill(f, emit, ctx);
+		err = keep_owner(p, fd);
+		err = err ? err : fill(f, emit, ctx);
 		if (!err && fsync(fd))
 			err = -errno;
 		if (!err && !name)

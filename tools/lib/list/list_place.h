@@ -4,14 +4,16 @@
 #define PAGE2CACHE_LIST_PLACE_H
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/util.h"
 
 struct list_place {
-	char *name;    /* no symbolic link; NULL: nothing is open */
-	int folder;    /* that it is in: later changes of the path move nothing */
-	bool nameless; /* files can be made there that get a name when they are whole */
-	FILE *stream;  /* standard output, a device or a FIFO; NULL: the list is a file */
+	char *name;		 /* no symbolic link; NULL: nothing is open */
+	int folder;		 /* that it is in: later changes of the path move nothing */
+	bool nameless;		 /* files can be made there that get a name when they are whole */
+	FILE *stream;		 /* standard output, a device or a FIFO; NULL: the list is a file */
+	const struct stat *like; /* of this mode and owner; NULL: as any new file */
 };
 
 /*

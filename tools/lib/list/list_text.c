@@ -19,7 +19,6 @@ struct reader {
 	const struct target *only; /* of -f; NULL: every section counts */
 	char *only_real;	   /* its absolute path */
 	size_t sections;	   /* seen */
-	size_t extents;		   /* taken */
 	bool matched;		   /* one of them was -f's */
 	bool mismatched;	   /* -f: a section of another file was left out */
 };
@@ -111,7 +110,7 @@ static void show_progress(const struct reader *r)
 	if (!p)
 		return;
 	__atomic_store_n(&p->files, r->text->nr_files, __ATOMIC_RELAXED);
-	__atomic_store_n(&p->extents, r->extents, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->extents, r->text->nr_extents, __ATOMIC_RELAXED);
 }
 
 static const char *on_section(void *ctx, const struct offsets_section *s, uint32_t *file)
@@ -178,7 +177,7 @@ static const char *on_extent(void *ctx, uint32_t file, uint64_t index, uint64_t 
 		t->last = c;
 	}
 	c->extents[c->nr++] = e;
-	r->extents++;
+	t->nr_extents++;
 	show_progress(r);
 	return NULL;
 }
@@ -189,6 +188,16 @@ static const char *on_comment(void *ctx, const char *text, const char *end)
 
 	r->text->incomplete |= offsets_says_incomplete(text, end);
 	return NULL;
+}
+
+static void on_unused(void *ctx, uint64_t starts)
+{
+	struct list_text *t = ((struct reader *)ctx)->text;
+
+	if (!starts && !t->nr_marks)
+		return;
+	t->marks = xrealloc(t->marks, t->nr_marks + 1, sizeof(*t->marks));
+	t->marks[t->nr_marks++] = (struct list_mark){ t->nr_extents, starts };
 }
 
 static int parse_stream(struct offsets_parser *p, int fd, const char *name, char **why)
@@ -235,7 +244,7 @@ int list_text_read(struct list_text *t, const char *path, const struct list_opti
 		   const struct target *only, char **why)
 {
 	struct reader r = { .text = t, .opt = opt, .only = only };
-	struct offsets_sink sink = { on_section, on_extent, on_comment, &r };
+	struct offsets_sink sink = { on_section, on_extent, on_comment, &r, on_unused };
 	const char *name = strcmp(path, "-") ? path : "standard input";
 	struct offsets_parser p;
 	struct stat st;
@@ -282,5 +291,6 @@ void list_text_free(struct list_text *t)
 		free(t->files[i].path);
 	free(t->files);
 	free(t->longs);
+	free(t->marks);
 	memset(t, 0, sizeof(*t));
 }

@@ -34,6 +34,9 @@ struct list_text {
 	struct text_chunk *first, *last;
 	struct long_extent *longs;
 	size_t nr_longs;
+	size_t nr_extents;
+	struct list_mark *marks;
+	size_t nr_marks;
 	bool incomplete; /* it says that pages may be missing */
 	void *by_path;	 /* tsearch(3) */
 };

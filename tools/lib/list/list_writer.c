@@ -16,10 +16,11 @@ int list_writer_open(struct list_writer *r, const char *path, char **why)
 
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 {
-	struct p2c_page_record *last = r->nr ? &r->runs[r->nr - 1] : NULL;
+	size_t begin = r->nr_unused ? r->unused[r->nr_unused - 1].run : 0;
+	struct p2c_page_record *last = r->nr > begin ? &r->runs[r->nr - 1] : NULL;
 
 	if (last && last->slot == run->slot && last->index + last->nr_pages == run->index &&
-	    last->along == run->along && last->nr_pages <= UINT32_MAX - run->nr_pages) {
+	    last->use == run->use && last->nr_pages <= UINT32_MAX - run->nr_pages) {
 		last->nr_pages += run->nr_pages;
 		return;
 	}
@@ -28,6 +29,12 @@ void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)
 		r->runs = xrealloc(r->runs, r->room, sizeof(*r->runs));
 	}
 	r->runs[r->nr++] = *run;
+}
+
+void list_writer_unused(struct list_writer *r, uint64_t starts)
+{
+	r->unused = xrealloc(r->unused, r->nr_unused + 1, sizeof(*r->unused));
+	r->unused[r->nr_unused++] = (struct unused_runs){ r->nr, starts };
 }
 
 static bool is_listed(const struct p2c_page_record *run, const struct offsets_section *sections,
@@ -60,6 +67,7 @@ static int emit(void *ctx, FILE *f)
 	const struct list_content *c = ctx;
 	const struct p2c_page_record *run, *end = c->writer->runs + c->writer->nr;
 	struct list_emit e;
+	size_t mark = 0;
 	int err = 0;
 
 	list_emit_init(&e, f, c->sections, c->nr_slots);
@@ -67,8 +75,12 @@ static int emit(void *ctx, FILE *f)
 		if (run->slot < c->nr_slots)
 			list_emit_use(&e, run->slot);
 	}
-	list_emit_begin(&e, c->writer->incomplete);
+	list_emit_begin(&e, c->writer->learned, c->writer->incomplete);
 	for (run = c->writer->runs; run < end && !err; run++) {
+		for (; mark < c->writer->nr_unused &&
+		       c->writer->runs + c->writer->unused[mark].run == run;
+		     mark++)
+			offsets_write_unused(f, c->writer->unused[mark].starts);
 		if (run->slot < c->nr_slots)
 			list_emit_run(&e, run->slot, run->index, run->nr_pages);
 		/* At once, while errno is that of what failed. */
@@ -110,5 +122,6 @@ void list_writer_free(struct list_writer *r)
 {
 	list_place_close(&r->place);
 	free(r->runs);
+	free(r->unused);
 	memset(r, 0, sizeof(*r));
 }

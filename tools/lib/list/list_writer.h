@@ -7,11 +7,20 @@
 #include "list/offsets.h"
 #include "shared.h"
 
+/* Runs from RUN on are of pages that the latest STARTS starts did without. */
+struct unused_runs {
+	size_t run;
+	uint64_t starts;
+};
+
 struct list_writer {
 	const char *path; /* as it was given */
 	struct list_place place;
 	struct p2c_page_record *runs;
 	size_t nr, room;
+	struct unused_runs *unused;
+	size_t nr_unused;
+	bool learned;	 /* the list says so, when, and on which kernel */
 	bool incomplete; /* events were missed or lost, so pages may be missing */
 };
 
@@ -19,6 +28,8 @@ struct list_writer {
 int list_writer_open(struct list_writer *r, const char *path, char **why);
 /* The next accessed run; joined to the one before if it goes on there. */
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run);
+/* The runs that follow are of pages that STARTS starts did without. */
+void list_writer_unused(struct list_writer *r, uint64_t starts);
 /* Is there no page of a file that the list has a section for? */
 bool list_writer_empty(const struct list_writer *r, const struct offsets_section *sections,
 		       uint32_t nr_slots);

@@ -11,6 +11,7 @@
 
 static const char incomplete[] = "# incomplete:";
 static const char uuid_key[] = "uuid=";
+static const char unused_line[] = "# unused=";
 static const char pattern_key[] = "pattern=";
 static const char *const pattern_names[NR_PATTERNS] = {
 	[PATTERN_SEQ] = "seq",
@@ -340,7 +341,18 @@ static const char *parse_version(struct offsets_parser *p, const char *s, const 
 	p->version = v;
 	p->file = OFFSETS_NO_FILE;
 	numbers_free(&p->numbers);
+	if (p->sink.unused)
+		p->sink.unused(p->sink.ctx, 0);
 	return NULL;
+}
+
+/* Anything else behind it is a comment. */
+static void parse_unused(struct offsets_parser *p, const char *s, const char *end)
+{
+	uint64_t starts;
+
+	if (p->sink.unused && !number(&s, end, &starts) && s == end)
+		p->sink.unused(p->sink.ctx, starts);
 }
 
 static const char *parse_comment(struct offsets_parser *p, const char *s, const char *end)
@@ -349,6 +361,8 @@ static const char *parse_comment(struct offsets_parser *p, const char *s, const 
 
 	if (begins(s, end, file))
 		return parse_section(p, s + strlen(file), end);
+	if (begins(s, end, unused_line))
+		parse_unused(p, s + strlen(unused_line), end);
 	if (begins(s, end, version))
 		return parse_version(p, s + strlen(version), end);
 	return p->sink.comment ? p->sink.comment(p->sink.ctx, s, end) : NULL;
@@ -442,6 +456,11 @@ bool offsets_says_incomplete(const char *text, const char *end)
 void offsets_write_incomplete(FILE *f)
 {
 	fprintf(f, "%s events of the recording were lost, so pages may be missing\n", incomplete);
+}
+
+void offsets_write_unused(FILE *f, uint64_t starts)
+{
+	fprintf(f, "%s%" PRIu64 "\n", unused_line, starts);
 }
 
 static void write_path(FILE *f, const char *path)

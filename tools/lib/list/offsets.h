@@ -53,6 +53,8 @@ struct offsets_sink {
 	/* A line that begins with #, up to END, and is no header. NULL: comments are skipped. */
 	const char *(*comment)(void *ctx, const char *text, const char *end);
 	void *ctx;
+	/* So many starts did without the extents that follow (0: none did). May be NULL. */
+	void (*unused)(void *ctx, uint64_t starts);
 };
 
 struct offsets_parser {
@@ -86,6 +88,7 @@ bool offsets_says_incomplete(const char *text, const char *end);
 void offsets_write_version(FILE *f, int version);
 /* That pages may be missing in the list. */
 void offsets_write_incomplete(FILE *f);
+void offsets_write_unused(FILE *f, uint64_t starts);
 void offsets_write_section(FILE *f, const struct offsets_section *section, uint32_t number);
 void offsets_write_extent(FILE *f, uint64_t index, uint64_t nr_pages, uint32_t number);
 
