@@ -11,10 +11,12 @@
 #include "base/session.h"
 #include "force/beside.h"
 #include "force/check.h"
+#include "learn/learner.h"
 
 static struct options {
 	struct run_options run;
 	struct filter_options filter;
+	struct learn_options learn;
 	const char *list;
 	const char *root;	     /* of the list's names, NULL: none */
 	const struct engine *engine; /* NULL: the best that serves */
@@ -25,8 +27,8 @@ static struct options {
 	uint64_t rate;
 	uint64_t hold_ms;
 	int wait_ms;	 /* below 0: not given */
-	double tolerate; /* per cent */
-} opt = { .trigger = -1, .wait_ms = -1 };
+	double tolerate; /* per cent; below 0: not given */
+} opt = { .trigger = -1, .wait_ms = -1, .tolerate = -1, .learn = LEARN_DEFAULTS };
 
 enum {
 	OPT_NOW = 256,
@@ -56,6 +58,7 @@ static const char doc[] =
 	"\n"
 	"EXAMPLES:\n"
 	"    pcforce -o app.offsets -- ./app       force while ./app starts\n"
+	"    pcforce --learn -o app.offsets -- ./app  the same, recorded and renewed each time\n"
 	"    pcforce -f data -o data.offsets       force whenever data is first accessed\n"
 	"    pcforce --now -f data                 read a whole file in, at once\n"
 	"    pcforce --now -o app.offsets          a list, at once\n"
@@ -99,13 +102,16 @@ static const struct argp_option argp_options[] = {
 	  "Look the list's names up below DIR, as if it were the root directory", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
 	{ "tolerate", OPT_TOLERATE, "PERCENT", 0,
-	  "Status 0 also if so many of the pages are not resident at the end (default 0)", 0 },
+	  "Status 0 also if so many of the pages are not resident at the end (default 0, with "
+	  "--learn 1)",
+	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
 static const struct argp_child argp_children[] = {
 	{ &run_argp, 0, NULL, 0 },
 	{ &filter_argp, 0, NULL, 0 },
+	{ &learn_argp, 0, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -131,7 +137,7 @@ static void parse_engine(const char *arg, struct argp_state *state)
 /* When to force: as asked for, or what fits the rest of the command line. */
 static enum trigger trigger(void)
 {
-	if (opt.now)
+	if (opt.now || opt.learn.on)
 		return TRIGGER_NOW;
 	if (opt.trigger >= 0)
 		return opt.trigger;
@@ -143,7 +149,30 @@ static enum trigger trigger(void)
 /* With COMMAND, nothing is watched for its own sake unless that is asked for. */
 static bool watches(void)
 {
-	return !opt.now && (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
+	return !opt.now && !opt.learn.on &&
+	       (opt.follow || !opt.run.command || trigger() != TRIGGER_NOW);
+}
+
+/* --learn forces at once, by itself, and has its own time to end. */
+static void check_learn(const struct argp_state *state)
+{
+	if (!opt.learn.on && opt.learn.given)
+		argp_error(state, "--learn-for, --learn-status, --learn-keep and --relearn-after "
+				  "go with --learn");
+	if (!opt.learn.on)
+		return;
+	if (!opt.list || !strcmp(opt.list, "-"))
+		argp_error(state, "--learn needs -o OFFSETS, a file");
+	if (opt.now || opt.check || opt.follow || opt.once || opt.hold_ms || opt.trigger >= 0)
+		argp_error(state, "--learn forces at once and watches by itself: it takes no "
+				  "trigger, --now, --once, --follow, --hold, --dry-run or --check");
+	if (opt.engine && opt.engine != &engine_user)
+		argp_error(state, "--learn goes with engine user");
+	if (options_name_files(&opt.run) || opt.root)
+		argp_error(state, "--learn records every file by its own name: it takes no -f, "
+				  "--files0-from or --root");
+	if (opt.run.duration_us)
+		argp_error(state, "--learn ends by --learn-for, not by -d");
 }
 
 static void check_usage(struct argp_state *state)
@@ -152,6 +181,7 @@ static void check_usage(struct argp_state *state)
 
 	check_filters(state, &opt.run, &opt.filter);
 	check_columns(state, &opt.run.print, &table, 1);
+	check_learn(state);
 	if (opt.check) {
 		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
 		    opt.dry_run || has_filter(&opt.filter))
@@ -177,7 +207,7 @@ static void check_usage(struct argp_state *state)
 			   opt.engine->name);
 	if (opt.idle && opt.jobs)
 		argp_error(state, "--idle reads one request at a time: it takes no --jobs");
-	if (has_filter(&opt.filter) && !watches())
+	if (has_filter(&opt.filter) && !watches() && !opt.learn.on)
 		argp_error(state, "-p, -P, -c, --uid and -a say whose accesses fire: they go with "
 				  "a trigger other than now, or --follow");
 	if (opt.detach && !opt.run.command)
@@ -266,6 +296,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &opt.run;
 		state->child_inputs[1] = &opt.filter;
+		state->child_inputs[2] = &opt.learn;
 		break;
 	case ARGP_KEY_SUCCESS:
 		check_usage(state);
@@ -299,6 +330,7 @@ static void set_hint(struct hint *h, struct output *out)
 	h->out = out;
 	h->opt = (struct hint_options){
 		.list = opt.list,
+		.renewed = opt.learn.on,
 		.files = opt.run.files,
 		.nr_files = opt.run.nr_files,
 		.files0 = opt.run.files0,
@@ -312,7 +344,9 @@ static void set_hint(struct hint *h, struct output *out)
 		.dry_run = opt.dry_run,
 		.stale_ok = opt.stale_ok,
 		.strict = opt.strict,
-		.tolerate = opt.tolerate,
+		.tolerate = opt.tolerate >= 0 ? opt.tolerate
+			    : opt.learn.on    ? 1
+					      : 0,
 		.jobs = opt.jobs,
 		.max_bytes = opt.max_bytes,
 		.rate = opt.rate,
@@ -369,18 +403,54 @@ static void on_interval(void *ctx)
 	progress_set(done, total);
 }
 
+static bool on_look(void *ctx)
+{
+	struct companion *c = ctx;
+
+	return c->look(c);
+}
+
 /* What still runs that long after the end is left behind. */
 #define END_MS 3000
 
-/*
- * Without COMMAND: until a signal, the end of the time, or the only firing. Unless *over, the
- * hint is not to be freed.
- */
-static enum status run_alone(struct hint *h, bool *over)
+/* Until a signal, the end of the time, or the only firing; with COMPANION until it is done. */
+static enum status wait_for_end(struct hint *h, struct companion *companion, int *signal)
 {
-	struct session s = { .duration_us = opt.run.duration_us, .on_events = on_events };
-	enum status status;
+	struct session s = {
+		.duration_us = opt.run.duration_us,
+		.event_fd = h->firing.done_fd,
+		.end_fd = opt.filter.pid_fd,
+		.on_events = on_events,
+		.ctx = &h->firing,
+	};
 	int err;
+
+	if (companion && companion->attach(companion, 0, true)) {
+		s.event_fd = -1;
+		s.poll_us = companion->poll_us;
+		s.on_events = on_look;
+		s.ctx = companion;
+	}
+	/* Who waits for a trigger forces nothing yet. */
+	if (opt.now) {
+		s.interval_us = PROGRESS_US;
+		s.on_interval = on_interval;
+		progress_begin(true);
+	}
+	err = session_run(&s);
+	progress_end();
+	if (companion)
+		companion->end(companion, NULL, true);
+	*signal = s.signal;
+	return err ? fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED)
+		   : STATUS_DONE;
+}
+
+/* Without COMMAND. Unless *over, the hint is not to be freed. */
+static enum status run_alone(struct hint *h, struct companion *companion, bool *over)
+{
+	enum status status;
+	int signal = 0;
 
 	status = hint_prepare(h);
 	/* The list may be what -O names, too: it has been read by now. */
@@ -388,21 +458,7 @@ static enum status run_alone(struct hint *h, bool *over)
 	/* Only now: a list that comes from a pipe may never end. */
 	session_block_signals(false);
 	status = status ? status : hint_arm(h);
-	if (!status) {
-		s.event_fd = h->firing.done_fd;
-		s.end_fd = opt.filter.pid_fd;
-		s.ctx = &h->firing;
-		/* Who waits for a trigger forces nothing yet. */
-		if (opt.now) {
-			s.interval_us = PROGRESS_US;
-			s.on_interval = on_interval;
-			progress_begin(true);
-		}
-		err = session_run(&s);
-		progress_end();
-		if (err)
-			status = fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
-	}
+	status = status ? status : wait_for_end(h, companion, &signal);
 	*over = hint_stop(h, END_MS);
 	if (!*over)
 		say("forcing did not stop within %d s (a device or mount that hangs?)",
@@ -410,7 +466,7 @@ static enum status run_alone(struct hint *h, bool *over)
 	if (status)
 		return status;
 	status = hint_conclude(h);
-	return s.signal || opt.dry_run ? STATUS_DONE : status;
+	return signal || opt.dry_run ? STATUS_DONE : status;
 }
 
 static enum status run_check(struct output *out)
@@ -425,17 +481,25 @@ int main(int argc, char **argv)
 	uint64_t start_ns = now_ns();
 	static struct output out;
 	static struct hint hint;
+	static struct learner learner;
+	struct companion *companion = NULL;
 	enum status status;
 	bool over = true;
 
 	program_begin("pcforce", &argp, argc, argv);
 	hooks_quiet_libbpf();
 	set_hint(&hint, &out);
+	if (opt.learn.on) {
+		learner_init(&learner, &opt.learn, &hint, &opt.filter, opt.run.command);
+		companion = &learner.companion;
+	}
 	if (opt.run.command) {
 		open_output_beside(&out);
-		return run_beside(&hint, &opt.run, opt.detach, start_ns);
+		return run_beside(&hint, &opt.run, opt.detach, companion, start_ns);
 	}
-	status = opt.check ? run_check(&out) : run_alone(&hint, &over);
+	status = opt.check ? run_check(&out) : run_alone(&hint, companion, &over);
+	if (opt.learn.on)
+		learner_free(&learner);
 	if (output_close(&out) && !status)
 		status = STATUS_FAILED;
 	if (over)

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 40 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((2 + 54 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -34,7 +34,7 @@ fails()
 # --- usage
 
 matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the version'
-known='file offsets engine trigger pid tree cgroup uid all follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate tool-status verbose quiet version'
+known='file offsets engine trigger pid tree cgroup uid all follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate learn learn-for learn-status learn-keep relearn-after tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
 fails 2 'no arguments' "$PCFORCE"
@@ -49,6 +49,25 @@ fails 2 'no jobs' "$PCFORCE" --jobs 0 "${whole[@]}"
 fails 2 'too many jobs' "$PCFORCE" --jobs 1000000 "${whole[@]}"
 fails 2 'bad size' "$PCFORCE" --max-bytes 10X "${whole[@]}"
 fails 2 'a size of more than 64 bits' "$PCFORCE" --max-bytes 99999999999T "${whole[@]}"
+while read -r options; do
+	# shellcheck disable=SC2086 # options
+	fails 125 "$options" "$PCFORCE" $options -- true
+done <<-END
+	--learn
+	--learn -o -
+	--learn -o $list -f $file
+	--learn -o $list -t access
+	--learn -o $list -d 5
+	--learn -o $list -e helper
+	--learn -o $list --learn-for 0
+	--learn -o $list --learn-status 0,256
+	--learn -o $list --learn-status 0,
+	--learn -o $list --learn-keep 1.5
+	--learn -o $list --relearn-after 1y
+	--learn -o $list --relearn-after 0
+	--learn -o $list -p 1
+	-o $list --learn-for 5
+END
 fails 2 'no percentage' "$PCFORCE" --tolerate 1% "${whole[@]}"
 fails 2 'more than all' "$PCFORCE" --tolerate 100.1 "${whole[@]}"
 fails 2 'no rate' "$PCFORCE" --rate 0 "${whole[@]}"

@@ -28,6 +28,8 @@
 /* The list, in a thread of its own: whatever it waits for, COMMAND does not. */
 struct beside {
 	struct hint *hint;
+	struct companion *companion; /* NULL: none */
+	bool accompanied;	     /* it looks while COMMAND runs */
 	struct command command;
 	bool detach;
 	pthread_t thread;
@@ -86,6 +88,8 @@ static void force_ahead(struct beside *b, uint64_t start_ns)
 
 	start_thread(b);
 	ready = await_fd(b->ready_fd, start_ns + LET_GO_NS);
+	if (b->companion)
+		b->accompanied = b->companion->attach(b->companion, b->command.pid, ready);
 	while (!ready && waiting_for_load(b->hint, start_ns))
 		ready = await_fd(b->ready_fd, now_ns() + LOOK_US * 1000);
 	if (ready && join(b, now_ns() + END_MS * 1000000ULL) && !b->status)
@@ -156,6 +160,15 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 	return err ? not_started(b, err) : 0;
 }
 
+static bool look(void *ctx)
+{
+	struct beside *b = ctx;
+
+	if (b->accompanied)
+		b->accompanied = b->companion->look(b->companion);
+	return true;
+}
+
 /* COMMAND has our descriptors, and whoever waits for their end waits for COMMAND alone. */
 static void leave_terminal(void)
 {
@@ -211,14 +224,23 @@ static bool end_hint(struct beside *b, bool started)
 	return true;
 }
 
-int run_beside(struct hint *h, const struct run_options *run, bool detach, uint64_t start_ns)
+int run_beside(struct hint *h, const struct run_options *run, bool detach,
+	       struct companion *companion, uint64_t start_ns)
 {
-	struct beside b = { .hint = h, .detach = detach, .status = STATUS_FAILED };
+	struct beside b = {
+		.hint = h,
+		.companion = companion,
+		.detach = detach,
+		.status = STATUS_FAILED,
+	};
 	struct session s = {
 		.duration_us = run->duration_us,
 		.command = &b.command,
 		.event_fd = -1,
 		.end_fd = -1,
+		.poll_us = companion ? companion->poll_us : 0,
+		.on_events = look,
+		.ctx = &b,
 	};
 	int status, err;
 	bool ended;
@@ -230,6 +252,8 @@ int run_beside(struct hint *h, const struct run_options *run, bool detach, uint6
 	err = status ? 0 : session_run(&s);
 	if (err)
 		say("waiting: %s", strerror(-err));
+	if (companion)
+		companion->end(companion, status ? NULL : &b.command, join(&b, 0));
 	if (b.command.ended)
 		finish_firing(&b);
 	ended = end_hint(&b, !status);

@@ -97,8 +97,14 @@ static enum status load_list(struct hint *h)
 								 : STATUS_BAD_INPUT);
 		lo.root = &h->root;
 	}
-	if (list_load(&h->list, h->opt.list, &lo, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
+	if (list_load(&h->list, h->opt.list, &lo, &why)) {
+		if (!h->opt.renewed)
+			return fail_with(why, STATUS_BAD_INPUT);
+		say_verbose("%s: nothing is forced", why);
+		free(why);
+		list_free(&h->list);
+		return STATUS_DONE;
+	}
 	changes = find_changes(&h->list);
 	if (!verbose)
 		say_changes(h, &changes);

@@ -60,7 +60,7 @@ static uint32_t add_slot(struct renewal *r, const struct list_file *f)
 /* Which slot is each file of the old list? What changed since is recorded anew. */
 static void match_files(struct renewal *r)
 {
-	struct key *keys = xcalloc(r->nr, sizeof(*keys)), key, *found;
+	struct key *keys = xcalloc(r->nr, sizeof(*keys)), key = { 0 }, *found;
 	/* Sections move when one is added. */
 	struct identity *ids = xcalloc(r->nr, sizeof(*ids));
 	size_t i, n = 0;

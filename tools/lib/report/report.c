@@ -104,6 +104,10 @@ void report_free(struct report *r)
 {
 	table_end(r->intervals);
 	r->intervals = NULL;
+	known_files_free(&r->known);
+	free(r->files);
+	r->files = NULL;
+	r->nr_files = 0;
 }
 
 static void record_account(struct json_object *o, const struct account *a)
@@ -279,10 +283,6 @@ void report_files(struct report *r, struct output *out)
 		say("%" PRIu64 " page events were lost: the list is incomplete; the counts are "
 		    "not affected",
 		    lost);
-	known_files_free(&r->known);
-	free(r->files);
-	r->files = NULL;
-	r->nr_files = 0;
 }
 
 /*
@@ -394,6 +394,9 @@ size_t report_sections(const struct report *r, struct list_naming *naming,
 		s->id = list_naming_identity(naming, &t.id);
 		s->page_size = page_size();
 		s->misses = f->a.misses;
+		/* What a start missed whose list was forced is no measure of anything. */
+		if (r->hits)
+			s->has &= ~OFFSETS_MISSES;
 		s->pattern = mostly_mapped(r, &f->a) ? PATTERN_MMAP : PATTERN_SEQ;
 		target_close(&t);
 	}

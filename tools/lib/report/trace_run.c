@@ -278,6 +278,13 @@ void trace_end(const struct tool *tool, struct trace_run *w)
 	w->counters.exact = hooks_exactness(tool->hooks, tool->nr_hooks);
 }
 
+void trace_free(struct trace_run *w)
+{
+	ring_buffer__free(w->ring);
+	w->ring = NULL;
+	counters_free(&w->counters);
+}
+
 static enum status trace(const struct tool *tool, struct trace_run *w)
 {
 	enum status status = trace_begin(tool, w);
@@ -328,12 +335,11 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 		status = tool->prepare(w);
 	if (!status && !w->looks_only)
 		status = trace(tool, w);
-	ring_buffer__free(w->ring);
+	trace_free(w);
 	tool->close(w);
 	if (w->out.f && output_close(&w->out) && !status)
 		status = STATUS_FAILED;
 	command_free(&w->command);
-	counters_free(&w->counters);
 	if (w->out.broken_pipe && !w->run.command)
 		return end_by_signal(SIGPIPE);
 	return exit_status(w, status);

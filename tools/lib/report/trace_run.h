@@ -71,12 +71,13 @@ struct tool {
 /*
  * Parts of tool_main(), for a program that has a run and an output of its own: what the options
  * of W come to; then to load, attach and count; events that have come; to count and be attached
- * no more. TOOL needs the callbacks from open() to event() only. What fails has been said.
+ * no more; to free what trace_begin() made, however far it came, before the skeleton. TOOL needs the callbacks from open() to event() only. What fails has been said.
  */
 enum status trace_options(const struct tool *tool, struct trace_run *w);
 enum status trace_begin(const struct tool *tool, struct trace_run *w);
 void trace_take_events(const struct tool *tool, struct trace_run *w);
 void trace_end(const struct tool *tool, struct trace_run *w);
+void trace_free(struct trace_run *w);
 
 /* The whole program: returns its exit status. W is all zero but for what its options say. */
 int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **argv);
