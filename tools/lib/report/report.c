@@ -384,11 +384,11 @@ size_t report_sections(const struct report *r, struct list_naming *naming,
 			unnamed++;
 			continue;
 		}
-		if (!list_naming_set(naming, s, f->known.path))
+		/* First: whoever resolves the name of a file whose mount hangs would be held. */
+		if (!open_recorded(r, &f->known, &remote, &t))
 			continue;
-		if (!open_recorded(r, &f->known, &remote, &t)) {
-			free(s->file);
-			s->file = NULL;
+		if (!list_naming_set(naming, s, f->known.path)) {
+			target_close(&t);
 			continue;
 		}
 		s->id = list_naming_identity(naming, &t.id);
