@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cachemiss: counts, miss latencies and, for a list, each page's first access. */
 #include "points.bpf.h"
+#include "total.bpf.h"
 #include "bits.bpf.h"
 #include "latency.bpf.h"
 

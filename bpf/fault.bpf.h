@@ -30,11 +30,8 @@ static __always_inline void begin_fault(__u64 address, __u64 error_code,
  */
 static __always_inline bool take_fault(struct p2c_task_state *st)
 {
-	__u8 origin;
+	__u8 origin = st->origin;
 
-	if (!st)
-		return true;
-	origin = st->origin;
 	st->origin = ORIGIN_TAKEN;
 	return origin == ORIGIN_UNKNOWN || origin == ORIGIN_KERNEL ||
 	       (origin == ORIGIN_USER && !in_syscall());
@@ -43,8 +40,6 @@ static __always_inline bool take_fault(struct p2c_task_state *st)
 static __always_inline void take_around(struct p2c_task_state *st, __u64 inode, __u32 slot)
 {
 	count(slot, COUNT_AROUND, 1);
-	if (!st)
-		return;
 	st->phase = FAULT_AROUND;
 	st->inode = inode;
 }
@@ -115,9 +110,13 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 					__u64 index)
 {
 	struct p2c_task_state *st = state_get();
-	bool first = take_fault(st), present;
+	bool first, present;
 
-	if (st && !first && st->inode == inode) {
+	/* A visit that may be one of several is none that counts. */
+	if (!st)
+		return;
+	first = take_fault(st);
+	if (!first && st->inode == inode) {
 		if (st->phase == FAULT_AROUND) {
 			count(slot, COUNT_AROUND_REDONE, 1);
 			first = true;
@@ -134,17 +133,15 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 		count(slot, COUNT_MMAP_HITS, 1);
 	else
 		return;
-	if (st) {
-		st->phase = present ? FAULT_HIT : FAULT_MISS;
-		st->inode = inode;
-		st->index = index;
-		st->slot = slot;
-		st->ts = present ? 0 : bpf_ktime_get_ns();
-		st->readahead = 0;
-		if (present)
-			note_neighbour(st, mapping, index);
-	}
-	if (!present)
+	st->phase = present ? FAULT_HIT : FAULT_MISS;
+	st->inode = inode;
+	st->index = index;
+	st->slot = slot;
+	st->ts = present ? 0 : bpf_ktime_get_ns();
+	st->readahead = 0;
+	if (present)
+		note_neighbour(st, mapping, index);
+	else
 		on_miss(slot, index, true);
 	on_fault(slot, index, present ? HOW_HIT : HOW_MISS);
 }
@@ -160,7 +157,7 @@ static __always_inline void fault_around(__u32 slot, __u64 inode, __u64 first, _
 
 	if (resolved) {
 		st = state_get();
-		if (take_fault(st))
+		if (st && take_fault(st))
 			take_around(st, inode, slot);
 		else if (st)
 			fault_data(st);

@@ -155,10 +155,15 @@ static __always_inline void count(__u32 slot, enum p2c_count what, __u64 by)
 		__sync_fetch_and_add(&c->count[what], by);
 }
 
+/* NULL: there is no memory for it, or before Linux 7 another task was preempted just here. */
 static __always_inline struct p2c_task_state *state_get(void)
 {
-	return bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct p2c_task_state *st = bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0,
+							 BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!st)
+		__sync_fetch_and_add(&watch.states_lost, 1);
+	return st;
 }
 
 static __always_inline struct p2c_task_state *state_if_any(void)

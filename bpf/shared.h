@@ -248,7 +248,8 @@ enum p2c_where {
 /* What a run is asked for: written before the programs are loaded, read-only from then on. */
 struct p2c_config {
 	__u32 max_slots;
-	__u32 near_slots;   /* those below have counters for each CPU */
+	__u32 near_slots; /* those below have counters for each CPU */
+	__u32 nr_cpus;
 	__u8 auto_files;    /* each file gets a slot at its first access */
 	__u8 filter_tgid;   /* count the process watch.filter_tgid only */
 	__u8 filter_tree;   /* count tasks in counted_tasks only: COMMAND's or those of -P */
@@ -267,6 +268,7 @@ struct p2c_watch {
 	__u64 first_inode;		/* struct inode, see struct p2c_named_file */
 	__u64 cgroup_id;		/* of the only cgroup that is counted, if cfg says so */
 	__u64 tasks_lost;		/* descendants that could not be remembered */
+	__u64 states_lost;		/* events of tasks of which nothing could be remembered */
 	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
 	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
 	__u64 pidns;			/* the tool's PID namespace, if there are some above it */
@@ -278,8 +280,9 @@ struct p2c_watch {
 	__u32 on;	   /* accesses count: programs are attached and detached one by one */
 	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
-	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */
-	__u32 late_unknown;	    /* and not found: where a task sleeps cannot be told */
+	__u32 stack_seen[NR_WHERE];   /* of such a function: names were looked for on it */
+	__u32 late_unknown;	      /* and not found: where a task sleeps cannot be told */
+	struct p2c_file_counts total; /* of all files, as of the latest run of add_up() */
 };
 
 /* iter/task: a process by its number in the tool's PID namespace, and in the first one. */

@@ -386,7 +386,7 @@ enum exactness force_bpf_exactness(struct force_bpf *b)
 
 	if (!b->follows)
 		return e;
-	e = hooks_exactness(force_hooks, nr_force_hooks);
+	e = counters_exactness(&b->counters, force_hooks, nr_force_hooks);
 	for (i = 0; i < b->force->list->nr_files; i++)
 		e = exactness_of_both(e, file_exactness(b, i));
 	return e;

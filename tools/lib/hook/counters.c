@@ -75,6 +75,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	w->max_slots = config->max_slots;
 	w->near_slots = config->near_slots;
 	w->nr_cpus = libbpf_num_possible_cpus();
+	config->nr_cpus = w->nr_cpus;
 	w->per_cpu = xcalloc(w->nr_cpus, sizeof(*w->per_cpu));
 	return 0;
 }
@@ -428,6 +429,23 @@ int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum
 	return 0;
 }
 
+int counters_total(struct counters *w, struct p2c_file_counts *sum)
+{
+	struct bpf_program *add_up = bpf_object__find_program_by_name(w->obj, "add_up");
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(add_up), &opts);
+
+	if (!err)
+		*sum = w->watch->total;
+	return err;
+}
+
+enum exactness counters_exactness(const struct counters *w, const struct hook *hooks, size_t n)
+{
+	return w->watch->tasks_lost || w->watch->states_lost ? NOT_EXACT
+							     : hooks_exactness(hooks, n);
+}
+
 int counters_name(const struct counters *w, uint32_t slot, struct p2c_file_name *name)
 {
 	int err;
@@ -453,6 +471,10 @@ void counters_complain(const struct counters *w)
 	if (w->watch->tasks_lost)
 		say("%llu descendants could not be followed: their accesses are not counted",
 		    (unsigned long long)w->watch->tasks_lost);
+	if (w->watch->states_lost)
+		say("%llu events were not counted: the kernel had no memory for the state of their "
+		    "tasks; counts are lower bounds",
+		    (unsigned long long)w->watch->states_lost);
 }
 
 void counters_free(struct counters *w)

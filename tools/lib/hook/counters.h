@@ -153,12 +153,19 @@ void file_counts_sum(const struct p2c_file_counts *per_cpu, unsigned int nr_cpus
 enum exactness file_counts_exactness(const struct p2c_file_counts *c);
 /* Counters of one slot. Returns 0 or -errno. */
 int counters_read(struct counters *w, uint32_t slot, struct p2c_file_counts *sum);
+/*
+ * Counters of all slots, of an object that has the program of bpf/total.bpf.h. To be taken while
+ * programs are attached: no event is lost by it. Returns 0 or -errno.
+ */
+int counters_total(struct counters *w, struct p2c_file_counts *sum);
+/* hooks_exactness(), and whether each task that counts could be followed. */
+enum exactness counters_exactness(const struct counters *w, const struct hook *hooks, size_t n);
 /* The name that a file was found by. Returns 0 or -errno. */
 int counters_name(const struct counters *w, uint32_t slot, struct p2c_file_name *name);
 
 /* Could late hits be told so far? They are null otherwise. */
 bool counters_late_known(const struct counters *w);
-/* Says so if not all of COMMAND's descendants were counted. */
+/* Says so if not all tasks that count could be followed. */
 void counters_complain(const struct counters *w);
 
 void counters_free(struct counters *w);

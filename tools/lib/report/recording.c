@@ -27,6 +27,7 @@ void recording_configure(struct trace_run *w)
 
 	r->skel->rodata->record_pages = r->list;
 	r->skel->rodata->record_hits = r->hits;
+	bpf_program__set_autoload(r->skel->progs.add_up, w->interval_us != 0);
 	if (!r->list)
 		bpf_map__set_max_entries(r->skel->maps.ring, 4096);
 	if (!r->list || r->max_chunks)

@@ -131,17 +131,18 @@ static void record_account(struct json_object *o, const struct account *a)
 
 void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 {
-	struct p2c_file_counts all = { 0 }, one;
+	struct p2c_file_counts all = { 0 };
 	struct account now, since;
 	struct json_object *o;
-	uint32_t slot, n = r->counters->watch->nr_slots;
 	struct interval row;
 	time_t t = time(NULL);
 	struct tm tm;
+	int err;
 
-	for (slot = 0; slot < n && slot < r->counters->max_slots; slot++) {
-		if (!counters_read(r->counters, slot, &one))
-			file_counts_add(&all, &one);
+	err = counters_total(r->counters, &all);
+	if (err) {
+		say("an interval's counts cannot be read: %s", strerror(-err));
+		return;
 	}
 	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
 	now.exact = exactness_of_both(now.exact, r->counters->exact);

@@ -184,7 +184,8 @@ static void end_interval(void *ctx)
 {
 	const struct callbacks *c = ctx;
 
-	c->w->counters.exact = hooks_exactness(c->tool->hooks, c->tool->nr_hooks);
+	c->w->counters.exact =
+		counters_exactness(&c->w->counters, c->tool->hooks, c->tool->nr_hooks);
 	c->tool->interval(c->w);
 }
 
@@ -275,7 +276,7 @@ void trace_end(const struct tool *tool, struct trace_run *w)
 	/* Frozen here: what happens while the summary is made is not of the run. */
 	counters_on(&w->counters, false);
 	hooks_detach(tool->hooks, tool->nr_hooks);
-	w->counters.exact = hooks_exactness(tool->hooks, tool->nr_hooks);
+	w->counters.exact = counters_exactness(&w->counters, tool->hooks, tool->nr_hooks);
 }
 
 void trace_free(struct trace_run *w)
