@@ -7,4 +7,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-7.3+lockdown ext4 classic:{10,11,12}
+bed stock-7.3+lockdown ext4 classic:{10,11,12} best:51
