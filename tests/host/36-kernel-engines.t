@@ -73,26 +73,26 @@ exactly()
 # A reader that races the forcing.
 # The middle one of five. How often the reader gets to run meanwhile is up to the scheduler, and
 # a figure to be read (2 % is the mark); that forcing overtakes the reader is what is proved.
-# The file stays open for a moment after that: the end of the last reader is the end of forcing,
-# even if all that is left to the kernel is to see that the reader has read the last pages itself.
+# A fault puts its page into the cache and unlocks it before it locks it again to read it. Where
+# the worker comes by in between, which takes another CPU or a preemptible kernel, it counts the
+# page as failed, though it is read a moment later: mm/page2cache.c cannot tell the two yet.
 race()
 {
 	for mode in pread mmap; do
-		missed=() complete=0 incomplete=
+		missed=() complete=0 allowed=0
+		[ $mode = pread ] || allowed=2
 		for _ in 1 2 3 4 5; do
 			evict "$file"
-			# shellcheck disable=SC2016 # for that bash
 			forced -e "$engine" -t miss -f "$file" -o "$DIR/sparse" -- \
-				bash -c 'exec 9<"$1"; shift; "$@"; sleep 0.5' - "$file" \
 				"$PROGS/access" -m $mode -p "@$DIR/race" --fadvise random --madvise random "${alone[@]}" "$file"
 			missed+=("$(jq .misses "$TRUTH")")
-			if [ "$(receipt "$OUT" '[.engine, .requested == .resident + .read]')" = "[\"$engine\",true]" ]; then
+			if [ "$(receipt "$OUT" "[.engine, .requested == .resident + .read + .failed and .failed <= $allowed]")" = "[\"$engine\",true]" ]; then
 				complete=$((complete + 1))
 			else
-				incomplete+=$(cat "$OUT" "$ERR")
+				diag "$(cat "$OUT" "$ERR")"
 			fi
 		done
-		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced" || diag "$incomplete"
+		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced"
 		diag "$engine: $mode: misses of 1000: ${missed[*]}"
 		within "$(printf '%s\n' "${missed[@]}" | sort -n | sed -n 3p)" 0 150 "$engine: $mode: forcing overtakes the reader"
 	done
