@@ -22,7 +22,7 @@ static void say_change(const struct list_file *f)
 		say("warning: %s: it was written to since the list was recorded", f->target.path);
 }
 
-/* In one line, as a list that is used at each start has always some: -v names them. */
+/* In one line, as a list that is used at each start has always some: -v names all of them. */
 static void say_changes(const struct hint *h, const struct changes *c)
 {
 	if (c->unready + c->written == 1) {
@@ -30,10 +30,11 @@ static void say_changes(const struct hint *h, const struct changes *c)
 		return;
 	}
 	if (c->unready)
-		say("%zu of the list's %zu files cannot be forced (%" PRIu64 " pages)%s "
-		    "(-v names them)",
+		say("%zu of the list's %zu files cannot be forced (%" PRIu64 " pages)%s; the first "
+		    "(-v names all): %s",
 		    c->unready, h->list.nr_files, c->pages,
-		    c->written ? ", and others were written to since it was recorded" : "");
+		    c->written ? ", and others were written to since it was recorded" : "",
+		    c->first->why);
 	else if (c->written)
 		say("warning: %zu of the list's %zu files were written to since it was recorded "
 		    "(-v names them)",
@@ -52,7 +53,8 @@ static struct changes find_changes(const struct list *l)
 			continue;
 		if (verbose)
 			say_change(f);
-		if (!c.first)
+		/* One that cannot be forced comes before one that is only newer. */
+		if (!c.first || (f->why && !c.unready))
 			c.first = f;
 		if (!f->why) {
 			c.written++;
