@@ -87,6 +87,8 @@ result()
 	return 1
 }
 
+# Each of these returns whether the test passed: more can be said of one that has not.
+
 # ok NAME COMMAND...: the command succeeds
 ok()
 {
@@ -94,6 +96,7 @@ ok()
 	shift
 	"$@" >/dev/null 2>&1 || rc=1
 	result "$rc" "$name" || diag "failed: $*"
+	return "$rc"
 }
 
 # is GOT WANT NAME
@@ -102,6 +105,7 @@ is()
 	local rc=0
 	[ "$1" = "$2" ] || rc=1
 	result "$rc" "$3" || { diag "got:  $1"; diag "want: $2"; }
+	return "$rc"
 }
 
 # within GOT LOW HIGH NAME: a number in a range; anything else fails
@@ -110,6 +114,7 @@ within()
 	local rc=1
 	[[ $1 =~ ^[0-9]+$ && $2 =~ ^[0-9]+$ && $3 =~ ^[0-9]+$ ]] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ] && rc=0
 	result "$rc" "$4" || diag "got: $1, want: $2 to $3"
+	return "$rc"
 }
 
 # matches TEXT REGEX NAME
@@ -118,6 +123,7 @@ matches()
 	local rc=1
 	[[ $1 =~ $2 ]] && rc=0
 	result "$rc" "$3" || { diag "got: $1"; diag "want, as a regular expression: $2"; }
+	return "$rc"
 }
 
 # skip COUNT REASON
