@@ -57,7 +57,7 @@ static bool is_outdated(const struct list *l)
 		pages += f->listed_pages + f->past_eof;
 		lost += f->past_eof + (f->state == LIST_READY ? 0 : f->listed_pages);
 	}
-	return !pages || lost > pages / 100 * OUTDATED_PERCENT;
+	return !pages || lost > pages * (OUTDATED_PERCENT / 100.0);
 }
 
 /* Does this start learn, by what can be seen of the list from outside? */
