@@ -97,7 +97,8 @@ static const struct argp_option argp_options[] = {
 	  "Let COMMAND wait for a large file's list at random, at most MS ms (0: never; default "
 	  "1.5 times as long as reading it should take)",
 	  0 },
-	{ "stale-ok", OPT_STALE_OK, NULL, 0, "Force files that changed since the recording", 0 },
+	{ "stale-ok", OPT_STALE_OK, NULL, 0,
+	  "Force files that changed since the recording (default with --learn)", 0 },
 	{ "root", OPT_ROOT, "DIR", 0,
 	  "Look the list's names up below DIR, as if it were the root directory", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
@@ -342,7 +343,8 @@ static void set_hint(struct hint *h, struct output *out)
 		.beside_command = opt.run.command,
 		.once = opt.once,
 		.dry_run = opt.dry_run,
-		.stale_ok = opt.stale_ok,
+		/* A file that is replaced at each start would be cold at each start. */
+		.stale_ok = opt.stale_ok || (opt.learn.on && !opt.strict),
 		.strict = opt.strict,
 		.tolerate = opt.tolerate >= 0 ? opt.tolerate
 			    : opt.learn.on    ? 1

@@ -10,7 +10,7 @@ needs_root
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((8 + 5 + 4 + 7 + 7 + 5 + 6 + 4))
+plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 4))
 
 list=$DIR/list ERR=$DIR/err
 for name in data other; do
@@ -102,8 +102,12 @@ while step; do
 	learn -- "${app[@]}" -n 200 "$DIR/other"
 	cp "$DIR/other" "$DIR/copy"
 	mv "$DIR/copy" "$DIR/other"
-	learn --tool-status -- "${app[@]}" -n 20 "$DIR/other"
-	is "$STATUS $(grep -c "$DIR/other: it was replaced" "$ERR")" '4 1' 'a file of the list was replaced: it is said'
+	evict "$DIR/other"
+	learn --strict --tool-status -- sh -c 'exit 7'
+	is "$STATUS $(grep -c "$DIR/other: it was replaced" "$ERR")" '4 1' '--strict: a file of the list was replaced: it is said'
+	learn -j --tool-status -- "${app[@]}" -n 20 "$DIR/other"
+	is "$STATUS $(receipt "$DIR/out" 'select(.file | endswith("/other")) | [.requested == .resident + .read, .read > 180]') $(grep -c 'it was replaced' "$ERR")" '0 [true,true] 0' \
+		'else it is forced all the same'
 	is "$(listed other)" "$(first_of_each "$DIR/read")" 'and recorded anew, without what was known of the other'
 	cp "$DIR/data" "$DIR/copy"
 	learn -- bash -c 'cat "$@" >/dev/null' - "$DIR/data" "$DIR/other" "$DIR/copy"

@@ -55,7 +55,8 @@ static bool is_outdated(const struct list *l)
 		const struct list_file *f = &l->files[i];
 
 		pages += f->listed_pages + f->past_eof;
-		lost += f->past_eof + (f->state == LIST_READY ? 0 : f->listed_pages);
+		lost += f->past_eof +
+			(f->state == LIST_READY && !f->replaced ? 0 : f->listed_pages);
 	}
 	return !pages || lost > pages * (OUTDATED_PERCENT / 100.0);
 }

@@ -60,9 +60,10 @@ static void check_stale(struct list_file *f, const struct offsets_section *s,
 			const struct list_options *opt)
 {
 	const struct identity *id = &f->target.id;
-	const char *what = opt->stale_ok ? NULL : header_stale(s, id, opt->strict);
+	const char *what = header_stale(s, id, opt->strict);
 
-	if (what)
+	f->replaced = what;
+	if (what && !opt->stale_ok)
 		make_stale(f, what);
 	f->written = f->state == LIST_READY && s->has & OFFSETS_MTIME &&
 		     id->mtime_ns > s->id.mtime_ns;

@@ -25,6 +25,7 @@ struct list_file {
 	struct target target; /* path is set in every state */
 	enum list_state state;
 	char *why;	       /* it is not ready */
+	bool replaced;	       /* it is not what was recorded, be it taken all the same or not */
 	bool written;	       /* ready, with a newer mtime than when it was recorded */
 	bool planned;	       /* it was ready when the list was loaded */
 	char *missing;	       /* why list_reopen() left it closed, NULL: it did not */
