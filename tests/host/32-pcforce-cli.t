@@ -247,7 +247,8 @@ while step; do
 	forced --now -f "$DIR/empty" -o "$list"
 	is "$STATUS $(receipt "$OUT" '[.requested, .past_eof]')" "4 [$listed,$listed]" 'a list for an empty file: all past its end'
 	forced -t access -f "$DIR/empty" -o "$DIR/empty" -- cat "$DIR/empty"
-	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND'
+	is "$STATUS $(receipt "$OUT" .requested)" '0 0' 'an empty list of an empty file around COMMAND' ||
+		diag "$(cat "$OUT" "$ERR")"
 done
 
 # --- COMMAND's status, and signals
