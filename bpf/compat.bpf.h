@@ -13,7 +13,6 @@
 #define PF_IO_WORKER	 0x00000010
 #define PF_MEMALLOC_NOIO 0x00080000
 #define PF_EXITING	 0x00000004
-#define CLONE_THREAD	 0x00010000
 /* arch/x86/include/asm/trap_pf.h: the page was present. */
 #define X86_PF_PROT 1
 

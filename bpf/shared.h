@@ -277,9 +277,8 @@ struct p2c_watch {
 	__u32 self_tgid;		/* the tool itself, which is never counted */
 	__u32 filter_tgid;		/* the only process that is counted, if cfg says so */
 	__u32 tree_tgid;		/* while its descendants are looked for, 0: they are not */
-	__u32 on;	   /* accesses count: programs are attached and detached one by one */
-	__u32 nr_slots;	   /* in use, SLOT_OTHERS included: the user side begins with 1 */
-	__u32 command_tid; /* COMMAND's first task; the user side counts it from its exec on */
+	__u32 on;	/* accesses count: programs are attached and detached one by one */
+	__u32 nr_slots; /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 stack_seen[NR_WHERE];   /* of such a function: names were looked for on it */
 	__u32 late_unknown;	      /* and not found: where a task sleeps cannot be told */
 	struct p2c_file_counts total; /* of all files, as of the latest run of add_up() */

@@ -454,12 +454,10 @@ int find_tree(struct bpf_iter__task *ctx)
 }
 
 /* Descendants, threads and io_uring workers included. */
-static __always_inline void new_task(__u32 child, __u64 clone_flags)
+static __always_inline void new_task(__u32 child)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (!watch.command_tid && !(clone_flags & CLONE_THREAD) && task_is_self())
-		watch.command_tid = child;
 	if (in_tree(tid))
 		add_to_tree(child);
 }
@@ -467,14 +465,14 @@ static __always_inline void new_task(__u32 child, __u64 clone_flags)
 SEC("tp_btf/task_newtask")
 int BPF_PROG(task_new, struct task_struct *task, unsigned long clone_flags)
 {
-	new_task(task->pid, clone_flags);
+	new_task(task->pid);
 	return 0;
 }
 
 SEC("tp/task/task_newtask")
 int task_new_classic(struct trace_event_raw_task_newtask *task)
 {
-	new_task(task->pid, task->clone_flags);
+	new_task(task->pid);
 	return 0;
 }
 

@@ -111,8 +111,7 @@ static enum status arm_around(struct beside *b)
 	int err = 0;
 
 	if (counters->config->filter_tree)
-		err = b->detach ? counters_add_task(counters, b->command.pid)
-				: counters_add_command(counters);
+		err = counters_add_command(counters, b->command.pid);
 	if (err)
 		return fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
 	return hint_arm(b->hint);

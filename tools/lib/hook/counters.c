@@ -381,16 +381,11 @@ int counters_add_tree(struct counters *w, pid_t pid)
 	return err ? err : w->watch->tasks_found ? 0 : -ESRCH;
 }
 
-int counters_add_command(struct counters *w)
+int counters_add_command(struct counters *w, pid_t pid)
 {
-	uint32_t one = 1;
-
-	if (!w->watch->command_tid)
-		return -ESRCH;
 	/* So far it was the tool's own process. */
 	w->watch->others_inserted = 0;
-	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "counted_tasks"),
-				   &w->watch->command_tid, &one, BPF_ANY);
+	return counters_add_task(w, pid);
 }
 
 void file_counts_add(struct p2c_file_counts *to, const struct p2c_file_counts *what)

@@ -136,8 +136,8 @@ int counters_add_task(struct counters *w, pid_t pid);
  * those that it will have. PID is of our own PID namespace. Returns 0, -ESRCH, or -errno.
  */
 int counters_add_tree(struct counters *w, pid_t pid);
-/* Count COMMAND's first task, which waits, from now on. Returns 0 or -errno. */
-int counters_add_command(struct counters *w);
+/* Count COMMAND's process, which waits, from now on. Returns 0 or -errno. */
+int counters_add_command(struct counters *w, pid_t pid);
 
 /*
  * Accesses count from now on, or no longer: after the last program is attached, and before the

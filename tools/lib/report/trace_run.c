@@ -197,7 +197,7 @@ static int start_command(struct trace_run *w)
 	command_init(&w->command, w->run.command);
 	err = command_fork(&w->command);
 	if (!err && w->options.tree)
-		err = counters_add_command(&w->counters);
+		err = counters_add_command(&w->counters, w->command.pid);
 	if (err) {
 		say("%s: cannot be started: %s", w->run.command[0], strerror(-err));
 		return err;
