@@ -143,7 +143,6 @@ struct task_struct {
 
 struct trace_event_raw_task_newtask {
 	pid_t pid;
-	unsigned long clone_flags;
 };
 
 struct trace_event_raw_mm_filemap_op_page_cache {
