@@ -51,7 +51,9 @@ def command_line(accel, kernel, disks, ports, args):
     configured as the first of two: the emulator leaves out memory barriers where there can only
     be one, or one at a time (thread=single), and the controller, which runs beside it, then
     misses requests (its doorbells are in memory). With two or more of them running, kernels
-    that patch their own code can crash under emulation."""
+    that patch their own code can crash under emulation. A kernel that tries its timer at boot
+    (no_timer_check: it does not) gives up where this machine is too busy to emulate some ticks
+    at once."""
     command = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot",
                "-machine", "q35", "-smp", f"{args.cpus},maxcpus={max(args.cpus, 2)}",
                "-m", f"{args.mem >> 20}M",
@@ -59,7 +61,7 @@ def command_line(accel, kernel, disks, ports, args):
                "-cpu", "host" if accel == "kvm" else "max",
                "-kernel", kernel.image, "-append",
                f"root=PARTUUID={guest.DISK_ID:08x}-01 rootwait rw init=/sbin/init "
-               "console=ttyS0 panic=-1 oops=panic quiet "
+               "console=ttyS0 panic=-1 oops=panic quiet no_timer_check "
                f"data_fs={args.fs} vm_shell={int(args.shell)} {args.append}",
                "-device", "nvme,id=nvme0,serial=page2cache", "-device", "virtio-rng-pci"]
     for nsid, path in enumerate(disks, 1):
