@@ -7,6 +7,8 @@ prefix  ?= /usr/local
 bindir  ?= $(prefix)/bin
 mandir  ?= $(prefix)/share/man
 compdir ?= $(prefix)/share/bash-completion/completions
+libdir  ?= $(prefix)/lib
+incdir  ?= $(prefix)/include
 
 O       ?= build
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -25,6 +27,15 @@ LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthre
 BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf \
 	-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
+# libpagehint, for applications: nothing but libc. HINT_ABI is that of its SONAME.
+HINT      := $(O)/hint
+HINT_ABI  := 0
+HINT_OBJS := $(patsubst hint/%.c,$(HINT)/%.o,$(wildcard hint/*.c))
+HINT_SO   := $(HINT)/libpagehint.so.$(VERSION)
+HINT_LINKS := $(HINT)/libpagehint.so.$(HINT_ABI) $(HINT)/libpagehint.so
+HINT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -pthread \
+	$(WARNINGS) $(WERROR) $(CFLAGS)
+
 TOOLS := cachemiss ratrace pcforce pclist
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 SKELS := $(BPFS:%=$(O)/%.skel.h)
@@ -33,6 +44,7 @@ PROGS := $(patsubst tests/progs/%.c,$(O)/tests/%,$(filter-out %.bpf.c,$(wildcard
 UNITS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 MAN   := $(patsubst man/%.scd,$(O)/man/%,$(wildcard man/*.scd))
 MAN_SECTIONS := 1 5 8
+HINT_SECTIONS := 3 7
 
 # Fuzzed, with the sanitizers that then are on.
 SANITIZE := address,undefined
@@ -47,11 +59,13 @@ say = @printf '  %-7s %s\n'
 MAKEFLAGS += --no-print-directory
 endif
 
-.PHONY: all man tests kmod deps demo test check bench fuzz install uninstall clean help
+.PHONY: all hint man tests kmod deps demo test check bench fuzz install install-hint uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(TOOLS:%=$(O)/%) man
+all: $(TOOLS:%=$(O)/%) hint man
+
+hint: $(HINT)/libpagehint.a $(HINT_LINKS)
 
 man: $(MAN)
 
@@ -59,12 +73,13 @@ tests: $(PROGS) $(UNITS)
 
 help:
 	@echo 'all         the programs and man pages, in $(O)/'
+	@echo 'hint        libpagehint alone, which needs a C compiler and libc; install-hint installs it'
 	@echo 'kmod        the kernel module; KVER=RELEASE KDIR=HEADERS for another kernel'
 	@echo 'install     into $$(DESTDIR)$(prefix); uninstall takes it back'
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
 	@echo 'test        unit and host tests; check: style and static analysis'
-	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: parser and loader of lists'
+	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: lists and the queue of hints'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
 
 $(O)/%.bpf.o: bpf/%.bpf.c Makefile
@@ -95,6 +110,25 @@ $(O)/libpage2cache.a: $(LIB)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+$(HINT)/%.o: hint/%.c Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(HINT_CFLAGS) -MMD -MP -c $< -o $@
+
+# One object, so that a program that links statically sees no other names than those of pagehint.h.
+$(HINT)/libpagehint.a: $(HINT_OBJS)
+	$(say) AR $@
+	$(Q)$(CC) -r -nostdlib $^ -o $(HINT)/whole.o && objcopy --localize-hidden $(HINT)/whole.o
+	$(Q)rm -f $@ && ar rcs $@ $(HINT)/whole.o
+
+$(HINT_SO): $(HINT_OBJS) hint/pagehint.map
+	$(say) LINK $@
+	$(Q)$(CC) -shared -Wl,-soname,libpagehint.so.$(HINT_ABI) -Wl,--version-script=hint/pagehint.map \
+		-Wl,-z,defs $(LDFLAGS) $(HINT_OBJS) -pthread -o $@
+
+$(HINT_LINKS): $(HINT_SO)
+	$(Q)ln -sf $(<F) $@
+
 # Those that bring programs of their own for the kernel.
 $(O)/tests/%.bpf.o: tests/progs/%.bpf.c Makefile
 	@mkdir -p $(@D)
@@ -115,6 +149,12 @@ $(O)/unit/%: tests/unit/%.c $(O)/libpage2cache.a Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< $(O)/libpage2cache.a -lcmocka $(LIBS) -o $@
+
+# The names that the library keeps to itself are tested as well.
+$(O)/unit/hint_%: tests/unit/hint_%.c $(HINT_OBJS) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Ihint -MMD -MP $< $(HINT_OBJS) -lcmocka $(LIBS) -o $@
 
 # The loader's fuzzer for a moment, where there is no libFuzzer either.
 $(O)/unit/load_test: tests/unit/load_test.c tests/fuzz/list.c $(FUZZED) Makefile
@@ -151,29 +191,48 @@ bench: all tests
 check:
 	$(Q)scripts/check
 
-# A bounded run of the offsets parser and of the loader of lists under libFuzzer; FUZZ_SECONDS to change.
+# A bounded run of the offsets parser, of the loader of lists and of the consumer of hints under
+# libFuzzer; FUZZ_SECONDS to change.
 FUZZ_SECONDS ?= 30
-fuzz: $(O)/fuzz/offsets $(O)/fuzz/list
-	@mkdir -p $(O)/fuzz/corpus $(O)/fuzz/recipes
+fuzz: $(O)/fuzz/offsets $(O)/fuzz/list $(O)/fuzz/hints
+	@mkdir -p $(O)/fuzz/corpus $(O)/fuzz/recipes $(O)/fuzz/rings
 	$(Q)$(O)/fuzz/offsets -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
 	$(Q)$(O)/fuzz/list -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(abspath $(O))/fuzz/recipes
+	$(Q)$(O)/fuzz/hints -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/rings
+
+$(O)/fuzz/hints: tests/fuzz/hints.c hint/ring.c hint/requests.c Makefile
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	$(Q)$(CLANG) $(HINT_CFLAGS) -Ihint -fsanitize=fuzzer,$(SANITIZE) $(filter %.c,$^) -o $@
 
 $(O)/fuzz/%: tests/fuzz/%.c $(FUZZED) Makefile
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
 	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,$(SANITIZE) $(filter %.c,$^) $(LIBS) -o $@
 
-install: all
+install: all install-hint
 	install -d $(DESTDIR)$(bindir) $(MAN_SECTIONS:%=$(DESTDIR)$(mandir)/man%) $(DESTDIR)$(compdir)
 	install -m 755 $(TOOLS:%=$(O)/%) $(DESTDIR)$(bindir)
 	$(foreach s,$(MAN_SECTIONS),install -m 644 $(filter %.$s,$(MAN)) $(DESTDIR)$(mandir)/man$s &&) true
 	for t in $(TOOLS); do install -m 644 scripts/completion/$$t $(DESTDIR)$(compdir) || exit 1; done
 
+install-hint: hint $(filter $(HINT_SECTIONS:%=\%.%),$(MAN))
+	install -d $(DESTDIR)$(incdir) $(DESTDIR)$(libdir)/pkgconfig $(HINT_SECTIONS:%=$(DESTDIR)$(mandir)/man%)
+	install -m 644 hint/pagehint.h $(DESTDIR)$(incdir)
+	install -m 644 $(HINT)/libpagehint.a $(DESTDIR)$(libdir)
+	install -m 755 $(HINT_SO) $(DESTDIR)$(libdir)
+	cp -P $(HINT_LINKS) $(DESTDIR)$(libdir)
+	sed 's,@prefix@,$(prefix),; s,@includedir@,$(incdir),; s,@libdir@,$(libdir),; s,@VERSION@,$(VERSION),' \
+		hint/pagehint.pc.in >$(DESTDIR)$(libdir)/pkgconfig/pagehint.pc
+	$(foreach s,$(HINT_SECTIONS),install -m 644 $(filter %.$s,$(MAN)) $(DESTDIR)$(mandir)/man$s &&) true
+
 uninstall:
 	rm -f $(TOOLS:%=$(DESTDIR)$(bindir)/%) $(TOOLS:%=$(DESTDIR)$(compdir)/%)
-	rm -f $(foreach s,$(MAN_SECTIONS),$(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man$s/%,$(filter %.$s,$(MAN))))
+	rm -f $(patsubst %,$(DESTDIR)$(libdir)/%,$(notdir $(HINT_SO) $(HINT_LINKS)) libpagehint.a pkgconfig/pagehint.pc)
+	rm -f $(DESTDIR)$(incdir)/pagehint.h
+	rm -f $(foreach s,$(MAN_SECTIONS) $(HINT_SECTIONS),$(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man$s/%,$(filter %.$s,$(MAN))))
 
 clean:
 	rm -rf $(O)
 
--include $(wildcard $(O)/*.d $(O)/lib/*/*.d $(O)/tests/*.d $(O)/unit/*.d)
+-include $(wildcard $(O)/*.d $(O)/lib/*/*.d $(O)/tests/*.d $(O)/unit/*.d $(HINT)/*.d)

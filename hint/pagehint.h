@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pagehint: tell which parts of files will be read soon, without a system call for each.
+ *
+ * A handle has a queue in memory, into which pagehint_willneed() writes, and a thread that has
+ * the kernel read in what the queue says, ahead of the reader. A hint never blocks and changes
+ * nothing that a program reads: at worst pages are read that nobody wants, or a wanted page is
+ * still read by its reader. pagehint(7) explains when this is quicker than posix_fadvise(2), and
+ * pagehint(3) has all errors.
+ *
+ * Threads: a handle is for one thread at a time. A program that hints from several threads
+ * connects one handle for each, or has a lock around the handle. Without either, hints are lost
+ * or wrong; nothing else is harmed.
+ *
+ * fork(2): a handle belongs to the process that connected it. In a child every function says
+ * -ESTALE, but pagehint_close(), which frees what the child has of the handle. The child connects
+ * a handle of its own.
+ *
+ * NULL in place of a handle is allowed: every function then says -EINVAL, and does nothing. So a
+ * program whose pagehint_connect() failed may go on as if it had not, without hints.
+ */
+#ifndef PAGEHINT_H
+#define PAGEHINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pagehint;
+
+/* A part of a file, in bytes. Both are free to lie beyond the end of the file. */
+struct pagehint_range {
+	uint64_t offset;
+	uint64_t length;
+};
+
+/* Files that one handle may have at a time. */
+#define PAGEHINT_MAX_FILES 4096
+
+/*
+ * Make a handle. PATH must be NULL: a thread of this process drains the queue. Any other PATH is
+ * kept for a server, which this version does not know: it fails with ENOTSUP.
+ * Returns NULL and sets errno: ENOTSUP, ENOMEM, EAGAIN (no more threads), or what close_range(2)
+ * was refused with.
+ */
+struct pagehint *pagehint_connect(const char *path);
+
+/*
+ * Name the file of descriptor FD, a regular file that is open for reading. The library opens the
+ * file again for itself: FD may be closed at any time, and its locks, position and advice are left
+ * alone. What is hinted is this file, even if its name is given to another one later.
+ * Returns an id of 0 or more for pagehint_willneed(), or -errno: -EBADF (not open, or not for
+ * reading), -EINVAL (no regular file), -EMFILE, -ESTALE, or what open(2) of /proc/self/task/TID/fd/FD
+ * was refused with: -EACCES where the process has given up the right to the file, -ENOENT without
+ * /proc. Takes some 50 us: name a file once.
+ */
+int pagehint_file(struct pagehint *h, int fd);
+
+/*
+ * Give an id back and close the library's descriptor of its file, after the hints before this
+ * call have been served. Returns 0, -EBADF (no such id) or -ESTALE.
+ */
+int pagehint_forget(struct pagehint *h, int id);
+
+/*
+ * LENGTH bytes from OFFSET of file ID will be read soon; whole pages are read in. A LENGTH of
+ * UINT64_MAX reaches to the end of the file. What is beyond the end is left out, silently.
+ * Takes some nanoseconds; the first call after a pause wakes the thread by a system call.
+ * Returns 0, -EAGAIN (the queue is full: this hint is dropped), -EBADF (no such id) or -ESTALE.
+ */
+int pagehint_willneed(struct pagehint *h, int id, uint64_t offset, uint64_t length);
+
+/*
+ * The same for N ranges of one file at once, which is cheaper. Ranges that will be read first come
+ * first. Returns as pagehint_willneed(); -EAGAIN if some of the ranges are dropped.
+ */
+int pagehint_willneed_many(struct pagehint *h, int id, const struct pagehint_range *ranges,
+			   size_t n);
+
+/* How many ranges were dropped so far because the queue was full; 0 without a handle. */
+uint64_t pagehint_dropped(const struct pagehint *h);
+
+/*
+ * End the thread and free everything. Hints that have not been served are dropped. Waits for what
+ * the thread is doing: one request to the disk, which normally is only submitted.
+ * Returns 0, or -EINVAL for NULL.
+ */
+int pagehint_close(struct pagehint *h);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The queue of hints: a ring in memory that one producer and one consumer have mapped.
+ *
+ * The ring is made of words of 64 bits. A position counts words from the beginning and never goes
+ * back; the word at position P is words[P % nr_words]. So a record of any length may lie across
+ * the end of the memory. A record is a head, ring_head(), and as many pairs of offset and length
+ * as it says. The producer publishes whole records by moving `tail`, the consumer gives the space
+ * back by moving `head`.
+ *
+ * The consumer trusts nothing in the ring: it reads each word once, keeps its own position and
+ * the ring's size in its own memory, and checks what it read. A record that makes no sense is
+ * skipped with everything behind it. What a hostile producer gains is a hint for another page.
+ *
+ * A consumer that rests is woken where the producer's tail passes the position `wake_at`:
+ * the next hint, or a ring that is half full. Waking is `bell`, a futex that counts; only this
+ * takes a system call. The producer reads wake_at without a barrier after it has moved tail. A
+ * consumer that rests without a limit of time therefore calls ring_barrier() between setting
+ * wake_at and looking at tail for the last time: the cost is the consumer's, once a rest.
+ */
+#ifndef PAGEHINT_RING_H
+#define PAGEHINT_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pagehint.h"
+
+#define RING_MAGIC    0x746e696865676170ULL /* "pagehint" */
+#define RING_PROTOCOL 1			    /* which records there are, and what they mean */
+#define RING_LAYOUT   1			    /* where what lies in struct ring */
+
+/* So that neither side's writes take the other's cache lines away, which come in pairs. */
+#define RING_LINE __attribute__((aligned(128)))
+
+struct ring {
+	/* Written before the other side sees the ring, and never again. */
+	uint64_t magic;
+	uint32_t protocol;
+	uint32_t layout;
+	uint64_t nr_words; /* a power of two */
+	/* Of the producer. */
+	RING_LINE uint64_t tail;
+	uint64_t dropped; /* ranges for which there was no room */
+	/* Of the consumer. */
+	RING_LINE uint64_t head;
+	/* For resting; seldom written. */
+	RING_LINE uint64_t wake_at; /* of the consumer */
+	uint32_t bell;		    /* of whoever wakes the consumer */
+	RING_LINE uint64_t words[];
+};
+
+#define RING_WILLNEED	1
+#define RING_MAX_RANGES 512 /* of a record */
+
+static inline uint64_t ring_head(uint32_t file, uint16_t nr_ranges)
+{
+	return (uint64_t)file << 32 | (uint32_t)nr_ranges << 16 | RING_WILLNEED;
+}
+
+/* The bytes that a ring of NR_WORDS takes. */
+static inline size_t ring_size(uint64_t nr_words)
+{
+	return sizeof(struct ring) + nr_words * sizeof(uint64_t);
+}
+
+/* Make an empty ring of zeroed memory. */
+void ring_init(struct ring *r, uint64_t nr_words);
+
+/* --- the producer's side: its own position, and the consumer's as it was seen last */
+
+struct ring_producer {
+	struct ring *ring;
+	uint64_t mask;
+	uint64_t tail;
+	uint64_t head;
+};
+
+void ring_producer_init(struct ring_producer *p, struct ring *r);
+
+/* Wake the consumer, whatever it waits for. */
+void ring_ring(struct ring *r);
+
+/* Is there room for NR words? Looks at the other side's cache line only if it has to. */
+static inline bool ring_has_room(struct ring_producer *p, uint64_t nr)
+{
+	if (p->tail + nr - p->head <= p->mask + 1)
+		return true;
+	p->head = __atomic_load_n(&p->ring->head, __ATOMIC_ACQUIRE);
+	return p->tail + nr - p->head <= p->mask + 1;
+}
+
+static inline void ring_write(struct ring_producer *p, uint64_t position, uint64_t word)
+{
+	__atomic_store_n(&p->ring->words[position & p->mask], word, __ATOMIC_RELAXED);
+}
+
+/* Write a record of 1 to RING_MAX_RANGES ranges; false, and they are counted, if it has no room. */
+static inline bool ring_put(struct ring_producer *p, uint32_t file,
+			    const struct pagehint_range *ranges, uint16_t nr)
+{
+	struct ring *r = p->ring;
+	uint64_t at = p->tail, wake_at;
+	uint16_t i;
+
+	if (!ring_has_room(p, 1 + 2 * (uint64_t)nr)) {
+		__atomic_store_n(&r->dropped, r->dropped + nr, __ATOMIC_RELAXED);
+		return false;
+	}
+	ring_write(p, at++, ring_head(file, nr));
+	for (i = 0; i < nr; i++) {
+		ring_write(p, at++, ranges[i].offset);
+		ring_write(p, at++, ranges[i].length);
+	}
+	__atomic_store_n(&r->tail, at, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	wake_at = __atomic_load_n(&r->wake_at, __ATOMIC_RELAXED);
+	if (__builtin_expect(p->tail < wake_at && wake_at <= at, 0))
+		ring_ring(r);
+	p->tail = at;
+	return true;
+}
+
+/* --- the consumer's side */
+
+struct ring_consumer {
+	struct ring *ring;
+	uint64_t mask;
+	uint64_t head;
+	uint64_t malformed; /* times that the rest of the ring was skipped */
+	uint32_t file;	    /* of the record that is being read, */
+	uint32_t left;	    /* so many ranges of which are still to be read */
+};
+
+struct ring_hint {
+	uint32_t file;
+	struct pagehint_range range;
+};
+
+/* NR_WORDS: of the ring, from whoever made it. */
+void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words);
+
+/* Take at most MAX hints. Returns how many; 0 if there are none. */
+size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max);
+
+/* The bell as it is now, for ring_rest(): read it before the last look at whatever may ring. */
+uint32_t ring_bell(const struct ring_consumer *c);
+
+/*
+ * From now on the producer rings when it has written AHEAD words more. ring_barrier() makes sure
+ * that it does; false if the kernel does not help: then a rest needs a limit of time.
+ */
+void ring_wake_after(struct ring_consumer *c, uint64_t ahead);
+bool ring_barrier(void);
+
+/* Is there anything that ring_take() would take? */
+bool ring_is_empty(const struct ring_consumer *c);
+
+/* Rest until the bell is no longer BELL, or NS nanoseconds (-1: no limit). */
+void ring_rest(struct ring_consumer *c, uint32_t bell, int64_t ns);
+
+#endif
