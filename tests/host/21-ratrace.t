@@ -216,8 +216,8 @@ while step; do
 	set_ra 512
 	if command -v bpftool >/dev/null; then
 		evict "$file"
-		traced -s -f "$file" -- bash -c "cat '$file' >/dev/null; bpftool -j map dump name chunks >'$DIR/full'
-			dd if='$file' iflag=nocache count=0 status=none; bpftool -j map dump name chunks >'$DIR/empty'"
+		traced -s -f "$file" -- bash -c "cat '$file' >/dev/null; bpftool -j map dump id \$(map_of \$PPID chunks) >'$DIR/full'
+			dd if='$file' iflag=nocache count=0 status=none; bpftool -j map dump id \$(map_of \$PPID chunks) >'$DIR/empty'"
 		is "$(jq length "$DIR/full") $(jq length "$DIR/empty")" "$((pages / 64)) 0" 'nothing is kept of pages that have left the cache'
 	else
 		skip 1 'no bpftool'

@@ -221,7 +221,7 @@ is "$(grep -c '^\[true,true' "$DIR/moments")" 4 'no access is counted by some of
 if command -v bpftool >/dev/null && nowait_reads; then
 	evict "$file"
 	"$CACHEMISS" -f "$file" -- bash -c "'$PROGS/access' -m nowait-once -n 5 --fadvise random -p random '$file' >/dev/null
-		bpftool -j map dump name cachemis.bss >'$DIR/bss'" 2>/dev/null
+		bpftool -j map dump id \$(map_of \$PPID cachemis.bss) >'$DIR/bss'" 2>/dev/null
 	is "$(grep -o '"open_misses":[^,}]*' "$DIR/bss")" '"open_misses":0' 'lookups that failed are forgotten when their task ends'
 else
 	skip 1 'no bpftool, or refused reads start no I/O'

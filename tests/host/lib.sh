@@ -504,6 +504,15 @@ attached()
 	grep -q '"record": *"meta"' "$1"
 }
 
+# map_of PID NAME: the kernel's number of a BPF map that a process has; COMMAND knows this, too
+map_of()
+{
+	awk '/^map_id:/ { print $2 }' /proc/"$1"/fdinfo/* 2>/dev/null | sort -u | while read -r; do
+		[ "$(bpftool -j map show id "$REPLY" | jq -r .name)" != "$2" ] || echo "$REPLY"
+	done
+}
+export -f map_of
+
 # stop SIGNAL: the one in the background; its status in STATUS
 stop()
 {
