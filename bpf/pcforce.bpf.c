@@ -334,8 +334,30 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	bpf_loop(FOLIO_WORDS, remove_step, &w, 0);
 }
 
+/*
+ * Processes that counted when they ended, by their number in the tool's PID namespace. Of an
+ * open the tool hears later, and many a process has opened its files and ended by then.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} ended SEC(".maps");
+
+/* As lookup_exit() is attached before task_exit(), the process is still one that counts. */
 static __always_inline void on_exit(void)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = tgid_seen(task), one = 1;
+
+	if (!(cfg.filter_tree || cfg.filter_cgroup || cfg.filter_uid) || !pid ||
+	    BPF_CORE_READ(task, signal, live.counter))
+		return;
+	if (task_counted())
+		bpf_map_update_elem(&ended, &pid, &one, BPF_ANY);
+	else
+		bpf_map_delete_elem(&ended, &pid);
 }
 
 /* Its number is the kernel's to know: tools/lib/force/engine_kernel.c puts it in. */

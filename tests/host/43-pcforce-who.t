@@ -65,11 +65,14 @@ more_than()
 	[ "$("$PROGS/cached" -c "$file")" -gt "$1" ]
 }
 
-# fires WHO: forces all that is listed, for one of the server
+# fires WHO: forces all that is listed, for one of the server. A child has ended when pcforce hears
+# of what it did.
 fires()
 {
 	evict "$file"
+	[ "$1" = self ] || kill -STOP "$BG"
 	order "$1"
+	[ "$1" = self ] || kill -CONT "$BG"
 	wait_until 20 more_than "$listed"
 }
 

@@ -352,9 +352,19 @@ int force_bpf_tasks_fd(const struct force_bpf *b)
 	return b->skel ? bpf_map__fd(b->skel->maps.counted_tasks) : -1;
 }
 
+/* A process of that number may be another one by now: then that one has not ended. */
+static bool counted_at_its_end(const struct force_bpf *b, pid_t pid)
+{
+	uint32_t one;
+
+	return counters_pid_ends(pid) &&
+	       !bpf_map_lookup_elem(bpf_map__fd(b->skel->maps.ended), &pid, &one);
+}
+
 bool force_bpf_counts_pid(const struct force_bpf *b, pid_t pid)
 {
-	return pid != getpid() && (!b->skel || counters_count_pid(&b->counters, pid));
+	return pid != getpid() &&
+	       (!b->skel || counters_count_pid(&b->counters, pid) || counted_at_its_end(b, pid));
 }
 
 int force_bpf_fd(const struct force_bpf *b)

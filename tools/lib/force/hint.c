@@ -275,11 +275,12 @@ enum status hint_conclude(struct hint *h)
 	if (receipt_was_cut(&h->receipt))
 		say("the end of the run stopped forcing: what was not read is skipped");
 	if (!h->firing.fired_ns && h->force.plan.nr_runs && h->firing.trigger != TRIGGER_NOW)
-		say("the trigger did not fire: none of the list's files %s%s",
+		say("the trigger did not fire: none of the list's files %s%s%s",
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"
 		    : h->firing.trigger == TRIGGER_MISS ? "had a miss"
 							: "was accessed",
-		    has_filter(h->opt.filter) ? " by a process that counts" : "");
+		    has_filter(h->opt.filter) ? " by a process that counts" : "",
+		    force_bpf_exactness(&h->bpf) == NOT_EXACT ? ", or the event was missed" : "");
 	return receipts ? receipts : h->names.incomplete ? STATUS_FAILED : STATUS_DONE;
 }
 

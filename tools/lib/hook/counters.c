@@ -298,6 +298,23 @@ static bool is_below(pid_t pid, const char *cgroup)
 	       (!text[len] || text[len] == '/');
 }
 
+/* include/linux/sched.h: from before the programs see its end. */
+#define PF_EXITING 0x00000004
+
+bool counters_pid_ends(pid_t pid)
+{
+	const char *state;
+	char text[PATH_MAX];
+	unsigned int flags;
+
+	/* PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ... */
+	if (!read_proc(pid, "stat", "", text, sizeof(text)))
+		return true;
+	state = strrchr(text, ')');
+	return !state || sscanf(state, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 ||
+	       flags & PF_EXITING;
+}
+
 bool counters_count_pid(const struct counters *w, pid_t pid)
 {
 	const struct p2c_config *c = w->config;

@@ -122,6 +122,8 @@ void counters_bind(struct counters *w, struct p2c_watch *watch);
 int counters_locate(struct counters *w);
 /* Does a process count, as far as can be told from outside? From any thread. */
 bool counters_count_pid(const struct counters *w, pid_t pid);
+/* Has a process ended, or is it about to? Then counters_count_pid() may not know it any more. */
+bool counters_pid_ends(pid_t pid);
 /* What the kernel's own number of a process is. Returns 0, -ESRCH or -errno. From any thread. */
 int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid);
 
