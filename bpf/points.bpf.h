@@ -465,7 +465,10 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
 {
-	if (!preempt && prev_state && BPF_CORE_READ_BITFIELD(prev, in_iowait) && task_counted())
+	if (preempt || !prev_state || !BPF_CORE_READ_BITFIELD(prev, in_iowait))
+		return 0;
+	/* Not adopt(): the scheduler's lock is held, so that memory may not be asked for. */
+	if ((!cfg.filter_tree || in_tree(bpf_get_current_pid_tgid())) && task_counted())
 		lookup_sleep(ctx);
 	return 0;
 }

@@ -91,6 +91,68 @@ static __always_inline __u64 clock_now(void)
 	return bpf_ktime_get_ns() + watch.clock_ns;
 }
 
+/* Descendants, threads and io_uring workers included. */
+
+static __always_inline bool in_tree(__u32 tid)
+{
+	return bpf_map_lookup_elem(&counted_tasks, &tid);
+}
+
+static __always_inline void add_to_tree(__u32 tid)
+{
+	__u32 one = 1;
+
+	if (bpf_map_update_elem(&counted_tasks, &tid, &one, BPF_ANY))
+		__sync_fetch_and_add(&watch.tasks_lost, 1);
+}
+
+#define MAX_ANCESTORS 64
+
+/* Is a task part of a process that is counted already, or does it descend from one? */
+static __always_inline bool descends(struct task_struct *task)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	int i;
+
+	for (i = 0; i < MAX_ANCESTORS && tgid != watch.self_tgid; i++) {
+		/* The thread that forked, and its process. */
+		if (in_tree(BPF_CORE_READ(task, pid)) || in_tree(tgid))
+			return true;
+		if (tgid <= 1)
+			break;
+		task = BPF_CORE_READ(task, real_parent);
+		tgid = BPF_CORE_READ(task, tgid);
+	}
+	return false;
+}
+
+/* Tasks of which it is known that they do not descend from one that is counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} strangers SEC(".maps");
+
+/*
+ * The kernel may have left task_new() out (hooks_exactness()): so a task that nobody has added is
+ * looked at once, while its parent lives. A global function: the verifier sees the loop once.
+ */
+__noinline int adopt(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	/* Nobody would take the number of a task out after task_exit(). */
+	if (task->flags & PF_EXITING || bpf_task_storage_get(&strangers, task, 0, 0))
+		return 0;
+	if (descends(task)) {
+		add_to_tree(task->pid);
+		return 1;
+	}
+	bpf_task_storage_get(&strangers, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
 /* One that counts if cgroups do not matter. */
 static __always_inline bool task_meant(void)
 {
@@ -100,7 +162,7 @@ static __always_inline bool task_meant(void)
 	if (cfg.filter_uid && (__u32)bpf_get_current_uid_gid() != cfg.uid)
 		return false;
 	if (cfg.filter_tree)
-		return bpf_map_lookup_elem(&counted_tasks, &tid);
+		return in_tree(tid) || adopt();
 	return cfg.filter_tgid ? tgid == watch.filter_tgid : tgid != watch.self_tgid;
 }
 
@@ -335,21 +397,6 @@ int identify(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-static __always_inline bool in_tree(__u32 tid)
-{
-	return bpf_map_lookup_elem(&counted_tasks, &tid);
-}
-
-static __always_inline void add_to_tree(__u32 tid)
-{
-	__u32 one = 1;
-
-	if (bpf_map_update_elem(&counted_tasks, &tid, &one, BPF_ANY))
-		__sync_fetch_and_add(&watch.tasks_lost, 1);
-}
-
-#define MAX_ANCESTORS 64
-
 /* What a task or process is in the PID namespace so many levels below the first one. */
 static __always_inline struct upid *number_at(struct pid *pid, __u32 level)
 {
@@ -401,23 +448,6 @@ int numbers(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* Does a task descend from one that is counted already? */
-static __always_inline bool descends(struct task_struct *task)
-{
-	__u32 tid = 0;
-	int i;
-
-	for (i = 0; i < MAX_ANCESTORS; i++) {
-		task = BPF_CORE_READ(task, real_parent);
-		tid = BPF_CORE_READ(task, pid);
-		if (in_tree(tid))
-			return true;
-		if (tid <= 1)
-			break;
-	}
-	return false;
-}
-
 static __always_inline bool has_children(struct task_struct *task)
 {
 	struct list_head *head = (void *)task + bpf_core_field_offset(struct task_struct, children);
@@ -453,7 +483,6 @@ int find_tree(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* Descendants, threads and io_uring workers included. */
 static __always_inline void new_task(__u32 child)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -489,8 +518,8 @@ static __always_inline void task_ends(struct task_struct *task)
 		bpf_map_delete_elem(&counted_tasks, &tgid);
 	if (tid == tgid && !last)
 		return;
-	if (bpf_map_delete_elem(&counted_tasks, &tid) && watch.tree_tgid && descends(task) &&
-	    has_children(task))
+	if (bpf_map_delete_elem(&counted_tasks, &tid) && watch.tree_tgid &&
+	    descends(BPF_CORE_READ(task, real_parent)) && has_children(task))
 		__sync_fetch_and_add(&watch.tasks_lost, 1);
 }
 

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 7 + 2 + 2 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4))
+plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -181,6 +181,14 @@ if command -v python3 >/dev/null; then
 else
 	skip 2 'no python3'
 fi
+# As where the kernel left out the program that would have told of the fork.
+cat >"$DIR/untold" <<'END'
+bpftool map delete id "$3" key $((BASHPID & 255)) $((BASHPID >> 8 & 255)) $((BASHPID >> 16 & 255)) 0 || exit
+"$1" -n 80 "$2"
+exec "$1" -n 20 "$2"
+END
+watched -f "$file" -- bash -c "bash '$DIR/untold' '$PROGS/access' '$file' \$(map_of \$PPID counted_tasks); '$PROGS/access' -n 10 '$file'"
+is "$(record "$OUT" .accesses)" 110 'a descendant whose fork was not seen'
 reader -n 70 "$file"
 watched -f "$file" -- bash -c "kill -USR1 $READER; while kill -0 $READER; do sleep 0.1; done" 2>/dev/null
 is "$(record "$OUT" .accesses)" 0 'nobody else'
