@@ -173,7 +173,7 @@ KVER ?= $(shell uname -r)
 kmod: MAKEOVERRIDES := $(filter-out O=%,$(MAKEOVERRIDES))
 kmod:
 	@mkdir -p $(O)/kmod/$(KVER)
-	$(Q)cp -u $(wildcard kmod/*) $(O)/kmod/$(KVER)
+	$(Q)cp -ru $(wildcard kmod/*) $(O)/kmod/$(KVER)
 	$(Q)$(MAKE) -C $(O)/kmod/$(KVER) KVER=$(KVER) $(KDIR:%=KDIR=%)
 
 deps:

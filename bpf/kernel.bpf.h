@@ -282,6 +282,13 @@ struct file {
 	struct file_ra_state f_ra;
 };
 
+/* Of a kernel with the patches. */
+struct filemap_miss {
+	struct file *file;
+	unsigned long index;
+	unsigned long nr_pages;
+};
+
 struct kiocb {
 	struct file *ki_filp;
 	loff_t ki_pos;

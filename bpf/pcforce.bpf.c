@@ -53,9 +53,13 @@ static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_
 	r->event = event;
 	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->pad = 0;
-	/* Where the kernel forces, nobody has to hurry to read of first data. */
-	bpf_ringbuf_submit(r, (helper || kfunc) && event == FORCE_FIRST_DATA ? BPF_RB_NO_WAKEUP
-									     : BPF_RB_FORCE_WAKEUP);
+	/*
+	 * Where the kernel forces, the tool that reads of a miss at once would only take the
+	 * processor that the reader needs for its first page. That page's arrival wakes it.
+	 */
+	bpf_ringbuf_submit(r, (helper || kfunc) && event == FORCE_FIRED && index != NO_INDEX
+				      ? BPF_RB_NO_WAKEUP
+				      : BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline bool disarm(void)
@@ -361,7 +365,7 @@ static __always_inline void on_exit(void)
 }
 
 /* Its number is the kernel's to know: tools/lib/force/engine_kernel.c puts it in. */
-static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, __u64 index,
+static long (*bpf_force_page2cache)(void *ctx, void *map, __u64 first,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
 
 /*
@@ -369,10 +373,10 @@ static long (*bpf_force_page2cache)(struct file *file, void *map, __u64 first, _
  * as well, to have a list forced that nobody has missed a page of.
  */
 SEC("fentry.s/filemap_miss")
-int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned long nr_pages)
+int BPF_PROG(force_at_miss, struct filemap_miss *miss)
 {
 	bool own = task_is_self();
-	struct inode *inode = file->f_inode;
+	struct inode *inode = miss->file->f_inode;
 	int slot = file_slot(inode, true, false);
 	struct p2c_force_file *f;
 	__u32 key = slot;
@@ -386,11 +390,11 @@ int BPF_PROG(force_at_miss, struct file *file, unsigned long index, unsigned lon
 	ts_ns = clock_now();
 	forcing = 1;
 	first_tid = bpf_get_current_pid_tgid();
-	bpf_force_page2cache(file, &extents, f->first_extent, index, 0);
+	bpf_force_page2cache(ctx, &extents, f->first_extent, 0);
 	first_tid = 0;
 	/* Only now: who is told of it may take this processor. */
 	if (!own)
-		tell(slot, index, ts_ns, FORCE_FIRED);
+		tell(slot, miss->index, ts_ns, FORCE_FIRED);
 	return 0;
 }
 

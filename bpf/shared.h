@@ -154,8 +154,8 @@ struct page2cache_head {
 	__u64 nr_extents; /* that follow */
 	__u64 max_pages;  /* to be submitted */
 	__u64 state;
-	__s64 error; /* why the rest was skipped */
-	__u64 requested;
+	__s64 error;   /* why it ended before the last extent */
+	__u64 reached; /* extents; their pages are one of the next five each */
 	__u64 resident;
 	__u64 read;
 	__u64 failed;
@@ -164,6 +164,9 @@ struct page2cache_head {
 	__u64 submitted;
 	__u64 end_ns; /* CLOCK_MONOTONIC of the first time namespace */
 };
+
+/* So many lists of one map the kernel reads at a time. */
+#define PAGE2CACHE_LISTS 16
 
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
 

@@ -16,7 +16,12 @@
 #include <linux/wait_bit.h>
 
 #include "compat.h"
-/* One source with the patches, down to the byte: mm/page2cache.c there. */
+/*
+ * One source with the patches, down to the byte: mm/page2cache.c there. Its late_initcall()
+ * would be the module's own init function, which calls page2cache_init() itself.
+ */
+#undef late_initcall
+#define late_initcall(init)
 #include "page2cache.c"
 
 struct bpf_page2cache_list {
@@ -66,7 +71,7 @@ static void list_irq_work(struct irq_work *irq_work)
 	struct bpf_page2cache_list *list = container_of(irq_work, struct bpf_page2cache_list,
 							irq_work);
 
-	queue_work(page2cache_wq, &list->work);
+	queue_work(prefetch_wq, &list->work);
 }
 
 __bpf_kfunc_start_defs();
@@ -179,33 +184,45 @@ BTF_ID_LIST(page2cache_dtor_ids)
 BTF_ID(struct, bpf_page2cache_list)
 BTF_ID(func, bpf_page2cache_drop_dtor)
 
-static int __init page2cache_init(void)
+static int __init module_begin(void)
 {
 	const struct btf_id_dtor_kfunc dtors[] = {
 		{ .btf_id = page2cache_dtor_ids[0], .kfunc_btf_id = page2cache_dtor_ids[1] },
 	};
 	int error;
 
-	page2cache_wq = alloc_workqueue("page2cache", WQ_UNBOUND, 8);
-	if (!page2cache_wq)
-		return -ENOMEM;
+	error = page2cache_init();
+	if (error)
+		return error;
 	error = register_btf_id_dtor_kfuncs(dtors, ARRAY_SIZE(dtors), THIS_MODULE);
 	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &page2cache_set);
 	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_KPROBE, &page2cache_set);
 	if (error)
-		destroy_workqueue(page2cache_wq);
+		destroy_workqueue(prefetch_wq);
 	return error;
 }
 
-/* Nobody refers to the module any more: lists that are left end early (-EOWNERDEAD). */
-static void __exit page2cache_exit(void)
+/*
+ * Nobody refers to the module any more: lists that are left end early (-EOWNERDEAD), at their
+ * next turn. A list that waits for one has a timer, which is not seen by destroy_workqueue().
+ */
+static void __exit module_end(void)
 {
+	bool left;
+
 	wait_var_event(&under_way, !atomic_read(&under_way));
-	destroy_workqueue(page2cache_wq);
+	do {
+		spin_lock(&prefetches_lock);
+		left = !list_empty(&prefetches);
+		spin_unlock(&prefetches_lock);
+		if (left)
+			msleep(20);
+	} while (left);
+	destroy_workqueue(prefetch_wq);
 }
 
-module_init(page2cache_init);
-module_exit(page2cache_exit);
+module_init(module_begin);
+module_exit(module_end);
 
 MODULE_DESCRIPTION("Kfuncs to read lists of extents into the page cache");
 MODULE_LICENSE("GPL");

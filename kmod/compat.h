@@ -11,6 +11,9 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #error "Linux 6.12 or later: before, kfuncs take no maps"
 #endif
+#ifndef CONFIG_64BIT
+#error "64-bit kernels only: user space and the kernel share counters of 64 bits"
+#endif
 
 #ifndef HAVE_BPF_PAGE2CACHE
 struct bpf_page2cache_extent {
@@ -24,8 +27,8 @@ struct bpf_page2cache {
 	__u64 nr_extents;	/* that follow */
 	__u64 max_pages;	/* to be submitted */
 	__u64 state;		/* to be made IDLE; to end it early, anything else */
-	__s64 error;		/* why the rest was skipped */
-	__u64 requested;	/* in the end the sum of the next five */
+	__s64 error;		/* why it ended before the last extent */
+	__u64 reached;		/* extents; the pages of these are one of the next five each */
 	__u64 resident;		/* were there already */
 	__u64 read;
 	__u64 failed;		/* could not be read */
@@ -34,9 +37,6 @@ struct bpf_page2cache {
 	__u64 submitted;
 	__u64 end_ns;		/* CLOCK_MONOTONIC */
 };
-
-int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
-		     u64 first, u64 index);
 #endif
 
 /* Linux 6.19, 7f3779a3ac3e: with a policy of memory, where page2cache.c has none. */

@@ -1,218 +1,661 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads a list of extents of a file into the page cache, for bpf_force_page2cache(). */
+/*
+ * Reads a list of extents of a file into the page cache, for BPF programs.
+ *
+ * The task that misses a page of the list submits it and what follows, as readahead
+ * would. A worker submits the rest in the order of the list, in turns, so that many
+ * lists make progress side by side. Between the turns it holds no lock, and no file that
+ * its readers have closed.
+ */
 #include <linux/backing-dev.h>
 #include <linux/blkdev.h>
 #include <linux/bpf.h>
+#include <linux/delay.h>
+#include <linux/ioprio.h>
+#include <linux/magic.h>
 #include <linux/memcontrol.h>
+#include <linux/page2cache.h>
 #include <linux/pagemap.h>
+#include <linux/psi.h>
+#include <linux/task_work.h>
+#include <linux/vmalloc.h>
 
-#define CHUNK_PAGES	((2 << 20) >> PAGE_SHIFT)	/* submitted at once */
-#define IN_FLIGHT	(4 * CHUNK_PAGES)		/* who misses another waits behind them */
+#define FIRST_PAGES	(SZ_128K >> PAGE_SHIFT)	/* submitted by the task that missed */
+#define TURN_PAGES	(SZ_2M >> PAGE_SHIFT)
+#define TURN_STEPS	1024
+/* What is in flight bounds the latency of unrelated misses. */
+#define WINDOW_PAGES	(4 * TURN_PAGES)
+#define WINDOW_REQUESTS	128UL
+#define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
+#define LISTS_PER_MAP	16
+#define FIRST_EXTENTS	SZ_64K	/* in which the task looks for the page that it missed */
 #define HEAD_EXTENTS	(sizeof(struct bpf_page2cache) / sizeof(struct bpf_page2cache_extent))
 
-struct page2cache {
-	struct work_struct work;
-	struct file *file;
+struct prefetch_folio {
+	struct folio *folio;
+	u32 nr_pages;			/* of the extent */
+	bool cached;			/* somebody else has added it */
+	bool retried;			/* and has not read it: prefetch_retry() */
+	bool request;			/* the first one of a request */
+};
+
+struct prefetch {
+	struct list_head node;		/* in prefetches; empty: ended */
+	refcount_t refs;		/* until the end, and each time that it is queued */
+	struct delayed_work work;
+	struct callback_head resume;	/* the task goes back to user mode */
+	struct file *file;		/* NULL: nothing more is to be submitted */
 	loff_t size;			/* at the beginning */
 	struct bpf_map *map;
 	struct bpf_page2cache *head;	/* in it: user space may write there */
-	u64 nr_extents, missed, first, first_end; /* an extent's pages that were read first */
+	struct bpf_page2cache count;	/* what the head is to say */
 	struct cgroup_subsys_state *memcg, *blkcg;
-	unsigned int oldest, newest, in_flight;	/* the latter in pages */
-	struct folio *ring[IN_FLIGHT + CHUNK_PAGES];
+	int ioprio;
+	u64 missed;			/* extent, from 1 on, that the task began with; 0: none */
+	pgoff_t first, first_end;	/* what it has submitted of it */
+	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
+	unsigned long max_requests, requests;
+	unsigned long in_flight;	/* pages in the ring */
+	unsigned int oldest, nr_folios, nr_cached; /* of the ring; the last of other tasks */
+	struct prefetch_folio ring[RING_SIZE];
 };
 
-struct workqueue_struct *page2cache_wq;
+static struct workqueue_struct *prefetch_wq;
+static LIST_HEAD(prefetches);
+static DEFINE_SPINLOCK(prefetches_lock);
 
-static bool page2cache_stopped(struct page2cache *p)
+static void prefetch_put(struct prefetch *p)
 {
-	if (!p->head->error)
-		p->head->error = i_size_read(p->file->f_mapping->host) < p->size ? -ESTALE :
-			file_count(p->file) == 1 ? -EBADF : /* others closed it */
-			!atomic64_read(&p->map->usercnt) ? -EOWNERDEAD :
-			READ_ONCE(p->head->state) != BPF_PAGE2CACHE_RUNNING ? -ECANCELED :
-			p->head->submitted >= p->head->max_pages ? -EDQUOT :
-			fatal_signal_pending(current) ? -EINTR : 0;
-	return p->head->error;
+	if (refcount_dec_and_test(&p->refs))
+		vfree(p);
 }
 
-/* Waits until no more than @nr_pages are in flight. */
-static void page2cache_reap(struct page2cache *p, unsigned int nr_pages)
+/* Do only lists hold @file? */
+static bool prefetch_is_closed(struct file *file)
 {
-	while (p->oldest != p->newest && p->in_flight > nr_pages) {
-		struct folio *folio = p->ring[p->oldest++ % ARRAY_SIZE(p->ring)];
+	struct prefetch *other;
+	long nr = 0;
 
-		folio_wait_locked(folio);
-		p->in_flight -= folio_nr_pages(folio);
-		if (!folio_test_uptodate(folio)) {
-			p->head->read -= folio_nr_pages(folio);
-			p->head->failed += folio_nr_pages(folio);
-		}
-		folio_put(folio);
-	}
+	spin_lock(&prefetches_lock);
+	list_for_each_entry(other, &prefetches, node)
+		nr += READ_ONCE(other->file) == file;
+	spin_unlock(&prefetches_lock);
+	return file_count(file) <= nr;
 }
 
-/* Starts to read absent pages, in large folios. Returns the index up to which it came. */
-static pgoff_t page2cache_submit(struct page2cache *p, pgoff_t index, pgoff_t end)
+/* Why nothing more is to be submitted, 0 if it is. */
+static int prefetch_error(struct prefetch *p)
+{
+	struct file *file = p->file;
+
+	if (!atomic64_read(&p->map->usercnt))
+		p->count.error = -EOWNERDEAD;
+	else if (p->count.error || !file)
+		return p->count.error;
+	else if (READ_ONCE(p->head->state) != BPF_PAGE2CACHE_RUNNING)
+		p->count.error = -ECANCELED;
+	else if (css_is_dying(p->memcg) || css_is_dying(p->blkcg))
+		p->count.error = -ENODEV;
+	else if (prefetch_is_closed(file))
+		p->count.error = -EBADF;
+	else if (i_size_read(file->f_mapping->host) < p->size)
+		p->count.error = -ESTALE;
+	return p->count.error;
+}
+
+/* What has become of pages, for good. */
+static void prefetch_count(struct prefetch *p, struct folio *folio, u32 nr_pages, bool cached)
+{
+	if (!folio_test_uptodate(folio))
+		p->count.failed += nr_pages;
+	else if (cached)
+		p->count.resident += nr_pages;
+	else
+		p->count.read += nr_pages;
+	folio_put(folio);
+}
+
+/* Takes over a reference of @folio, which is locked as long as it is being read. */
+static void prefetch_note(struct prefetch *p, struct folio *folio, u32 nr_pages, bool cached,
+			  bool request)
+{
+	unsigned int newest = (p->oldest + p->nr_folios++) % RING_SIZE;
+
+	p->ring[newest] = (struct prefetch_folio){
+		.folio = folio, .nr_pages = nr_pages, .cached = cached, .request = request,
+	};
+	p->in_flight += nr_pages;
+	p->requests += request;
+	p->nr_cached += cached;
+}
+
+/*
+ * A page that is cached, but not valid, and that nobody is reading: a page fault has added
+ * it and is about to read it, a write has filled a part of it, or a read has failed. It is
+ * read once more, as by a task that looks it up.
+ */
+static bool prefetch_retries(struct prefetch *p, struct prefetch_folio *f)
+{
+	return f->cached && !f->retried && !folio_test_uptodate(f->folio) && p->file &&
+	       !p->count.error && p->count.submitted < p->count.max_pages;
+}
+
+static void prefetch_retry(struct prefetch *p, struct prefetch_folio *f)
 {
 	struct address_space *mapping = p->file->f_mapping;
-	int error, order, min_order = mapping_min_folio_order(mapping);
-	int max_order = mapping_max_folio_order(mapping);
-	struct file_ra_state ra = {};
-	DEFINE_READAHEAD(ractl, p->file, &ra, mapping, round_down(index, 1UL << min_order));
-	unsigned int nofs = memalloc_nofs_save();
-	gfp_t gfp = readahead_gfp_mask(mapping);
-	struct folio *folio;
+	struct folio *folio = f->folio;
 
 	filemap_invalidate_lock_shared(mapping);
-	while (index < end) {
-		order = min3(max_order, ilog2(end - index), (int)__ffs(index | CHUNK_PAGES));
-		order = max(order, min_order);
-		folio = filemap_alloc_folio(gfp, order);
-		error = !folio ? -ENOMEM : filemap_add_folio(mapping, folio,
-							     round_down(index, 1UL << order), gfp);
-		if (error) {
-			if (folio)
-				folio_put(folio);
-			max_order = order - 1;
-			if (order > min_order)
-				continue;
-			p->head->error = error == -EEXIST ? 0 : error; /* is looked up again */
-			break;
+	if (folio_trylock(folio)) {
+		f->retried = true;
+		if (folio->mapping == mapping && !folio_test_uptodate(folio)) {
+			p->count.submitted += folio_nr_pages(folio);
+			mapping->a_ops->read_folio(p->file, folio);	/* unlocks it */
+		} else {
+			folio_unlock(folio);
 		}
-		p->head->read += min(end, folio_next_index(folio)) - index;
-		index = min(end, folio_next_index(folio));
-		folio_get(folio);
-		p->ring[p->newest++ % ARRAY_SIZE(p->ring)] = folio;
-		p->in_flight += folio_nr_pages(folio);
-		p->head->submitted += folio_nr_pages(folio);
-		ractl._nr_pages += folio_nr_pages(folio);
 	}
+	filemap_invalidate_unlock_shared(mapping);
+}
+
+/*
+ * Counts what has arrived, up to the oldest that has not. Only with @turn, where the worker
+ * acts for the task, something may be read.
+ */
+static void prefetch_reap(struct prefetch *p, bool turn)
+{
+	struct prefetch_folio *f;
+
+	for (; p->nr_folios; p->nr_folios--) {
+		f = &p->ring[p->oldest];
+		if (turn && !folio_test_locked(f->folio) && prefetch_retries(p, f))
+			prefetch_retry(p, f);
+		if (folio_test_locked(f->folio) || prefetch_retries(p, f))
+			break;
+		prefetch_count(p, f->folio, f->nr_pages, f->cached);
+		p->in_flight -= f->nr_pages;
+		p->requests -= f->request;
+		p->nr_cached -= f->cached;
+		p->oldest = (p->oldest + 1) % RING_SIZE;
+	}
+}
+
+/*
+ * Pages that may be submitted at once. Near a limit of memory these are few, because a charge
+ * reclaims while they are locked; there are none once the list alone fills a group, where its
+ * last pages would push out its first.
+ */
+static u64 prefetch_room(struct prefetch *p)
+{
+	struct mem_cgroup *memcg = mem_cgroup_from_css(p->memcg);
+	u64 room = U64_MAX, limit;
+
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		limit = min(READ_ONCE(memcg->memory.high), READ_ONCE(memcg->memory.max));
+		if (p->count.submitted >= limit)
+			return 0;
+		if (page_counter_read(&memcg->memory) + WINDOW_PAGES > limit)
+			room = MEMCG_CHARGE_BATCH;
+	}
+	return room;
+}
+
+/*
+ * Adds a folio of absent pages, as large as it can be. A charge that goes over
+ * memory.high is slowed down where the kernel is left, or inside of the next charge:
+ * this one is the last then.
+ */
+static struct folio *prefetch_add(struct prefetch *p, struct address_space *mapping,
+				  pgoff_t index, pgoff_t end)
+{
+	unsigned int min_order = mapping_min_folio_order(mapping), order;
+	unsigned int over_high = current->memcg_nr_pages_over_high;
+	gfp_t gfp = readahead_gfp_mask(mapping);
+	struct folio *folio;
+	int error;
+
+	order = min3(mapping_max_folio_order(mapping), (size_t)ilog2(end - index),
+		     __ffs(index | TURN_PAGES));
+	for (order = max(order, min_order);; order--) {
+		folio = filemap_alloc_folio(gfp, order);
+		error = -ENOMEM;
+		if (folio)
+			error = filemap_add_folio(mapping, folio, round_down(index, 1UL << order),
+						  gfp);
+		if (!error)
+			break;
+		if (folio)
+			folio_put(folio);
+		if (order == min_order) {
+			/* What somebody else has added meanwhile is looked up again. */
+			if (error != -EEXIST)
+				p->count.error = error;
+			return NULL;
+		}
+	}
+	if (current->memcg_nr_pages_over_high > over_high)
+		p->count.error = -ENOMEM;
+	return folio;
+}
+
+/* Starts to read absent pages. Returns the index up to which it came. */
+static pgoff_t prefetch_submit(struct prefetch *p, pgoff_t index, pgoff_t end)
+{
+	struct address_space *mapping = p->file->f_mapping;
+	struct file_ra_state ra = {};
+	DEFINE_READAHEAD(ractl, p->file, &ra, mapping, mapping_align_index(mapping, index));
+	unsigned int nofs = memalloc_nofs_save();
+	struct folio *folio;
+	pgoff_t next;
+
+	filemap_invalidate_lock_shared(mapping);
+	while (index < end && !p->count.error) {
+		folio = prefetch_add(p, mapping, index, end);
+		if (!folio)
+			break;
+		next = min(end, folio_next_index(folio));
+		folio_get(folio);
+		prefetch_note(p, folio, next - index, false, !ractl._nr_pages);
+		ractl._nr_pages += folio_nr_pages(folio);
+		index = next;
+	}
+	p->count.submitted += ractl._nr_pages;
 	if (ractl._nr_pages)
 		mapping->a_ops->readahead(&ractl);
 	while ((folio = readahead_folio(&ractl)))	/* what it did not take */
 		folio_unlock(folio);
+	/* readahead_expand() adds pages where a file system has to read more, as to decompress. */
+	p->count.submitted += ra.size;
+	if (ractl._workingset)	/* and enters that, once, as read_pages() would have done */
+		psi_memstall_leave(&ractl._pflags);
 	filemap_invalidate_unlock_shared(mapping);
 	memalloc_nofs_restore(nofs);
 	return index;
 }
 
-static void page2cache_read(struct page2cache *p, pgoff_t index, pgoff_t end)
+/* Submits what is absent at @index, or looks at what is there. Returns up to where. */
+static pgoff_t prefetch_piece(struct prefetch *p, pgoff_t index, pgoff_t end)
 {
-	while (index < end && !page2cache_stopped(p)) {
-		struct folio *folio = filemap_get_folio(p->file->f_mapping, index);
-		pgoff_t next = min(end, round_down(index, CHUNK_PAGES) + CHUNK_PAGES);
+	struct folio *folio = filemap_get_folio(p->file->f_mapping, index);
+	u64 left, room;
+	pgoff_t next;
 
-		if (IS_ERR(folio)) {
-			next = index + min_t(u64, next - index,
-					     p->head->max_pages - p->head->submitted);
-			next = page2cache_submit(p, index, next);
-		} else {
-			next = clamp(folio_next_index(folio), index + 1, end);
-			folio_wait_locked(folio);
-			*(folio_test_uptodate(folio) ? &p->head->resident :
-						       &p->head->failed) += next - index;
-			folio_put(folio);
+	end = min(end, round_down(index, TURN_PAGES) + TURN_PAGES);
+	if (IS_ERR(folio)) {
+		left = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
+		room = prefetch_room(p);
+		if (!left || !room) {
+			p->count.error = left ? -ENOMEM : -EDQUOT;
+			return index;
 		}
-		index = next;
-		page2cache_reap(p, IN_FLIGHT);
-		cond_resched();
+		return prefetch_submit(p, index, index + min3((u64)(end - index), left, room));
 	}
-	p->head->skipped += end - index;
+	next = clamp(folio_next_index(folio), index + 1, end);
+	if (folio_test_uptodate(folio))
+		prefetch_count(p, folio, next - index, true);
+	else
+		prefetch_note(p, folio, next - index, true, false);
+	return next;
 }
 
 /* An extent, clipped to the file. User space may change it at any time: it is read once. */
-static u64 page2cache_extent(struct page2cache *p, u64 i, u64 *index, u64 *end)
+static u64 prefetch_extent(struct prefetch *p, u64 i, pgoff_t *index, pgoff_t *end)
 {
 	struct bpf_page2cache_extent *e = (struct bpf_page2cache_extent *)(p->head + 1) + i;
 	u64 eof = DIV_ROUND_UP_ULL(p->size, PAGE_SIZE), nr_pages = READ_ONCE(e->nr_pages);
 
 	*index = min(READ_ONCE(e->index), eof);
 	*end = *index + min(nr_pages, eof - *index);
-	return nr_pages;
+	return nr_pages - (*end - *index);
 }
 
-static void page2cache_work(struct work_struct *work)
+static bool prefetch_window_full(struct prefetch *p)
 {
-	struct page2cache *p = container_of(work, struct page2cache, work);
-	struct mem_cgroup *old = set_active_memcg(mem_cgroup_from_css(p->memcg));
-	struct blk_plug plug;
-	u64 i, nr_pages, index, end;
+	return p->in_flight >= WINDOW_PAGES || p->requests >= p->max_requests;
+}
 
-	page2cache_reap(p, 0);	/* the task that waits for these pages goes first */
-	kthread_associate_blkcg(p->blkcg);
-	blk_start_plug(&plug);
-	for (i = 0; i < p->nr_extents; i++) {	/* once stopped, this only counts */
-		nr_pages = page2cache_extent(p, i, &index, &end);
-		p->head->requested += nr_pages;
-		p->head->past_eof += nr_pages - (end - index);
-		if (i == p->missed) {
-			page2cache_read(p, index, clamp(p->first, index, end));
-			index = clamp(p->first_end, index, end);
+/* One step through the list. */
+static void prefetch_step(struct prefetch *p)
+{
+	pgoff_t end = p->end;
+
+	if (p->index == p->end) {
+		p->count.past_eof += prefetch_extent(p, p->count.reached++, &p->index, &p->end);
+		return;
+	}
+	if (p->count.reached == p->missed) {
+		if (p->index == p->first) {
+			p->index = min(p->end, p->first_end);
+			p->missed = 0;
+			return;
 		}
-		page2cache_read(p, index, end);
+		if (p->index < p->first)
+			end = min(end, p->first);
+	}
+	p->index = prefetch_piece(p, p->index, end);
+}
+
+static bool prefetch_complete(struct prefetch *p)
+{
+	return p->index == p->end && p->count.reached == p->count.nr_extents;
+}
+
+/* Returns whether there is more to be submitted. */
+static bool prefetch_turn(struct prefetch *p)
+{
+	u64 full = p->count.submitted + TURN_PAGES;
+	unsigned int steps;
+
+	for (steps = 0; steps < TURN_STEPS; steps++) {
+		prefetch_reap(p, true);
+		if (prefetch_error(p) || prefetch_complete(p))
+			return false;
+		if (prefetch_window_full(p) || p->count.submitted >= full)
+			return true;
+		prefetch_step(p);
 		cond_resched();
 	}
-	blk_finish_plug(&plug);
-	page2cache_reap(p, 0);
-	kthread_associate_blkcg(NULL);
-	set_active_memcg(old);
-	p->head->end_ns = ktime_get_ns();
-	smp_store_release(&p->head->state, BPF_PAGE2CACHE_DONE); /* user space acquires */
-	css_put(p->memcg);
-	css_put(p->blkcg);
-	bpf_map_put(p->map);
-	fput(p->file);
-	kvfree(p);
+	return true;
 }
 
-/* As bpf_force_page2cache(), for a miss by @task, which pays for it. May sleep. */
+/* Can nothing be done until a page has arrived? Nobody awaits those of a map without a process. */
+static bool prefetch_waits(struct prefetch *p, bool more)
+{
+	return more ? prefetch_window_full(p) : p->nr_folios && p->count.error != -EOWNERDEAD;
+}
+
+/* User space reads along. */
+static void prefetch_publish(struct prefetch *p)
+{
+	u64 *from = (u64 *)&p->count, *to = (u64 *)p->head;
+	size_t i;
+
+	for (i = offsetof(struct bpf_page2cache, error) / 8; i < sizeof(p->count) / 8; i++)
+		WRITE_ONCE(to[i], from[i]);
+}
+
+static void prefetch_end(struct prefetch *p)
+{
+	/* Nobody looks at the answers of a map without a process. */
+	for (; p->nr_folios; p->nr_folios--) {
+		folio_put(p->ring[p->oldest].folio);
+		p->oldest = (p->oldest + 1) % RING_SIZE;
+	}
+	if (prefetch_complete(p))
+		p->count.error = 0;	/* it was met too late to matter */
+	p->count.skipped = p->end - p->index;
+	if (p->count.reached == p->missed)
+		p->count.skipped -= p->first_end - p->first;
+	p->count.end_ns = ktime_get_ns();
+	spin_lock(&prefetches_lock);
+	prefetch_publish(p);
+	smp_store_release(&p->head->state, BPF_PAGE2CACHE_DONE); /* user space acquires */
+	list_del_init(&p->node);
+	spin_unlock(&prefetches_lock);
+	css_put(p->memcg);
+	css_put(p->blkcg);
+	atomic64_dec(&p->map->writecnt);
+	bpf_map_put(p->map);
+	prefetch_put(p);
+}
+
+/* Who queues it gives the work a reference. */
+static void prefetch_queue(struct prefetch *p, unsigned long delay)
+{
+	refcount_inc(&p->refs);
+	if (mod_delayed_work(prefetch_wq, &p->work, delay))
+		prefetch_put(p);
+}
+
+static void prefetch_resume(struct callback_head *resume)
+{
+	struct prefetch *p = container_of(resume, struct prefetch, resume);
+
+	prefetch_queue(p, 0);
+	prefetch_put(p);
+}
+
+/* A turn on behalf of the task. Returns whether there is more to be submitted. */
+static bool prefetch_act(struct prefetch *p)
+{
+	struct mem_cgroup *old = set_active_memcg(mem_cgroup_from_css(p->memcg));
+	struct blk_plug plug;
+	bool more;
+
+	kthread_associate_blkcg(p->blkcg);
+	set_task_ioprio(current, p->ioprio);
+	blk_start_plug(&plug);
+	more = prefetch_turn(p);
+	blk_finish_plug(&plug);
+	/* A worker never goes back to user mode, where it would be slowed down. */
+	current->memcg_nr_pages_over_high = 0;
+	set_task_ioprio(current, IOPRIO_DEFAULT);
+	kthread_associate_blkcg(NULL);
+	set_active_memcg(old);
+	return more;
+}
+
+static void prefetch_put_file(struct prefetch *p)
+{
+	struct file *file = p->file;
+
+	WRITE_ONCE(p->file, NULL);
+	fput(file);
+}
+
+static void prefetch_work(struct work_struct *work)
+{
+	struct prefetch *p = container_of(to_delayed_work(work), struct prefetch, work);
+	unsigned long until = jiffies + msecs_to_jiffies(10);
+	unsigned int oldest = p->oldest, nr_folios = p->nr_folios;
+	bool more, moved;
+
+	if (list_empty(&p->node)) {
+		prefetch_put(p);
+		return;
+	}
+	more = prefetch_act(p);
+	prefetch_reap(p, false);
+	/* A list that stands still, as on a throttled device, is looked at once a tick. */
+	moved = p->oldest != oldest || p->nr_folios != nr_folios;
+	while (moved && prefetch_waits(p, more) && time_before(jiffies, until) &&
+	       !(more && prefetch_error(p))) {
+		usleep_range(50, 100);
+		prefetch_reap(p, false);
+	}
+	if (!more && p->file && (!p->nr_cached || prefetch_is_closed(p->file)))
+		prefetch_put_file(p);
+	if (more || prefetch_waits(p, false)) {
+		prefetch_publish(p);
+		prefetch_queue(p, prefetch_waits(p, more) ? 1 : 0);
+	} else {
+		prefetch_end(p);
+	}
+	prefetch_put(p);
+}
+
+static bool prefetch_takes_file(struct file *file)
+{
+	struct inode *inode = file->f_mapping->host;
+
+	/* A FUSE server is a process like others, and may never answer. */
+	if (inode->i_sb->s_magic == FUSE_SUPER_MAGIC &&
+	    strcmp(inode->i_sb->s_type->name, "virtiofs"))
+		return false;
+	return S_ISREG(inode->i_mode) && !IS_DAX(inode) &&
+	       !(~file->f_mode & (FMODE_READ | FMODE_OPENED)) &&
+	       file->f_mapping->a_ops->readahead && file->f_mapping->a_ops->read_folio &&
+	       inode_to_bdi(inode) != &noop_backing_dev_info;
+}
+
+static bool prefetch_takes_map(struct bpf_map *map)
+{
+	return map->map_type == BPF_MAP_TYPE_ARRAY && map->map_flags & BPF_F_MMAPABLE &&
+	       !(map->map_flags & BPF_F_RDONLY_PROG) && IS_ERR_OR_NULL(map->record) &&
+	       map->value_size == sizeof(struct bpf_page2cache_extent) &&
+	       map->max_entries >= HEAD_EXTENTS;
+}
+
+/* Takes a reference of a map that can be written to, and keeps it from being frozen. */
+static int prefetch_get_map(struct bpf_map *map)
+{
+	int error = 0;
+
+	rcu_read_lock();
+	map = bpf_map_inc_not_zero(map);
+	rcu_read_unlock();
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+	mutex_lock(&map->freeze_mutex);
+	if (map->frozen)
+		error = -EPERM;
+	else
+		atomic64_inc(&map->writecnt);
+	mutex_unlock(&map->freeze_mutex);
+	if (error)
+		bpf_map_put(map);
+	return error;
+}
+
+/* A list runs once at a time, whatever user space writes into its head. */
+static int prefetch_register(struct prefetch *p)
+{
+	unsigned int nr = 0;
+	struct prefetch *other;
+	int error = 0;
+
+	spin_lock(&prefetches_lock);
+	list_for_each_entry(other, &prefetches, node) {
+		if (other->head == p->head)
+			error = -EBUSY;
+		nr += other->map == p->map;
+	}
+	if (!error && nr >= LISTS_PER_MAP)
+		error = -EAGAIN;
+	if (!error && cmpxchg(&p->head->state, BPF_PAGE2CACHE_IDLE, BPF_PAGE2CACHE_RUNNING))
+		error = -EBUSY;
+	if (!error)
+		list_add(&p->node, &prefetches);
+	spin_unlock(&prefetches_lock);
+	return error;
+}
+
+/* Submits what the task has missed, and as much as readahead would read with it. */
+static void prefetch_first(struct prefetch *p, u64 index)
+{
+	u64 i, nr = min_t(u64, p->count.nr_extents, FIRST_EXTENTS);
+	struct blk_plug plug;
+	pgoff_t start, end;
+
+	for (i = 0; i < nr; i++) {
+		prefetch_extent(p, i, &start, &end);
+		if (index >= start && index < end)
+			break;
+	}
+	if (i == nr)
+		return;
+	end = min(end, index + FIRST_PAGES);
+	p->missed = i + 1;
+	p->first = index;
+	blk_start_plug(&plug);
+	while (index < end && !prefetch_error(p))
+		index = prefetch_piece(p, index, end);
+	blk_finish_plug(&plug);
+	p->first_end = index;
+}
+
+/**
+ * force_page2cache() - begin to read a list of extents into the page cache
+ * @task: pays for memory and I/O
+ * @file: open for reading; referenced by the caller until this returns
+ * @map: mmapable array of struct bpf_page2cache_extent; referenced by the caller
+ * @first: element where the list begins, with a struct bpf_page2cache
+ * @index: page that has been missed, U64_MAX if none
+ *
+ * Context: process context, without locks that ->readahead() or an allocation takes.
+ *
+ * Return: 0 if begun, -EINVAL: no such list or map, -EPERM: the map is frozen,
+ * -EOPNOTSUPP: the file cannot be read ahead, -EBUSY: the list is running or its state is
+ * not BPF_PAGE2CACHE_IDLE, -EAGAIN: too many lists of the map are running, -ENOENT: the
+ * map is being freed, -ENOMEM.
+ */
 int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
 		     u64 first, u64 index)
 {
-	struct address_space *mapping = file->f_mapping;
 	struct bpf_array *array = container_of(map, struct bpf_array, map);
-	struct page2cache *p;
-	u64 start, end, nr, room = map->max_entries - HEAD_EXTENTS;
-	struct bpf_page2cache *head = (void *)array->value + first * map->value_size;
+	struct block_device *bdev = file->f_mapping->host->i_sb->s_bdev;
+	struct bpf_page2cache *head;
+	struct prefetch *p;
+	u64 nr_extents;
+	int error;
 
-	if (!S_ISREG(mapping->host->i_mode) || IS_DAX(mapping->host) ||
-	    ~file->f_mode & (FMODE_READ | FMODE_OPENED) || !mapping->a_ops->readahead ||
-	    inode_to_bdi(mapping->host) == &noop_backing_dev_info)
+	if (!prefetch_takes_file(file))
 		return -EOPNOTSUPP;
-	if (map->map_type != BPF_MAP_TYPE_ARRAY || !(map->map_flags & BPF_F_MMAPABLE) ||
-	    map->value_size != sizeof(struct bpf_page2cache_extent) || first > room ||
-	    room > map->max_entries)
+	if (!prefetch_takes_map(map) || first > map->max_entries - HEAD_EXTENTS)
 		return -EINVAL;
-	nr = READ_ONCE(head->nr_extents);
-	if (nr > room - first)
+	head = (void *)array->value + first * map->value_size;
+	/* User space fills in a list, then sets its state. */
+	if (smp_load_acquire(&head->state) != BPF_PAGE2CACHE_IDLE)
+		return -EBUSY;
+	nr_extents = READ_ONCE(head->nr_extents);
+	if (nr_extents > map->max_entries - HEAD_EXTENTS - first)
 		return -EINVAL;
-	p = kvzalloc(sizeof(*p), GFP_NOFS | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	if (!prefetch_wq)
+		return -ENOMEM;
+	p = __vmalloc(sizeof(*p), GFP_NOFS | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!p)
 		return -ENOMEM;
-	if (cmpxchg(&head->state, BPF_PAGE2CACHE_IDLE, BPF_PAGE2CACHE_RUNNING)) {
-		kvfree(p);
-		return -EBUSY;
-	}
-	bpf_map_inc(map);
-	INIT_WORK(&p->work, page2cache_work);
+	memset(p, 0, offsetof(struct prefetch, ring));
+	refcount_set(&p->refs, 1);
+	INIT_DELAYED_WORK(&p->work, prefetch_work);
+	init_task_work(&p->resume, prefetch_resume);
 	p->file = get_file(file);
-	p->size = i_size_read(mapping->host);
+	p->size = i_size_read(file->f_mapping->host);
 	p->map = map;
 	p->head = head;
-	p->nr_extents = nr;
+	p->count.nr_extents = nr_extents;
+	p->count.max_pages = READ_ONCE(head->max_pages);
+	error = prefetch_get_map(map);
+	if (error)
+		goto put_file;
+	error = prefetch_register(p);
+	if (error)
+		goto put_map;
+	p->max_requests = WINDOW_REQUESTS;
+	if (bdev)
+		p->max_requests = clamp_t(unsigned long, bdev_get_queue(bdev)->nr_requests / 4, 1,
+					  WINDOW_REQUESTS);
 	p->memcg = task_get_css(task, memory_cgrp_id);
 	p->blkcg = task_get_css(task, io_cgrp_id);
-	/* What the task has missed, and as much as readahead would read with it. */
-	for (; p->missed < min_t(u64, nr, SZ_64K); p->missed++) {
-		page2cache_extent(p, p->missed, &start, &end);
-		if (index < start || index >= end)
-			continue;
-		p->first = index;
-		p->first_end = min(end, index + (SZ_128K >> PAGE_SHIFT));
-		page2cache_read(p, p->first, p->first_end);
-		break;
+	task_lock(task);
+	p->ioprio = __get_task_ioprio(task);
+	task_unlock(task);
+	prefetch_first(p, index);
+	if (task == current) {
+		/*
+		 * The worker is not to compete with the task for its first page: it begins when
+		 * the task goes back to user mode, or if that takes long, as one large read does.
+		 */
+		refcount_inc(&p->refs);
+		if (current->flags & (PF_KTHREAD | PF_USER_WORKER) ||
+		    task_work_add(current, &p->resume, TWA_RESUME))
+			prefetch_put(p);
 	}
-	queue_work(page2cache_wq, &p->work);
+	prefetch_queue(p, task == current ? 2 : 0);
 	return 0;
+
+put_map:
+	atomic64_dec(&map->writecnt);
+	bpf_map_put(map);
+put_file:
+	fput(p->file);
+	prefetch_put(p);
+	return error;
 }
+
+static int __init page2cache_init(void)
+{
+	prefetch_wq = alloc_workqueue("page2cache", WQ_UNBOUND | WQ_FREEZABLE, 0);
+	return prefetch_wq ? 0 : -ENOMEM;
+}
+late_initcall(page2cache_init);

@@ -111,14 +111,14 @@ done
 
 # --- memory that is refused inside of the forcing path, and there only
 
-# range_of ENGINE: begin and end of what submits, which is inlined there
+# range_of ENGINE: begin and end of prefetch_piece(), where what adds and submits is inlined
 range_of()
 {
 	local where='NF == 3'
 	[ "$1" = helper ] || where='$4 == "[bpf_page2cache]"'
 	awk "$where" /proc/kallsyms | sort | awk '$2 !~ /[tT]/ { next }
 		start && $1 != start { print start, $1; exit }
-		$3 == "page2cache_read" { start = $1 }'
+		$3 == "prefetch_piece" { start = $1 }'
 }
 
 # refuse NAME PROBABILITY ROUNDS: forces with allocations of that kind refused; how many were

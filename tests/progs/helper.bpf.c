@@ -5,6 +5,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define LISTS (PAGE2CACHE_LISTS + 1)
+
 #define EXTENTS(name, size, entries, flags)       \
 	struct {                                  \
 		__uint(type, BPF_MAP_TYPE_ARRAY); \
@@ -15,9 +17,12 @@ char LICENSE[] SEC("license") = "GPL";
 	} name SEC(".maps")
 
 EXTENTS(good, sizeof(struct page2cache_extent), 16, BPF_F_MMAPABLE);
+EXTENTS(heads, sizeof(struct page2cache_extent), LISTS *PAGE2CACHE_HEAD, BPF_F_MMAPABLE);
 EXTENTS(not_mmapable, sizeof(struct page2cache_extent), 16, 0);
 EXTENTS(odd_values, 2 * sizeof(struct page2cache_extent), 16, BPF_F_MMAPABLE);
 EXTENTS(too_few, sizeof(struct page2cache_extent), PAGE2CACHE_HEAD - 1, BPF_F_MMAPABLE);
+EXTENTS(read_only, sizeof(struct page2cache_extent), 16, BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
+EXTENTS(frozen, sizeof(struct page2cache_extent), 16, BPF_F_MMAPABLE);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -26,13 +31,38 @@ struct {
 	__type(value, struct page2cache_extent);
 } hash SEC(".maps");
 
-static long (*bpf_force_page2cache)(const void *file, void *map, __u64 first, __u64 index,
+/* By this name: clang 14 forgets what is said of pointers to structs within structs. */
+typedef struct task_struct kernel_task;
+
+/* As large as an extent. The kernel must not write a list's counters over a pointer. */
+struct with_kptr {
+	__u64 index;
+	kernel_task __kptr *task;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, struct with_kptr);
+} kptrs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} progs SEC(".maps");
+
+static long (*bpf_force_page2cache)(void *ctx, void *map, __u64 first,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
 
-__u32 tgid = 0; /* whose mmap(2) counts */
+__u32 tgid = 0; /* whose misses count */
 __u64 fires = 0;
 long result_not_mmapable = 1, result_odd_values = 1, result_too_few = 1, result_first = 1;
-long result_hash = 1, result_flags = 1, result = 1;
+long result_hash = 1, result_flags = 1, result_read_only = 1, result_frozen = 1, result = 1;
+long result_kptrs = 1, result_again = 1, result_reset = 1, result_lists = 1, result_more = 1;
 
 static bool ours(void)
 {
@@ -40,22 +70,23 @@ static bool ours(void)
 }
 
 SEC("?fentry.s/filemap_miss")
-int BPF_PROG(at_miss, struct file *file, unsigned long index)
+int BPF_PROG(at_miss, struct filemap_miss *miss)
 {
-	bpf_force_page2cache(file, &good, 0, index, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
-SEC("?lsm.s/file_post_open")
-int BPF_PROG(at_open, struct file *file)
+/* At its end as well: both are given the arguments. */
+SEC("?fexit.s/filemap_miss")
+int BPF_PROG(after_miss, struct filemap_miss *miss)
 {
-	bpf_force_page2cache(file, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
 /* How often the hook is called, and that it may touch user memory there. */
 SEC("?fentry.s/filemap_miss")
-int BPF_PROG(count_miss, struct file *file, unsigned long index)
+int BPF_PROG(count_miss, struct filemap_miss *miss)
 {
 	char byte;
 
@@ -84,75 +115,144 @@ int BPF_PROG(note_lock, struct vm_fault *vmf)
 	return 0;
 }
 
-/* Mapping a file calls for it in every way. */
-SEC("?lsm.s/mmap_file")
-int BPF_PROG(at_mmap, struct file *file)
+static __always_inline void call_wrongly(void *ctx)
 {
-	if (!ours() || !file)
+	result_not_mmapable = bpf_force_page2cache(ctx, &not_mmapable, 0, 0);
+	result_hash = bpf_force_page2cache(ctx, &hash, 0, 0);
+	result_odd_values = bpf_force_page2cache(ctx, &odd_values, 0, 0);
+	result_too_few = bpf_force_page2cache(ctx, &too_few, 0, 0);
+	result_read_only = bpf_force_page2cache(ctx, &read_only, 0, 0);
+	result_frozen = bpf_force_page2cache(ctx, &frozen, 0, 0);
+	result_first = bpf_force_page2cache(ctx, &good, 16, 0);
+	result_flags = bpf_force_page2cache(ctx, &good, 0, 1);
+}
+
+/* The first miss of the process calls for it in every way. */
+SEC("?fentry.s/filemap_miss")
+int BPF_PROG(call_all, struct filemap_miss *miss)
+{
+	__u32 state = 1; /* the third word of the head lies there */
+	struct page2cache_extent *e;
+	int i; /* the verifier follows the loop */
+
+	if (!ours() || __sync_fetch_and_add(&fires, 1))
 		return 0;
-	result_not_mmapable = bpf_force_page2cache(file, &not_mmapable, 0, -1, 0);
-	result_hash = bpf_force_page2cache(file, &hash, 0, -1, 0);
-	result_odd_values = bpf_force_page2cache(file, &odd_values, 0, -1, 0);
-	result_too_few = bpf_force_page2cache(file, &too_few, 0, -1, 0);
-	result_first = bpf_force_page2cache(file, &good, 16, -1, 0);
-	result_flags = bpf_force_page2cache(file, &good, 0, -1, 1);
-	result = bpf_force_page2cache(file, &good, 0, -1, 0);
+	call_wrongly(ctx);
+	result = bpf_force_page2cache(ctx, &good, 0, 0);
+	result_again = bpf_force_page2cache(ctx, &good, 0, 0);
+	/* As if it had ended; the worker cannot have begun. */
+	e = bpf_map_lookup_elem(&good, &state);
+	if (e)
+		e->index = PAGE2CACHE_IDLE;
+	result_reset = bpf_force_page2cache(ctx, &good, 0, 0);
+	result_lists = 0;
+	for (i = 0; i < LISTS; i++) {
+		long err = bpf_force_page2cache(ctx, &heads, i * PAGE2CACHE_HEAD, 0);
+
+		if (i < PAGE2CACHE_LISTS)
+			result_lists += err;
+		else
+			result_more = err;
+	}
+	return 0;
+}
+
+/*
+ * Apart, as it does not load if the map's values hold a number in place of the pointer: then
+ * the verifier lets nobody look at a task through it.
+ */
+SEC("?fentry.s/filemap_miss")
+int BPF_PROG(call_kptrs, struct filemap_miss *miss)
+{
+	__u32 zero = 0;
+	struct with_kptr *v = bpf_map_lookup_elem(&kptrs, &zero);
+
+	if (!ours())
+		return 0;
+	if (v && v->task)
+		tgid = ((struct task_struct *)v->task)->tgid;
+	result_kptrs = bpf_force_page2cache(ctx, &kptrs, 0, 0);
 	return 0;
 }
 
 SEC("?fentry/filemap_miss")
-int BPF_PROG(not_sleepable, struct file *file, unsigned long index)
+int BPF_PROG(not_sleepable, struct filemap_miss *miss)
 {
-	bpf_force_page2cache(file, &good, 0, index, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
+	return 0;
+}
+
+/* It may not sleep, and so may nothing that it calls. */
+SEC("?fentry/filemap_miss")
+int BPF_PROG(tail_call, struct filemap_miss *miss)
+{
+	if (ours())
+		bpf_tail_call(ctx, &progs, 0);
+	return 0;
+}
+
+/* Nobody holds a file that a program has walked to, be it the right one. */
+SEC("?fentry.s/filemap_miss")
+int BPF_PROG(walked_file, struct filemap_miss *miss)
+{
+	bpf_force_page2cache(miss->file, &good, 0, 0);
 	return 0;
 }
 
 SEC("?fentry.s/filemap_miss")
-int BPF_PROG(wrong_type, struct file *file, unsigned long index)
+int BPF_PROG(own_arguments, struct filemap_miss *miss)
 {
-	bpf_force_page2cache(bpf_get_current_task_btf(), &good, 0, index, 0);
+	__u64 args[1] = { (__u64)miss };
+
+	bpf_force_page2cache(args, &good, 0, 0);
 	return 0;
 }
 
 SEC("?fentry.s/filemap_miss")
-int BPF_PROG(number_for_file, struct file *file, unsigned long index)
+int BPF_PROG(moved_context, struct filemap_miss *miss)
 {
-	bpf_force_page2cache((void *)index, &good, 0, index, 0);
+	bpf_force_page2cache(ctx + 8, &good, 0, 0);
 	return 0;
 }
 
 SEC("?lsm.s/file_open")
-int BPF_PROG(other_hook, struct file *file)
+int BPF_PROG(at_open, struct file *file)
 {
-	bpf_force_page2cache(file, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
-SEC("?lsm/mmap_file")
-int BPF_PROG(lsm_not_sleepable, struct file *file)
+SEC("?lsm.s/file_post_open")
+int BPF_PROG(after_open, struct file *file)
 {
-	if (file)
-		bpf_force_page2cache(file, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
+	return 0;
+}
+
+SEC("?lsm.s/mmap_file")
+int BPF_PROG(at_mmap, struct file *file)
+{
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
 SEC("?tp_btf/sched_switch")
 int BPF_PROG(other_type_tracepoint)
 {
-	bpf_force_page2cache(NULL, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
 SEC("?syscall")
 int other_type_syscall(void *ctx)
 {
-	bpf_force_page2cache(NULL, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }
 
 SEC("?kprobe/filemap_fault")
 int other_type_kprobe(void *ctx)
 {
-	bpf_force_page2cache(NULL, &good, 0, -1, 0);
+	bpf_force_page2cache(ctx, &good, 0, 0);
 	return 0;
 }

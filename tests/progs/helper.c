@@ -3,9 +3,11 @@
  * What the patched kernel takes and what it refuses.
  *
  *   helper load                  each program: its name and 0, or the verifier's error
- *   helper call FILE [wrong]     maps FILE, open for reading (write-only with `wrong`): the
- *                                calls by name, each with its result
+ *   helper call FILE             reads a page of FILE that is absent: the calls by name, each
+ *                                with its result
  *   helper full FILE             a list that says that it is longer than its map
+ *   helper kptrs FILE            a map with pointers of the kernel in it
+ *   helper tail                  a program that may not sleep, to call one that does
  *   helper miss FILE PAGE...     faults and reads these pages, which are absent: how often the
  *                                hook was called for each way, and with which lock a fault came
  */
@@ -84,29 +86,70 @@ static struct helper_bpf *attached(const char *name, const char *other)
 	return skel;
 }
 
-static int call(const char *path, bool wrong, bool full)
+/* A page that is not cached, read at once. */
+static int miss_one(const char *path)
 {
-	struct helper_bpf *skel;
-	struct page2cache_head *head;
-	int fd = open(path, wrong ? O_WRONLY : O_RDONLY);
+	int fd = open(path, O_RDONLY);
+	char byte;
 
-	if (fd < 0) {
+	if (fd < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) || pread(fd, &byte, 1, 0) != 1) {
 		perror(path);
+		exit(1);
+	}
+	return close(fd);
+}
+
+static int call(const char *path, bool full)
+{
+	struct helper_bpf *skel = open_with("call_all", NULL);
+	struct page2cache_head *head;
+
+	if (helper_bpf__load(skel) || bpf_map_freeze(bpf_map__fd(skel->maps.frozen)) ||
+	    helper_bpf__attach(skel)) {
+		fprintf(stderr, "call_all: not attached: %s\n", strerror(errno));
 		return 1;
 	}
-	skel = attached("at_mmap", NULL);
 	head = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.good),
 		    0);
 	if (head == MAP_FAILED)
 		return 1;
 	if (full)
 		head->nr_extents = 11; /* 16 elements, of which the head takes six */
-	mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-	printf("hash %ld\n", skel->data->result_hash);
+	skel->bss->tgid = getpid();
+	miss_one(path);
+	printf("hash %ld\nread_only %ld\nfrozen %ld\n", skel->data->result_hash,
+	       skel->data->result_read_only, skel->data->result_frozen);
 	printf("not_mmapable %ld\nodd_values %ld\ntoo_few %ld\nfirst %ld\nflags %ld\nright %ld\n",
 	       skel->data->result_not_mmapable, skel->data->result_odd_values,
 	       skel->data->result_too_few, skel->data->result_first, skel->data->result_flags,
 	       skel->data->result);
+	printf("again %ld\nreset %ld\nlists %ld\nmore %ld\n", skel->data->result_again,
+	       skel->data->result_reset, skel->data->result_lists, skel->data->result_more);
+	return 0;
+}
+
+static int call_kptrs(const char *path)
+{
+	struct helper_bpf *skel = attached("call_kptrs", NULL);
+
+	miss_one(path);
+	printf("kptrs %ld\n", skel->data->result_kptrs);
+	return 0;
+}
+
+static int tail(void)
+{
+	struct helper_bpf *skel = open_with("tail_call", "at_miss");
+	__u32 zero = 0;
+	int fd;
+
+	if (helper_bpf__load(skel)) {
+		fprintf(stderr, "not loaded: %s\n", strerror(errno));
+		return 1;
+	}
+	fd = bpf_program__fd(skel->progs.at_miss);
+	puts(bpf_map_update_elem(bpf_map__fd(skel->maps.progs), &zero, &fd, BPF_ANY) ? "refused"
+										     : "taken");
 	return 0;
 }
 
@@ -155,12 +198,17 @@ int main(int argc, char **argv)
 	libbpf_set_print(quiet);
 	if (argc == 2 && !strcmp(argv[1], "load"))
 		return load_each();
-	if (argc >= 3 && !strcmp(argv[1], "call"))
-		return call(argv[2], argc > 3, false);
+	if (argc == 3 && !strcmp(argv[1], "call"))
+		return call(argv[2], false);
 	if (argc == 3 && !strcmp(argv[1], "full"))
-		return call(argv[2], false, true);
+		return call(argv[2], true);
+	if (argc == 3 && !strcmp(argv[1], "kptrs"))
+		return call_kptrs(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "tail"))
+		return tail();
 	if (argc >= 4 && !strcmp(argv[1], "miss"))
 		return miss(argv[2], argv + 3);
-	fprintf(stderr, "usage: helper load | call FILE [wrong] | full FILE | miss FILE PAGE...\n");
+	fprintf(stderr,
+		"usage: helper load | call FILE | full FILE | kptrs FILE | tail | miss FILE PAGE...\n");
 	return 2;
 }

@@ -388,8 +388,8 @@ static const char *stopped_by(int64_t error)
 		return "its reader has closed the file";
 	case EDQUOT:
 		return "the limit of --max-bytes, or of the memory that was available";
-	case EINTR:
-		return "its reader was killed";
+	case ENODEV:
+		return "the cgroup of its reader is gone";
 	case ECANCELED:
 		return "pcforce ended";
 	default:
@@ -425,16 +425,27 @@ static void take_answers(struct force *f, size_t file)
 	c->failed += head->failed;
 	c->past_eof += head->past_eof;
 	c->submitted += head->submitted;
-	c->skipped += head->skipped;
-	/* It was stopped and has not come to an end. */
-	if (state_of(k, file) != PAGE2CACHE_DONE)
-		force_skip_rest(c);
+	/* What it has not come to: it ended early, or was stopped and has not ended yet. */
+	force_skip_rest(c);
 	if (head->error)
 		say("%s: the kernel stopped early: %s", f->list->files[file].target.path,
 		    stopped_by(head->error));
 	end_ns = head->end_ns ? head->end_ns + k->skel->bss->watch.clock_ns : 0;
 	if (end_ns > f->end_ns)
 		f->end_ns = end_ns;
+}
+
+/* The kernel refuses a list beyond those that it reads at a time. */
+static void await_room(const struct force *f)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	const struct kernel_state *k = f->state;
+	size_t running, i;
+
+	do {
+		for (running = i = 0; i < f->list->nr_files; i++)
+			running += k->nr[i] && state_of(k, i) == PAGE2CACHE_RUNNING;
+	} while (running >= PAGE2CACHE_LISTS && !f->stop && !nanosleep(&pause, NULL));
 }
 
 static void kernel_run(struct force *f)
@@ -446,9 +457,10 @@ static void kernel_run(struct force *f)
 	size_t i;
 
 	for (i = 0; i < f->list->nr_files; i++) {
-		if (k->nr[i])
-			begun[i] = state_of(k, i) != PAGE2CACHE_IDLE ||
-				   (!f->stop && way->start(f, i));
+		if (!k->nr[i])
+			continue;
+		await_room(f);
+		begun[i] = state_of(k, i) != PAGE2CACHE_IDLE || (!f->stop && way->start(f, i));
 	}
 	for (i = 0; i < f->list->nr_files; i++) {
 		if (f->list->files[i].state != LIST_READY)

@@ -27,6 +27,12 @@
 /* The thread that holds them looks at least each 100 ms whether to end. */
 #define LET_GO_MS 300
 
+/*
+ * Of a firing in the kernel the reader's first data tells. A reader that ends before it has
+ * any leaves an event that is found so much later.
+ */
+#define LOOK_MS 1000
+
 const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
 
 /* Data that came before the firing, which an open asked for that was held, is not its first. */
@@ -140,6 +146,7 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	/* Armed again and all still in place: that makes no new receipt. */
 	if (again && !force_needed(f->force)) {
 		let_files_go(f);
+		force_bpf_forcing(f->bpf, false);
 		f->scan_ended_ns = now_ns();
 		f->scan_took_ns = f->scan_ended_ns - start;
 		return;
@@ -234,7 +241,10 @@ static void *fire_loop(void *ctx)
 		__atomic_store_n(&f->busy, false, __ATOMIC_SEQ_CST);
 		if (asked && f->once)
 			wake(f->done_fd);
-		wait_ms = f->requested_ns ? 0 : marks_may_go(f) ? RENEW_MS : -1;
+		wait_ms = f->requested_ns	  ? 0
+			  : engine_of(f)->at_miss ? LOOK_MS
+			  : marks_may_go(f)	  ? RENEW_MS
+						  : -1;
 		if (poll(p, 3, wait_ms) < 0 && errno != EINTR)
 			break;
 		if (marks_may_go(f) && now_ns() - renewed_ns >= RENEW_MS * 1000000ULL) {
@@ -246,8 +256,7 @@ static void *fire_loop(void *ctx)
 			drain(f->wake_fd);
 		if (p[1].revents)
 			take_opens(f);
-		if (p[2].revents)
-			force_bpf_take_events(f->bpf);
+		force_bpf_take_events(f->bpf);
 	}
 	return NULL;
 }
@@ -404,7 +413,7 @@ int firing_start(struct firing *f, char **why)
 bool firing_under_way(const struct firing *f)
 {
 	return __atomic_load_n(&f->requested_ns, __ATOMIC_SEQ_CST) ||
-	       __atomic_load_n(&f->busy, __ATOMIC_SEQ_CST);
+	       __atomic_load_n(&f->busy, __ATOMIC_SEQ_CST) || force_bpf_is_forcing(f->bpf);
 }
 
 bool firing_over(struct firing *f)

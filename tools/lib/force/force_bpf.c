@@ -328,6 +328,11 @@ void force_bpf_forcing(struct force_bpf *b, bool on)
 		__atomic_store_n(&b->skel->bss->forcing, on, __ATOMIC_SEQ_CST);
 }
 
+bool force_bpf_is_forcing(const struct force_bpf *b)
+{
+	return b->skel && __atomic_load_n(&b->skel->bss->forcing, __ATOMIC_SEQ_CST);
+}
+
 void force_bpf_await_first(struct force_bpf *b)
 {
 	if (!b->skel)

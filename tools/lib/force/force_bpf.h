@@ -62,6 +62,8 @@ bool force_bpf_armed(const struct force_bpf *b);
 void force_bpf_renew(struct force_bpf *b);
 /* Forcing begins or is over. */
 void force_bpf_forcing(struct force_bpf *b, bool on);
+/* Has a program begun with forcing, and nobody said that it is over? */
+bool force_bpf_is_forcing(const struct force_bpf *b);
 /* Report the next access that gets its data, of any task. */
 void force_bpf_await_first(struct force_bpf *b);
 /* Pages are forced ones from now on, or no longer; from any thread. */
