@@ -11,16 +11,11 @@ needs_root
 needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
-GROUPS_DIR=/sys/fs/cgroup
-for controller in memory io; do
-	grep -qw $controller $GROUPS_DIR/cgroup.controllers 2>/dev/null ||
-		skip_all "no cgroup v2 with $controller here"
-done
+needs_groups memory io
 setup_dir
 
 plan $((${#ENGINES[@]} * (6 + 4)))
 
-echo '+memory +io' >$GROUPS_DIR/cgroup.subtree_control
 reader=$GROUPS_DIR/page2cache-reader forcer=$GROUPS_DIR/page2cache-pcforce
 file=$DIR/data
 "$PROGS/content" write "$file" $((32 << 20))
@@ -28,13 +23,11 @@ seq 0 4095 | shuf --random-source=<(yes) >"$DIR/list" # half of it: 16 MiB
 bytes=$((16 << 20))
 device=$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
 
-# New groups each time: the counters begin at zero.
 new_groups()
 {
-	rmdir $reader $forcer 2>/dev/null
-	mkdir $reader $forcer || bail 'cannot make cgroups'
+	new_group $reader
+	new_group $forcer
 }
-at_exit "rmdir $reader $forcer 2>/dev/null"
 
 # Pages of files; those of shared memory (a memfd of pcforce) are its own affair.
 memory_of()

@@ -642,6 +642,32 @@ forcing()
 	wait_until 30 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"
 }
 
+# needs_groups CONTROLLER...: of cgroup v2, enabled below the root
+needs_groups()
+{
+	local controller
+
+	for controller; do
+		grep -qw "$controller" $GROUPS_DIR/cgroup.controllers 2>/dev/null ||
+			skip_all "no cgroup v2 with $controller here"
+		echo "+$controller" >$GROUPS_DIR/cgroup.subtree_control
+	done
+}
+GROUPS_DIR=/sys/fs/cgroup
+
+# new_group PATH: its counters begin at zero; those that are left in it are waited for
+new_group()
+{
+	wait_until 20 group_gone "$1" || bail "$1 is in use: $(cat "$1/cgroup.procs")"
+	mkdir "$1" || bail "cannot make $1"
+	at_exit "rmdir '$1'"
+}
+
+group_gone()
+{
+	[ ! -d "$1" ] || rmdir "$1"
+}
+
 # kernel_engines: sets ENGINES to those of the kernel's engines that it has, the best first
 kernel_engines()
 {

@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the kernel forces is fair: to who has closed the file, to other lists, and to who is short
+# of memory.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs losetup mount
+needs perl perl
+needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
+kernel_engines
+needs_groups memory io
+setup_dir
+
+# Both engines run the same code.
+engine=${ENGINES[0]}
+
+file=$DIR/data
+"$PROGS/content" write "$file" $((32 << 20))
+seq 0 2 8191 | shuf --random-source=<(yes) >"$DIR/pages"
+seq 0 128 8191 | awk '{ print $1 "+64" }' >"$DIR/runs"
+echo 0+8192 >"$DIR/all"
+
+# A file system on a device of its own, which can be slow for a group. Its reads bypass the page
+# cache of its image, so that these are nobody else's.
+modprobe -q loop
+truncate -s 64M "$DIR/image"
+mke2fs -q -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 "$DIR/image" || bail 'no file system'
+slow=$(losetup -f --show --direct-io=on "$DIR/image") || bail 'no loop device'
+at_exit "losetup -d $slow"
+slow_device=$(tr -d ' ' <"/sys/block/${slow#/dev/}/dev")
+MOUNT=$DIR/mount
+mkdir "$MOUNT"
+mount_slow()
+{
+	mountpoint -q "$MOUNT" || mount "$slow" "$MOUNT" || bail "cannot mount $slow"
+}
+mount_slow
+at_exit "umount -l '$MOUNT'"
+cp "$file" "$MOUNT/data"
+for i in 1 2 3 4 5 6 7 8; do
+	head -c 1M /dev/urandom >"$MOUNT/$i"
+	printf '# file=%s\n0+256\n' "$MOUNT/$i"
+done | sed '1i# page2cache offsets 1' >"$DIR/eight"
+sync
+
+slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader
+new_group $slowly
+[ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
+plan $((7 + 3 + 2))
+
+# io_max WORDS: of the slow device, for the group
+io_max()
+{
+	echo "$slow_device $*" >$slowly/io.max || bail "cannot write io.max: $*"
+}
+
+# in_group PATH COMMAND...: in the background, its process in CHILD
+in_group()
+{
+	(
+		echo "$BASHPID" >"$1/cgroup.procs"
+		exec "${@:2}"
+	) &
+	CHILD=$!
+	at_exit "end_child $CHILD"
+}
+
+# holder PATH FILE: a process of the group reads a page, and then keeps the file open
+holder()
+{
+	in_group "$1" perl -e 'open(F, "<", $ARGV[0]) or die; sysread(F, $b, 4096) or die; sleep 600' "$2"
+}
+
+# end_now PID: the shell says nothing about it
+end_now()
+{
+	{
+		kill -KILL "$1"
+		wait "$1"
+	} 2>/dev/null
+}
+
+# milliseconds COMMAND...: until it succeeds, at most 5000 or so
+milliseconds()
+{
+	local begin=${EPOCHREALTIME/./}
+
+	wait_until 5 "$@"
+	echo $(((${EPOCHREALTIME/./} - begin) / 1000))
+}
+
+in_flight()
+{
+	"$PROGS/cached" "$1" | grep -c '!'
+}
+
+# --- who has closed the file holds nothing any more
+
+write_lease()
+{
+	perl -e 'open(F, "<", $ARGV[0]) or die; fcntl(F, 1024, 1) or die' "$1" # F_SETLEASE, F_WRLCK
+}
+
+# A reader that locks the file, misses a page of a list that takes half a minute and more, and ends.
+# What is in flight by then, at most 128 requests, unmounting waits for.
+closed()
+{
+	local name=$MOUNT/data list
+
+	for list in runs pages; do
+		new_group $slowly
+		evict "$name"
+		forcing -e "$engine" -t miss -f "$name" -o "$DIR/$list"
+		io_max rbps=262144
+		in_group $slowly bash -c 'exec 8<"$1"; flock 8; dd of=/dev/null bs=4k count=1 status=none <&8' bash "$name"
+		wait "$CHILD"
+		within "$(milliseconds flock -n "$name" true)" 0 2000 "$engine: $list: who has closed the file holds no lock of it"
+		within "$(in_flight "$name")" 1 8192 "$engine: $list: though some is still being read"
+		end_now "$BG"
+		within "$(milliseconds write_lease "$name")" 0 2000 "$engine: $list: when pcforce has ended, too, the file can be leased"
+		[ $list = runs ] || within "$(milliseconds umount "$MOUNT")" 0 4000 "$engine: $list: and its file system unmounted"
+		io_max rbps=max
+		wait_until 60 umount "$MOUNT"
+		mount_slow
+	done
+}
+
+# --- a list that is slow, or stuck, delays no other
+
+others()
+{
+	new_group $slowly
+	evict "$MOUNT"/[1-8] "$file"
+	io_max rbps=16384
+	in_group $slowly "$PCFORCE" --now -e "$engine" -j -O "$DIR/eight.out" -o "$DIR/eight"
+	wait_until 20 running_all || diag "eight lists: $(wc -l <"$DIR/eight.out")"
+	forced --now -e "$engine" -f "$file" -o "$DIR/runs"
+	is "$STATUS $(receipt "$OUT" '.requested == .read')" '0 true' "$engine: a ninth list is forced beside eight slow ones"
+	diag "$engine: the ninth took $(receipt "$OUT" .elapsed_us) us"
+	is "$(adds_up "$DIR/eight.out" | cut -d' ' -f2)" 0 "$engine: none of which has ended"
+	io_max rbps=max
+	wait "$CHILD"
+	is "$(adds_up "$DIR/eight.out") $(receipt "$DIR/eight.out" '.requested == .read + .resident' | tr ' ' '\n' | sort -u)" 'yes 8 true' \
+		"$engine: they end when they can"
+}
+
+# Each has pages in flight.
+running_all()
+{
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		[ "$(in_flight "$MOUNT/$i")" -gt 0 ] || return 1
+	done
+}
+
+# --- who is short of memory is not made to wait for it, nor anybody else
+
+short()
+{
+	new_group $group
+	echo 8M >$group/memory.high
+	evict "$file"
+	forcing -e "$engine" -t miss --once -f "$file" -o "$DIR/all"
+	trace_start '' block/block_bio_queue || bail 'no tracing'
+	holder $group "$file"
+	wait_until 60 gone "$BG"
+	is "$(adds_up "$BG_OUT") $(grep -c 'stopped early: memory is short' "$BG_ERR")" 'yes 1 1' "$engine: at memory.high forcing stops and says so" ||
+		diag "$(cat "$BG_OUT" "$BG_ERR")"
+	within "$(trace_lines block_bio_queue | awk '/kworker/ && $(NF - 4) ~ /^R/ && $(NF - 1) > max { max = $(NF - 1) } END { print max + 0 }')" \
+		8 512 "$engine: it has gone there in small steps"
+	end_now "$CHILD"
+	trace_stop
+}
+
+closed
+others
+short
