@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <linux/bpf.h>
 #include <bpf/bpf.h>
@@ -26,6 +27,15 @@ bool check(bool good, const char *name, long got);
 #define ASSERT_EQ(got, want, name)  ASSERT_CMP(got, ==, want, name)
 #define ASSERT_NEQ(got, want, name) ASSERT_CMP(got, !=, want, name)
 #define ASSERT_GE(got, want, name)  ASSERT_CMP(got, >=, want, name)
+
+#define ASSERT_HAS_SUBSTR(text, part, name)                         \
+	({                                                          \
+		const char *text_ = text;                           \
+		bool has_ = strstr(text_, part) != NULL;            \
+		if (!check(has_, name, 0))                          \
+			printf("not in it: %s\n%s\n", part, text_); \
+		has_;                                               \
+	})
 
 bool test__start_subtest(const char *name);
 void test_page2cache(void);
