@@ -13,7 +13,7 @@ needs_built "$PROGS/helper" "$PROGS/access" "$PROGS/content"
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 setup_dir
 
-plan $((14 + 15 + 2 + 2))
+plan $((14 + 15 + 2 + 25))
 
 # loads NAME WORD TITLE
 loads()
@@ -82,9 +82,54 @@ truncate -s 64K "$DIR/ramfs/file"
 "$PROGS/helper" call "$DIR/ramfs/file" >"$DIR/call"
 calls right -95 'and so is a file without a device'
 
-# --- the hook
+# --- the hook: called for each miss, whatever readahead would do about it, and for nothing else
 
-is "$("$PROGS/helper" miss "$file" 100 | awk '{ print $1, $2 }' | paste -sd' ')" 'read 1 fault 1 populate 1' \
-	'the hook is called once for a read, a fault and a fault by the kernel, each of an absent page'
-"$PROGS/content" check "$file" read
-is "$("$PROGS/access" -n 64 "$file" | jq .misses)" 0 'what is cached is missed by nobody'
+# called WANT TITLE OPTION...: how often it is called is what `access`, asked with these options,
+# knows beforehand: WANT, a filter of jq
+called()
+{
+	local want=$1 title=$2 out
+	shift 2
+	out=$("$PROGS/helper" count "$DIR/missed" "$PROGS/access" "$@" "$DIR/missed")
+	is "$(awk '$1 == "calls" { print $2 }' <<<"$out")" "$(head -n1 <<<"$out" | jq "$want")" "$title"
+}
+
+make_file "$DIR/missed" 32m
+missed='if .misses > 0 then .misses else "no miss" end'
+scattered=(--evict -p random -n 60)
+many=(--evict -p random -n 300)
+set_ra found
+called "$missed" 'a read calls the hook if it misses' "${scattered[@]}" --fadvise random
+called "$missed" 'reads on end, which meet the marks of readahead, if they miss' --evict -p sequential -n 2000
+called "$missed" 'splice(2)' -m splice "${scattered[@]}"
+called "$missed" 'sendfile(2)' -m sendfile "${scattered[@]}"
+called "$missed" 'a read of io_uring in a worker, which may block' -m io_uring-async "${scattered[@]}"
+called "$missed" 'a fault' -m mmap "${scattered[@]}"
+called "$missed" 'faults on end' -m mmap --evict -p sequential -n 2000
+called "$missed" 'after so many misses that readahead has been given up' -m mmap "${many[@]}"
+called "$missed" 'MADV_RANDOM' -m mmap --madvise random "${scattered[@]}"
+called "$missed" 'MADV_SEQUENTIAL' -m mmap --madvise sequential "${scattered[@]}"
+called "$missed" 'a mapping that can be executed' -m mmap-exec "${scattered[@]}"
+called "$missed" 'and after many misses' -m mmap-exec "${many[@]}"
+called "$missed" 'a fault of a write, shared' -m mmap-shared "${scattered[@]}"
+called "$missed" 'private' -m mmap-write "${scattered[@]}"
+called "$missed" 'a fault of the kernel' -m mmap-kernel "${scattered[@]}"
+called "$missed" 'one without an exception' -m mmap-populate "${scattered[@]}"
+set_ra 0
+called "$missed" 'a read, without readahead' "${scattered[@]}"
+called "$missed" 'a fault, without readahead' -m mmap "${scattered[@]}"
+called "$missed" 'in a mapping that can be executed' -m mmap-exec "${scattered[@]}"
+set_ra found
+if nowait_reads; then
+	called 0 'a read that must not block calls nobody' -m nowait-once "${scattered[@]}"
+	called 0 'io_uring, whose first pass must not, has started to read by then' -m io_uring "${scattered[@]}"
+else
+	skip 1 'a refused RWF_NOWAIT read starts no I/O in this kernel'
+	called "$missed" 'io_uring, whose second pass may block' -m io_uring "${scattered[@]}"
+fi
+called 0 'a read of what is cached calls nobody' --load 1/1 -p random -n 64
+called 0 'and a fault neither' -m mmap --load 1/1 -p random -n 64
+
+is "$("$PROGS/helper" miss "$DIR/missed" 100 | awk '{ print $1, $2 }' | paste -sd' ')" 'read 1 fault 1 populate 1' \
+	'a program at the hook may touch user memory'
+is "$("$PROGS/helper" gone "$DIR/missed")" 'calls 1' 'and may sleep there, until the mapping of the fault is gone'

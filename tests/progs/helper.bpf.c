@@ -99,6 +99,23 @@ int BPF_PROG(count_miss, struct filemap_miss *miss)
 	return 0;
 }
 
+__u64 ino = 0;		/* of the file whose misses count, whoever has them */
+__u64 user_address = 0; /* read there, which may sleep for as long as user space likes */
+__u64 calls = 0;
+
+SEC("?fentry.s/filemap_miss")
+int BPF_PROG(count_calls, struct filemap_miss *miss)
+{
+	char byte;
+
+	if (miss->file->f_inode->i_ino != ino)
+		return 0;
+	__sync_fetch_and_add(&calls, 1);
+	if (user_address)
+		bpf_copy_from_user(&byte, 1, (void *)user_address);
+	return 0;
+}
+
 __u32 lock = 0; /* the fault under way came in with: 1 mmap_lock, 2 a VMA lock */
 
 SEC("?fentry/filemap_fault")

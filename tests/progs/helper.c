@@ -8,15 +8,27 @@
  *   helper full FILE             a list that says that it is longer than its map
  *   helper kptrs FILE            a map with pointers of the kernel in it
  *   helper tail                  a program that may not sleep, to call one that does
+ *   helper count FILE COMMAND... runs COMMAND: its output, and how often the hook was called for
+ *                                FILE meanwhile
+ *   helper gone FILE             a fault whose mapping is replaced while a program sleeps in the
+ *                                hook: how often that was called
+ *   helper scribble SECONDS      writes at random to the lists of all processes: how many words
  *   helper miss FILE PAGE...     faults and reads these pages, which are absent: how often the
  *                                hook was called for each way, and with which lock a fault came
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -193,6 +205,149 @@ static int miss(const char *path, char **pages)
 	return 0;
 }
 
+static struct helper_bpf *counting(const char *path)
+{
+	struct helper_bpf *skel = attached("count_calls", NULL);
+	struct stat st;
+
+	if (stat(path, &st)) {
+		perror(path);
+		exit(1);
+	}
+	skel->bss->ino = st.st_ino;
+	return skel;
+}
+
+static int count(const char *path, char **command)
+{
+	struct helper_bpf *skel = counting(path);
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execvp(command[0], command);
+		perror(command[0]);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
+		fprintf(stderr, "%s: status %d\n", command[0], status);
+		return 1;
+	}
+	printf("calls %llu\n", (unsigned long long)skel->bss->calls);
+	return 0;
+}
+
+static void *touch(void *page)
+{
+	return (void *)(long)*(volatile char *)page;
+}
+
+/* A page that is not there until somebody gives it: who reads it sleeps. */
+static char *page_on_demand(int uffd, long size)
+{
+	char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	if (uffd < 0 || page == MAP_FAILED || ioctl(uffd, UFFDIO_API, &api) ||
+	    ioctl(uffd, UFFDIO_REGISTER, &reg)) {
+		perror("userfaultfd");
+		exit(1);
+	}
+	return page;
+}
+
+static int gone(const char *path)
+{
+	struct helper_bpf *skel = counting(path);
+	long size = sysconf(_SC_PAGESIZE);
+	int fd = open(path, O_RDONLY), uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	char *page = page_on_demand(uffd, size), *map;
+	struct uffdio_zeropage zero = { .range = { (uintptr_t)page, size } };
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	map = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	skel->bss->user_address = (uintptr_t)page;
+	if (map == MAP_FAILED || pthread_create(&thread, NULL, touch, map))
+		return 1;
+	/* The program sleeps; what the thread then finds in place of its mapping is a page of zeros. */
+	if (read(uffd, &msg, sizeof(msg)) != sizeof(msg) || msg.event != UFFD_EVENT_PAGEFAULT ||
+	    mmap(map, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != map)
+		return 1;
+	/* Until the mapping is freed: two grace periods and more. */
+	usleep(100000);
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) || pthread_join(thread, NULL))
+		return 1;
+	printf("calls %llu\n", (unsigned long long)skel->bss->calls);
+	return 0;
+}
+
+/* What a word of a list may be mistaken for: a state, a page, a number of pages, anything. */
+static uint64_t random_word(void)
+{
+	uint64_t word = (uint64_t)random() << 33 ^ (uint64_t)random() << 11 ^ random();
+
+	switch (random() % 4) {
+	case 0:
+		return word % 4;
+	case 1:
+		return word % 10000;
+	case 2:
+		return -(word % 4);
+	default:
+		return word;
+	}
+}
+
+/* Half of it hits the head of the first list. Returns how many words were written. */
+static unsigned long scribble_map(int fd, const struct bpf_map_info *info)
+{
+	size_t words = (size_t)info->max_entries * info->value_size / sizeof(uint64_t);
+	uint64_t *map = mmap(NULL, words * sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	unsigned long i;
+
+	if (map == MAP_FAILED)
+		return 0;
+	for (i = 0; i < 1000; i++) {
+		size_t at = random() % (random() % 2 ? PAGE2CACHE_HEAD * 2 : words);
+
+		__atomic_store_n(map + at, random_word(), __ATOMIC_RELAXED);
+	}
+	munmap(map, words * sizeof(*map));
+	return i;
+}
+
+static int scribble(long seconds)
+{
+	time_t end = time(NULL) + seconds;
+	unsigned long written = 0;
+
+	while (time(NULL) < end) {
+		__u32 id = 0;
+
+		while (!bpf_map_get_next_id(id, &id)) {
+			struct bpf_map_info info = { 0 };
+			__u32 size = sizeof(info);
+			int fd = bpf_map_get_fd_by_id(id);
+
+			if (fd < 0)
+				continue;
+			if (!bpf_obj_get_info_by_fd(fd, &info, &size) &&
+			    !strcmp(info.name, "extents"))
+				written += scribble_map(fd, &info);
+			close(fd);
+		}
+		usleep(2000);
+	}
+	printf("%lu\n", written);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	libbpf_set_print(quiet);
@@ -206,9 +361,16 @@ int main(int argc, char **argv)
 		return call_kptrs(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "tail"))
 		return tail();
+	if (argc >= 4 && !strcmp(argv[1], "count"))
+		return count(argv[2], argv + 3);
+	if (argc == 3 && !strcmp(argv[1], "scribble"))
+		return scribble(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "gone"))
+		return gone(argv[2]);
 	if (argc >= 4 && !strcmp(argv[1], "miss"))
 		return miss(argv[2], argv + 3);
 	fprintf(stderr,
-		"usage: helper load | call FILE | full FILE | kptrs FILE | tail | miss FILE PAGE...\n");
+		"usage: helper load | tail | call|full|kptrs|gone FILE | count FILE COMMAND... |\n"
+		"              scribble SECONDS | miss FILE PAGE...\n");
 	return 2;
 }
