@@ -35,8 +35,8 @@ is()
 	fi
 }
 
-# bed KERNEL[+kmod|+lockdown] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of a
-# host test; +kmod: with the module loaded; +lockdown: in lockdown (integrity).
+# bed KERNEL[+kmod|+lockdown][+smp] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of
+# a host test; +kmod: with the module loaded; +lockdown: in lockdown (integrity); +smp: on two processors.
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
 bed()
 {
@@ -45,19 +45,20 @@ bed()
 	# No khugepaged, which reads in what is absent between the pages of a mapped file: from Linux 7.3
 	# on of any file.
 	local append='transparent_hugepage=madvise'
-	[ "${kernel%+kmod}" = "$kernel" ] || options+=(--kmod)
+	case $kernel in *+kmod*) options+=(--kmod) ;; esac
+	case $kernel in *+smp*) options+=(--cpus 2) ;; esac
 	# Some persistent memory, for files that bypass the page cache; KASAN needs room of its own.
 	case $kernel in
-	*+lockdown) append+=' lockdown=integrity' ;;
+	*+lockdown*) append+=' lockdown=integrity' ;;
 	debug-*) append+=' memmap=128M!512M' options+=(--mem 3G) ;;
-	patched-* | *+kmod) append+=' memmap=128M!512M' ;;
+	patched-* | *+kmod*) append+=' memmap=128M!512M' ;;
 	esac
 	options+=(--append "$append")
 	[ "$fs" = ext4 ] || settings=(env PAGE2CACHE_TEST_READAHEAD=128)
 	scratch=$(mktemp -d) || exit 1
 	# shellcheck disable=SC2064 # the folder of now
 	trap "rm -rf '$scratch'" EXIT
-	scripts/vm --kernel "${kernel%+*}" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
+	scripts/vm --kernel "${kernel%%+*}" --fs "$fs" "${options[@]}" -- "${settings[@]}" tests/vm/guest "$@" \
 		2>"$scratch/err" | tee "$scratch/tap" | grep -v '^# tally'
 	status=${PIPESTATUS[0]}
 	[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
