@@ -397,12 +397,21 @@ static const char *stopped_by(int64_t error)
 	}
 }
 
+/* What the file's head says may have been overwritten: any process may map a map. */
+static uint64_t nr_listed(const struct force *f, size_t file)
+{
+	const struct kernel_state *k = f->state;
+	uint64_t end = file + 1 < f->list->nr_files ? k->first[file + 1] : k->nr_extents;
+
+	return end - k->first[file] - PAGE2CACHE_HEAD;
+}
+
 /* Nothing was forced: what is cached was resident. */
 static void count_resident(struct force *f, size_t file)
 {
 	const struct kernel_state *k = f->state;
 	const struct page2cache_extent *e = (void *)(head_of(k, file) + 1);
-	uint64_t i, cached, nr = head_of(k, file)->nr_extents;
+	uint64_t i, cached, nr = nr_listed(f, file);
 
 	for (i = 0; i < nr; i++) {
 		if (residency_count(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
