@@ -11,6 +11,7 @@
 
 #include "hook/attach.h"
 #include "hook/hooks.h"
+#include "hook/lockdown.h"
 #include "hook/preempt.h"
 
 static int quiet_print(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -364,20 +365,6 @@ struct json_object *hooks_json(const struct hook *hooks, size_t n)
 	return o;
 }
 
-/* Lockdown that forbids programs to read the kernel's memory makes them invalid. */
-static bool is_confidential(void)
-{
-	char line[128] = "";
-	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
-
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	return strstr(line, "[confidentiality]");
-}
-
 char *hooks_load_error(int err)
 {
 	bool denied = err == -EPERM || err == -EACCES;
@@ -385,7 +372,8 @@ char *hooks_load_error(int err)
 	if (denied && geteuid())
 		return xstrdup(
 			"BPF is not permitted: run as root, or with CAP_BPF and CAP_PERFMON");
-	if (is_confidential())
+	/* Programs that read the kernel's memory are invalid then. */
+	if (lockdown_is("confidentiality"))
 		return xstrdup("this kernel refuses the BPF programs: lockdown in confidentiality "
 			       "mode forbids them to read its memory (integrity mode does not)");
 	if (denied)
