@@ -2,6 +2,7 @@
 /* pcforce: fires the trigger, and sees what becomes of the forced pages. */
 #include "points.bpf.h"
 #include "bits.bpf.h"
+#include <asm-generic/errno-base.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -16,9 +17,7 @@ __u32 await_first = 0; /* the next access to get its data is reported */
 __u32 await_tid = 0;   /* of this task only, 0: of any */
 __u32 forcing = 0;     /* removals now are forcing's doing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
-__u32 own_map = 0;     /* what a mmap(2) of the tool's own is for: enum p2c_own_map */
 __u32 asked_slot = 0;  /* whose list the module has been asked to force; 0: none */
-__u32 own_held = 0;    /* lists that it has had held */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -84,8 +83,8 @@ struct {
 struct bpf_page2cache_list {
 };
 
-extern struct bpf_page2cache_list *bpf_page2cache_hold(struct file *file, void *p__map,
-						       __u64 first) __ksym __weak;
+extern struct bpf_page2cache_list *bpf_page2cache_hold_fd(int fd, void *p__map, __u64 first,
+							  int *error) __ksym __weak;
 extern void bpf_page2cache_force(struct bpf_page2cache_list *list, __u64 index) __ksym __weak;
 extern void bpf_page2cache_drop(struct bpf_page2cache_list *list) __ksym __weak;
 
@@ -398,65 +397,37 @@ int BPF_PROG(force_at_miss, struct filemap_miss *miss)
 	return 0;
 }
 
-/* The tool maps a file of the list: it is to be forced later, or at once. */
-static __always_inline void take_own(struct file *file, __u32 slot)
+/* Run by the tool. Returns 0 or -errno. */
+SEC("?syscall")
+int take_list(struct p2c_take_list *take)
 {
-	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &slot);
-	struct p2c_held_list *h = bpf_map_lookup_elem(&held, &slot);
 	struct bpf_page2cache_list *list;
+	struct p2c_held_list *h;
+	__u32 slot = take->slot;
+	int error = 0;
 
-	if (!f || !h || !f->nr_extents)
-		return;
-	list = bpf_page2cache_hold(file, &extents, f->first_extent);
+	list = bpf_page2cache_hold_fd(take->fd, &extents, take->first, &error);
 	if (!list)
-		return;
-	own_held++;
-	if (own_map == OWN_MAP_FORCES) {
+		return error;
+	if (take->now) {
 		bpf_page2cache_force(list, NO_INDEX);
-		return;
+		return 0;
 	}
-	list = bpf_kptr_xchg(&h->list, list);
+	h = bpf_map_lookup_elem(&held, &slot);
+	if (h)
+		list = bpf_kptr_xchg(&h->list, list);
 	if (list)
 		bpf_page2cache_drop(list);
+	return h ? 0 : -ENOENT;
 }
 
-static __always_inline int file_at_hand(struct file *file)
-{
-	int slot;
-
-	/*
-	 * Of an anonymous mapping there is none. The verifier asks for this check since Linux 7.0;
-	 * before, it takes the check out, as it knows of no such case: then reading the inode fails.
-	 */
-	if (!file)
-		return 0;
-	slot = file_slot(BPF_CORE_READ(file, f_inode), false, false);
-	if (slot < 0)
-		return 0;
-	if (task_is_self()) {
-		if (own_map)
-			take_own(file, slot);
-	} else if (fire_on_opens && task_counted()) {
-		fire(slot, NO_INDEX);
-	}
-	return 0;
-}
-
-SEC("lsm/mmap_file")
-int BPF_PROG(map_file, struct file *file)
-{
-	return file_at_hand(file);
-}
-
-/* Of an overlay: the file that has the pages. */
-SEC("lsm/mmap_backing_file")
-int BPF_PROG(map_backing_file, struct vm_area_struct *vma, struct file *file)
-{
-	return file_at_hand(file);
-}
-
-SEC("lsm/file_post_open")
+/* An open is complete. Of an overlay's file this is not told of the file that has the pages. */
+SEC("fentry/security_file_post_open")
 int BPF_PROG(open_file, struct file *file)
 {
-	return file_at_hand(file);
+	int slot = file_slot(file->f_inode, true, false);
+
+	if (slot >= 0 && !task_is_self() && fire_on_opens && task_counted())
+		fire(slot, NO_INDEX);
+	return 0;
 }

@@ -170,11 +170,13 @@ struct page2cache_head {
 
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
 
-/* What the module is to do with a list of a file that the tool maps. */
-enum p2c_own_map {
-	OWN_MAP_NOTHING,
-	OWN_MAP_HOLDS,
-	OWN_MAP_FORCES,
+/* What the tool has the module take a list of: take_list(). */
+struct p2c_take_list {
+	__s32 fd;    /* of the file, as the tool has it open */
+	__u32 slot;  /* the file's */
+	__u64 first; /* its place in extents: the head's */
+	__u32 now;   /* to be forced at once, not when a page is missed */
+	__u32 pad;
 };
 
 #define NO_INDEX (~0ULL) /* no page was missed */

@@ -3,226 +3,360 @@
  * Kfuncs with which BPF programs have lists of extents read into the page cache,
  * for kernels without the helper bpf_force_page2cache().
  *
- * An LSM program is given a file that can be relied on, by a task that opens or maps
- * it, and takes a list of it: bpf_page2cache_hold(). A program that sees a page
- * missed has only to name that list: bpf_page2cache_force(). In between the list
- * lies in a map, which owns it (bpf_kptr_xchg()).
+ * A process that has a file open runs a program which takes a list of that file,
+ * bpf_page2cache_hold_fd(), and leaves the list in a map, which owns it
+ * (bpf_kptr_xchg()). A program that sees a page missed takes the list out of the map
+ * and names it: bpf_page2cache_force(). So no program ever hands over a file that
+ * nobody holds.
+ *
+ * The last two functions may be called anywhere, in NMI, too: they do nothing but
+ * queue an irq_work.
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
+#include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/irq_work.h>
+#include <linux/magic.h>
+#include <linux/mman.h>
 #include <linux/module.h>
-#include <linux/wait_bit.h>
+#include <linux/rcupdate.h>
+#include <linux/task_work.h>
 
 #include "compat.h"
-/*
- * One source with the patches, down to the byte: mm/page2cache.c there. Its late_initcall()
- * would be the module's own init function, which calls page2cache_init() itself.
- */
+/* One source with the patches, down to the byte: mm/page2cache.c there. Its initcall is ours. */
 #undef late_initcall
-#define late_initcall(init)
+#define late_initcall(function)
 #include "page2cache.c"
 
+/* By then a task that stays in the kernel, as for one long read, is no longer waited for. */
+#define FALLBACK_TICKS	2
+
+/* Each pins the module, from bpf_page2cache_hold_fd() to list_put(). */
 struct bpf_page2cache_list {
+	refcount_t refs;	/* one is its owner's, then the work's; one is the callback's */
 	struct file *file;
-	struct bpf_map *map;
+	struct bpf_map *map;	/* with its write count: it cannot be frozen */
 	u64 first;		/* element of the map: the head */
-	struct task_struct *task;	/* that missed page index, and pays */
+	struct task_struct *task; /* missed page index, and pays; NULL: the list is dropped */
 	u64 index;
 	struct irq_work irq_work;
-	struct work_struct work;
+	struct callback_head resume; /* the task goes back to user mode */
+	struct delayed_work work;
 };
 
-/* Lists on their way from the program that forces them to the worker. */
-static atomic_t under_way;
-
-static void list_free(struct bpf_page2cache_list *list)
+/*
+ * Sleeps no more once the module is not pinned: page2cache_exit() waits for the return
+ * from here with synchronize_rcu_tasks().
+ */
+static void list_put(struct bpf_page2cache_list *list)
 {
-	bpf_map_put(list->map);
-	fput(list->file);
+	if (!refcount_dec_and_test(&list->refs))
+		return;
+	irq_work_sync(&list->irq_work);
 	kfree(list);
+	module_put(THIS_MODULE);
 }
 
-/* Reads what @task has missed in its place, then as the helper does. */
-static void list_work(struct work_struct *work)
+/* Has the list read for the task, as the helper would. Returns what it does. */
+static int list_begin(struct bpf_page2cache_list *list)
 {
-	struct bpf_page2cache_list *list = container_of(work, struct bpf_page2cache_list, work);
 	struct cgroup_subsys_state *memcg = task_get_css(list->task, memory_cgrp_id);
 	struct cgroup_subsys_state *blkcg = task_get_css(list->task, io_cgrp_id);
 	struct mem_cgroup *old = set_active_memcg(mem_cgroup_from_css(memcg));
+	int error;
 
 	kthread_associate_blkcg(blkcg);
-	force_page2cache(list->task, list->file, list->map, list->first, list->index);
+	error = force_page2cache(list->task, list->file, list->map, list->first, list->index);
 	kthread_associate_blkcg(NULL);
 	set_active_memcg(old);
+	/* A worker never goes back to user mode, where it would be slowed down. */
+	current->memcg_nr_pages_over_high = 0;
 	css_put(memcg);
 	css_put(blkcg);
-	put_task_struct(list->task);
-	irq_work_sync(&list->irq_work);
-	list_free(list);
-	if (atomic_dec_and_test(&under_way))
-		wake_up_var(&under_way);
+	return error;
 }
 
-/* Programs may run under any lock, that of a workqueue included. */
+/* Runs once for each list. */
+static void list_work(struct work_struct *work)
+{
+	struct bpf_page2cache_list *list =
+		container_of(to_delayed_work(work), struct bpf_page2cache_list, work);
+	struct bpf_array *array = container_of(list->map, struct bpf_array, map);
+	struct bpf_page2cache *head = (void *)array->value + list->first * list->map->value_size;
+	int error;
+
+	if (list->task) {
+		error = list_begin(list);
+		/* The state stays BPF_PAGE2CACHE_IDLE: user space learns why. */
+		if (error)
+			WRITE_ONCE(head->error, error);
+		put_task_struct(list->task);
+	}
+	fput(list->file);
+	atomic64_dec(&list->map->writecnt);
+	bpf_map_put(list->map);
+	list_put(list);
+}
+
+/* The task has its page: the worker cannot get in its way any more. */
+static void list_resume(struct callback_head *resume)
+{
+	struct bpf_page2cache_list *list = container_of(resume, struct bpf_page2cache_list, resume);
+
+	/* If not, the work runs already, or is about to be queued as the fallback. */
+	if (cancel_delayed_work(&list->work))
+		queue_delayed_work(prefetch_wq, &list->work, 0);
+	list_put(list);
+}
+
+/* Programs may run under any lock, that of a workqueue included: this runs under none. */
 static void list_irq_work(struct irq_work *irq_work)
 {
 	struct bpf_page2cache_list *list = container_of(irq_work, struct bpf_page2cache_list,
 							irq_work);
+	unsigned long delay = 0;
 
-	queue_work(prefetch_wq, &list->work);
+	/* The others never go back to user mode. */
+	if (list->task && !(list->task->flags & (PF_KTHREAD | PF_USER_WORKER))) {
+		refcount_inc(&list->refs);
+		if (task_work_add(list->task, &list->resume, TWA_RESUME))
+			refcount_dec(&list->refs);	/* it exits: the owner's is left */
+		else
+			delay = FALLBACK_TICKS;
+	}
+	queue_delayed_work(prefetch_wq, &list->work, delay);
 }
 
-__bpf_kfunc_start_defs();
-
-/**
- * bpf_page2cache_hold() - have a list of a file at hand
- * @file: of whose pages it is; open for reading
- * @p__map: mmapable array of struct bpf_page2cache_extent
- * @first: element where the list begins, with a struct bpf_page2cache
- *
- * Does not sleep. LSM programs only.
- *
- * Return: the list, to be given to bpf_page2cache_force() or bpf_page2cache_drop(), or
- * NULL if there is no file, no memory, or a map with kernel pointers. Whether file and
- * map are such that can be used is found out when the list is forced; if not, its state
- * stays BPF_PAGE2CACHE_IDLE.
- */
-__bpf_kfunc struct bpf_page2cache_list *bpf_page2cache_hold(struct file *file, void *p__map,
-							    u64 first)
+/* The file that has the pages of an overlay's: a mapping of that refers to it. */
+static struct file *overlay_file(struct file *file)
 {
-	struct bpf_page2cache_list *list;
-	struct bpf_map *map = p__map;
+	struct mm_struct *mm = current->mm;
+	struct file *real = ERR_PTR(-EOPNOTSUPP);
+	struct vm_area_struct *vma;
+	unsigned long at;
 
-	/*
-	 * Of an anonymous mapping there is no file, which the verifier of 6.12 does not know.
-	 * A map that can own lists could own this one: neither would ever go.
-	 */
-	if (!file || !IS_ERR_OR_NULL(map->record))
-		return NULL;
-	list = kzalloc(sizeof(*list), GFP_NOWAIT | __GFP_NOWARN);
+	if (!mm)
+		return real;
+	at = vm_mmap(file, 0, PAGE_SIZE, PROT_READ, MAP_PRIVATE, 0);
+	if (IS_ERR_VALUE(at))
+		return ERR_PTR(at);
+	/* If another thread maps something else there meanwhile, the process gets that. */
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, at);
+	if (vma && vma->vm_file)
+		real = get_file(vma->vm_file);
+	mmap_read_unlock(mm);
+	vm_munmap(at, PAGE_SIZE);
+	return real;
+}
+
+/* A reference of the file that is open as @fd, if it can be read ahead. */
+static struct file *list_file(int fd)
+{
+	struct file *file = fget(fd), *real;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file_inode(file)->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC) {
+		real = overlay_file(file);
+		fput(file);
+		if (IS_ERR(real))
+			return real;
+		file = real;
+	}
+	if (prefetch_takes_file(file))
+		return file;
+	fput(file);
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+/* A list without its file, which takes over the reference of the map. */
+static struct bpf_page2cache_list *list_alloc(struct bpf_map *map, u64 first)
+{
+	struct bpf_page2cache_list *list = kzalloc(sizeof(*list), GFP_KERNEL_ACCOUNT);
+
 	if (!list)
 		return NULL;
+	__module_get(THIS_MODULE);
+	refcount_set(&list->refs, 1);
 	init_irq_work(&list->irq_work, list_irq_work);
-	INIT_WORK(&list->work, list_work);
-	bpf_map_inc(map);
-	list->file = get_file(file);
+	init_task_work(&list->resume, list_resume);
+	INIT_DELAYED_WORK(&list->work, list_work);
 	list->map = map;
 	list->first = first;
 	return list;
 }
 
+__bpf_kfunc_start_defs();
+
+/**
+ * bpf_page2cache_hold_fd() - have a list of a file at hand
+ * @fd: descriptor of the process that runs the program: a regular file, open for reading
+ * @p__map: mmapable array of struct bpf_page2cache_extent
+ * @first: element where the list begins, with a struct bpf_page2cache
+ * @error: is set to 0, or to the reason: -EBADF: no such descriptor, -EOPNOTSUPP: the file
+ * cannot be read ahead, -EINVAL: no such list or map, -EPERM: the map is frozen, -ENOENT:
+ * the map is being freed, -ENOMEM, or what mapping a file of an overlay has failed with
+ *
+ * Programs of type BPF_PROG_TYPE_SYSCALL only. While a list is held, its map cannot be
+ * frozen. Of an overlay the file that has the pages is held.
+ *
+ * Return: the list, to be given to bpf_page2cache_force() or bpf_page2cache_drop(), or NULL.
+ */
+__bpf_kfunc struct bpf_page2cache_list *bpf_page2cache_hold_fd(int fd, void *p__map, u64 first,
+							       int *error)
+{
+	struct bpf_page2cache_list *list;
+	struct bpf_map *map = p__map;
+	struct file *file;
+
+	/* A map that can own lists could own this one: neither would ever go. */
+	*error = -EINVAL;
+	if (!prefetch_takes_map(map) || first > map->max_entries - HEAD_EXTENTS)
+		return NULL;
+	file = list_file(fd);
+	if (IS_ERR(file)) {
+		*error = PTR_ERR(file);
+		return NULL;
+	}
+	*error = prefetch_get_map(map);
+	if (*error)
+		goto put_file;
+	list = list_alloc(map, first);
+	if (list) {
+		list->file = file;
+		return list;
+	}
+	*error = -ENOMEM;
+	atomic64_dec(&map->writecnt);
+	bpf_map_put(map);
+put_file:
+	fput(file);
+	return NULL;
+}
+
 /**
  * bpf_page2cache_force() - have a list read into the page cache, by a worker
- * @list: of bpf_page2cache_hold(); it is released
+ * @list: of bpf_page2cache_hold_fd(); it is released
  * @index: page that the current task has missed, U64_MAX if it has not
  *
- * The memory and the I/O are the current task's. What becomes of it stands in the list's
- * struct bpf_page2cache. Does not sleep.
+ * The memory and the I/O are the current task's; in an interrupt, those of the task that
+ * was interrupted. The worker begins when the task goes back to user mode, after two ticks
+ * at the latest. What becomes of it stands in the list's struct bpf_page2cache: if it does
+ * not begin, the state stays BPF_PAGE2CACHE_IDLE, and error says why: -EINVAL: the list is
+ * longer than its map, -EBUSY: the list is running, -EAGAIN: too many lists of the map are
+ * running, -ENOMEM. May be called anywhere.
  */
 __bpf_kfunc void bpf_page2cache_force(struct bpf_page2cache_list *list, u64 index)
 {
 	list->task = get_task_struct(current);
 	list->index = index;
-	atomic_inc(&under_way);
 	irq_work_queue(&list->irq_work);
 }
 
 /**
  * bpf_page2cache_drop() - release a list
- * @list: of bpf_page2cache_hold()
+ * @list: of bpf_page2cache_hold_fd()
+ *
+ * May be called anywhere.
  */
 __bpf_kfunc void bpf_page2cache_drop(struct bpf_page2cache_list *list)
 {
-	list_free(list);
+	irq_work_queue(&list->irq_work);
 }
 
-/* For the map that owns one. */
+/* For the map that owns a list: an element may be deleted anywhere, in NMI, too. */
 __bpf_kfunc void bpf_page2cache_drop_dtor(void *list)
 {
-	list_free(list);
+	bpf_page2cache_drop(list);
 }
 CFI_NOSEAL(bpf_page2cache_drop_dtor);
 
 __bpf_kfunc_end_defs();
 
-BTF_KFUNCS_START(page2cache_kfuncs)
-BTF_ID_FLAGS(func, bpf_page2cache_hold, KF_ACQUIRE | KF_RET_NULL | KF_TRUSTED_ARGS)
+/* For a program that a process runs, and that may sleep. */
+BTF_KFUNCS_START(page2cache_run_kfuncs)
+BTF_ID_FLAGS(func, bpf_page2cache_hold_fd,
+	     KF_ACQUIRE | KF_RET_NULL | KF_SLEEPABLE | KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
 BTF_ID_FLAGS(func, bpf_page2cache_drop, KF_RELEASE)
-BTF_KFUNCS_END(page2cache_kfuncs)
+BTF_KFUNCS_END(page2cache_run_kfuncs)
 
-BTF_ID_LIST_SINGLE(force_id, func, bpf_page2cache_force)
+/* For one that is called at a hook. */
+BTF_KFUNCS_START(page2cache_hook_kfuncs)
+BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
+BTF_KFUNCS_END(page2cache_hook_kfuncs)
 
-/*
- * The set for tracing programs serves LSM programs, too, and programs of perf events,
- * which may run in NMI. Forcing only has a worker woken, that can be done anywhere, in a
- * kprobe, too; to hold and to drop a list takes and gives back files and maps.
- */
-static int page2cache_filter(const struct bpf_prog *prog, u32 kfunc_id)
-{
-	switch (prog->type) {
-	case BPF_PROG_TYPE_LSM:
-		return 0;
-	case BPF_PROG_TYPE_TRACING:
-	case BPF_PROG_TYPE_TRACEPOINT:
-	case BPF_PROG_TYPE_KPROBE:
-		return kfunc_id == *force_id ? 0 : -EACCES;
-	default:
-		return -EACCES;
-	}
-}
-
-static const struct btf_kfunc_id_set page2cache_set = {
+static const struct btf_kfunc_id_set page2cache_run_set = {
 	.owner = THIS_MODULE,
-	.set = &page2cache_kfuncs,
-	.filter = page2cache_filter,
+	.set = &page2cache_run_kfuncs,
+};
+
+static const struct btf_kfunc_id_set page2cache_hook_set = {
+	.owner = THIS_MODULE,
+	.set = &page2cache_hook_kfuncs,
 };
 
 BTF_ID_LIST(page2cache_dtor_ids)
 BTF_ID(struct, bpf_page2cache_list)
 BTF_ID(func, bpf_page2cache_drop_dtor)
 
-static int __init module_begin(void)
+static int __init bpf_page2cache_init(void)
 {
 	const struct btf_id_dtor_kfunc dtors[] = {
 		{ .btf_id = page2cache_dtor_ids[0], .kfunc_btf_id = page2cache_dtor_ids[1] },
 	};
-	int error;
+	int error = page2cache_init();
 
-	error = page2cache_init();
 	if (error)
 		return error;
 	error = register_btf_id_dtor_kfuncs(dtors, ARRAY_SIZE(dtors), THIS_MODULE);
-	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &page2cache_set);
-	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_KPROBE, &page2cache_set);
+	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &page2cache_run_set);
+	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &page2cache_hook_set);
+	error = error ?: register_btf_kfunc_id_set(BPF_PROG_TYPE_KPROBE, &page2cache_hook_set);
 	if (error)
 		destroy_workqueue(prefetch_wq);
 	return error;
 }
 
-/*
- * Nobody refers to the module any more: lists that are left end early (-EOWNERDEAD), at their
- * next turn. A list that waits for one has a timer, which is not seen by destroy_workqueue().
- */
-static void __exit module_end(void)
+/* Has what is being read end early, whether or not a process still has its map. */
+static bool lists_run(void)
 {
-	bool left;
+	struct prefetch *p;
+	bool run;
 
-	wait_var_event(&under_way, !atomic_read(&under_way));
-	do {
-		spin_lock(&prefetches_lock);
-		left = !list_empty(&prefetches);
-		spin_unlock(&prefetches_lock);
-		if (left)
-			msleep(20);
-	} while (left);
-	destroy_workqueue(prefetch_wq);
+	spin_lock(&prefetches_lock);
+	list_for_each_entry(p, &prefetches, node)
+		WRITE_ONCE(p->count.error, -EOWNERDEAD);
+	run = !list_empty(&prefetches);
+	spin_unlock(&prefetches_lock);
+	return run;
 }
 
-module_init(module_begin);
-module_exit(module_end);
+/*
+ * Nobody refers to the module any more: neither a program, nor a map that can own lists, nor
+ * a list (bpf_page2cache_list). What is left is what they have begun, and the end of functions
+ * that have released the last reference:
+ *
+ * - Workers. What is read is only ever queued by its own worker, until it has left the list
+ *   of what runs; then destroy_workqueue() waits for the worker itself.
+ * - list_resume() in a task that was preempted on its way out of it, which does not sleep
+ *   there: synchronize_rcu_tasks() waits until each task has slept or was in user mode.
+ *
+ * list_irq_work() has returned: list_put() waits for it before it releases the reference.
+ */
+static void __exit bpf_page2cache_exit(void)
+{
+	while (lists_run())
+		msleep(10);
+	destroy_workqueue(prefetch_wq);
+	synchronize_rcu_tasks();
+}
+
+module_init(bpf_page2cache_init);
+module_exit(bpf_page2cache_exit);
 
 MODULE_DESCRIPTION("Kfuncs to read lists of extents into the page cache");
 MODULE_LICENSE("GPL");

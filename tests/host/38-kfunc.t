@@ -10,14 +10,15 @@
 needs_root
 needs jq jq
 needs losetup mount
-needs_built "$PCFORCE" "$PROGS/kfunc" "$PROGS/access" "$PROGS/cached" "$PROGS/content" "$PROGS/protect"
+needs_built "$PCFORCE" "$PROGS/kfunc" "$PROGS/access" "$PROGS/cached" "$PROGS/content" "$PROGS/protect" "$PROGS/silent"
 [ -e /sys/module/bpf_page2cache ] ||
 	skip_all 'the module bpf_page2cache is not loaded: make kmod builds it'
 KO=/etc/page2cache-vm.ko
 [ -e $KO ] || skip_all 'it is unloaded here: only in a guest of scripts/vm --kmod'
+grep -qw io /sys/fs/cgroup/cgroup.controllers 2>/dev/null || skip_all 'no cgroup v2 with io here'
 setup_dir
 
-plan $((13 + 8 + 8 + 3 + 3 + 3 + 2 * 3))
+plan $((19 + 9 + 8 + 2 + 3 + 3 + 4 + 11 + 3 + 3 + 3 + 2 * 3))
 
 # --- what the verifier takes
 
@@ -28,19 +29,25 @@ loads()
 }
 
 "$PROGS/kfunc" load >"$DIR/load"
-loads at_mmap taken 'the verifier takes the functions in an LSM program'
-loads hold_sleepable taken 'in one that may sleep, too'
-loads force_fentry taken 'and a list that a map keeps may be forced by an fentry program'
-loads hold_fentry refused 'but not held, with a file that the kernel does not vouch for'
-loads drop_tracing refused 'nor dropped'
-loads force_perf_event refused 'programs of perf events may force nothing, they run in NMI'
-loads force_kprobe taken 'kprobe programs may, which see the misses of preemptible kernels'
-loads force_tracepoint taken 'and so may those of classic tracepoints'
+loads force_now taken 'the verifier takes the functions in a program that a process runs'
+loads keep taken 'and lets an array keep a list'
+loads keep_in_hash taken 'or a hash'
+loads hold_inner taken 'a list may be of a map within a map'
+loads force_fentry taken 'a list that a map keeps may be forced by an fentry program'
+loads force_kprobe taken 'by a kprobe program, which sees the misses of preemptible kernels'
+loads force_tracepoint taken 'by that of a classic tracepoint'
+loads force_perf_event taken 'and by that of a perf event: it only has a worker woken'
+loads delete_kept taken 'which may delete it, too'
+loads hold_fentry refused 'an fentry program may hold none, be it one that may sleep'
+loads hold_kprobe refused 'nor may a kprobe program'
+loads hold_tracepoint refused 'nor that of a tracepoint'
+loads hold_lsm refused 'nor an LSM program'
+loads drop_tracing refused 'nor may such programs drop one'
 loads leaks refused 'a list may not be forgotten'
 loads twice refused 'nor be forced twice'
-loads wrong_type refused 'a task is no file'
-loads walked refused 'nor is one that a program has found by itself to be relied on'
-loads value_for_map refused 'and memory is no map'
+loads value_for_map refused 'memory is no map'
+loads value_for_list refused 'and no list'
+is "$(wc -l <"$DIR/load")" 19 'there are no more than these, and one to be called'
 
 # --- what is refused when it is called
 
@@ -49,25 +56,101 @@ file=$DIR/data
 pages=8192
 seq 0 $((pages - 1)) | shuf --random-source=<(yes) | head -2000 >"$DIR/sparse"
 
-forces()
+# maps NAME WANT TITLE
+maps()
 {
-	evict "$file" 2>/dev/null
-	is "$("$PROGS/kfunc" force "${@:3}")" "$1" "$2"
+	is "$(awk -v name="$1" '$1 == name { print $2 }' "$DIR/maps")" "$2" "$3"
 }
 
-forces 'state 2 held 1 read 8' 'a list of a regular file is forced' "$file"
-forces 'state 0 held 1 read 0' 'a ring buffer is no list' "$file" ringbuf
-forces 'state 0 held 0 read 0' 'nor is what owns lists itself' "$file" holders
-forces 'state 0 held 1 read 0' 'nor what begins behind its map' "$file" past
-forces 'state 0 held 1 read 0' 'nor what is longer than its map' "$file" long
-forces 'state 0 held 1 read 0' 'a file that is open for writing only is refused' "$file" wrong
+"$PROGS/kfunc" maps "$file" >"$DIR/maps"
+maps extents 0 'a list of an array that can be mapped is held'
+maps past -22 'one that begins behind its map is -EINVAL'
+maps not_mmapable -22 'and so is a map that cannot be mapped'
+maps odd_values -22 'other values than extents'
+maps too_few -22 'a map that is too small for a head'
+maps read_only -22 'one that programs may only read'
+maps ringbuf -22 'a ring buffer'
+maps holders -22 'and what owns lists itself'
+maps frozen -1 'one that is frozen is -EPERM'
+
+# holds WANT TITLE FILE [HOW]
+holds()
+{
+	is "$("$PROGS/kfunc" hold "${@:3}" 2>&1)" "$1" "$2"
+}
+
+holds 0 'a list of a regular file is held' "$file"
+holds -9 'a number that is no descriptor is -EBADF' "$file" closed
+holds -9 'and so is one of a path alone' "$file" path
+holds -95 'one for writing only is -EOPNOTSUPP' "$file" write
+holds -95 'and so is a directory' "$DIR"
+holds -95 'a file of procfs' /proc/self/maps
 mkdir -p "$DIR/tmpfs"
 mount -t tmpfs tmpfs "$DIR/tmpfs"
 at_exit "umount '$DIR/tmpfs'"
 head -c 65536 /dev/zero >"$DIR/tmpfs/file"
-forces 'state 0 held 1 read 0' 'and so is one of tmpfs' "$DIR/tmpfs/file"
-"$PROGS/kfunc" keep "$file" 1000 >"$DIR/kept"
-is "$(cat "$DIR/kept")" 'held 1000' 'a thousand lists are held, one after the other'
+holds -95 'and one of tmpfs' "$DIR/tmpfs/file"
+modprobe -q fuse
+if SERVER=$("$PROGS/silent" "$DIR/tmpfs" 1048576 2>/dev/null); then
+	at_exit "kill -KILL $SERVER; umount -l '$DIR/tmpfs'"
+	holds -95 'and one of FUSE, whose server may never answer' "$DIR/tmpfs/data"
+	matches "$("$PCFORCE" -e kfunc --now -f "$DIR/tmpfs/data" 2>&1 >/dev/null; echo "status $?")" \
+		'engine user forces it.*status 3$' 'which pcforce knows'
+	umount -l "$DIR/tmpfs"
+else
+	skip 2 'no FUSE here'
+fi
+holds 'not frozen' 'while a list is held, its map cannot be frozen' "$file" kept
+
+# forces WANT TITLE [HOW]
+forces()
+{
+	evict "$file" 2>/dev/null
+	is "$("$PROGS/kfunc" force "$file" "${@:3}")" "$1" "$2"
+}
+
+forces 'state 2 error 0 read 8' 'a list is forced'
+forces 'state 0 error -22 read 0' 'one that is longer than its map is not: -EINVAL' long
+forces 'state 2 error -16 read 8' 'nor, once it is done, a second time: -EBUSY' twice
+
+is "$("$PROGS/kfunc" keep "$file" 1000)" 'held 1000' 'a thousand lists are held, one after the other'
+is "$("$PROGS/kfunc" delete "$file" 200)" 'deleted 200' 'two hundred are deleted, in interrupts'
+is "$("$PROGS/kfunc" inner "$file" 500)" 'other 0' 'a map within a map goes away, or is held'
+
+# --- of a disk that is slow: lists run for seconds
+
+slow=/sys/fs/cgroup/page2cache-slow
+device=$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
+echo +io >/sys/fs/cgroup/cgroup.subtree_control
+mkdir $slow
+at_exit "rmdir $slow"
+echo "$device rbps=1048576" >$slow/io.max || bail "no io.max of $device"
+
+# slowly COMMAND...: what is still on its way for the last one cannot be evicted
+slowly()
+{
+	evict "$file" >/dev/null 2>&1
+	(
+		echo $BASHPID >$slow/cgroup.procs
+		exec timeout 100 "$@"
+	)
+}
+
+is "$(slowly "$PROGS/kfunc" many "$file")" 'running 16 error -11' 'sixteen lists of a map run, one more is -EAGAIN'
+is "$(slowly "$PROGS/kfunc" again "$file")" 'state 0 error -16' 'a list that runs is -EBUSY, though its state was set back'
+seq $((pages - 64)) 2 $((pages - 1)) >"$DIR/tail"
+evict "$file"
+forcing -e kfunc -t miss -f "$file" -o "$DIR/tail" -d 100
+slowly dd if="$file" of=/dev/null bs=32M count=1 status=none &
+reader=$!
+wait_until 30 eval "[ \$('$PROGS/cached' '$file' | comm -12 <(sort) <(sort '$DIR/tail') | wc -l) = 32 ]"
+is "$(pgrep -cP $reader)" 1 'the list of a task that stays in the kernel is begun: one read of the whole file'
+{
+	pkill -P $reader
+	wait $reader
+} 2>/dev/null
+stop INT
+is "$STATUS $(receipt "$BG_OUT" '[.read, .failed, .skipped]')" '0 [32,0,0]' 'and all of it was forced'
 
 # --- when it can be unloaded
 
@@ -119,6 +202,22 @@ for ((i = 0; i < 20; i++)); do
 	insmod $KO
 done
 is $i 20 'loaded, used and unloaded twenty times'
+for ((i = 0; i < 10; i++)); do
+	slowly "$PROGS/kfunc" die "$file" 2>/dev/null
+	until rmmod bpf_page2cache 2>/dev/null; do sleep 0.02; done
+	insmod $KO
+done
+is $i 10 'a process was killed with seventeen lists on their way, and the module unloaded, ten times'
+mkfifo "$DIR/go"
+slowly "$PROGS/kfunc" orphan "$file" <"$DIR/go" >"$DIR/orphan" &
+orphan=$!
+exec 8>"$DIR/go"
+wait_until 30 grep -q ready "$DIR/orphan"
+unloads 'a list whose map alone is left: within a second'
+echo >&8
+wait $orphan
+exec 8>&-
+is "$(tail -n1 "$DIR/orphan")" 'state 2 error -130' 'and the list has ended early'
 ok 'the file is as it was' "$PROGS/content" check "$file" mmap
 
 # --- what --check says
@@ -160,16 +259,10 @@ if mount -t overlay overlay -o "lowerdir=$DIR/lower,upperdir=$DIR/upper,workdir=
 	at_exit "umount '$DIR/merged'"
 	seq 0 2 2047 >"$DIR/half"
 	evict "$DIR/lower/data"
-	if "$PCFORCE" --check | grep -q 'mmap_backing_file *yes'; then
-		forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; sleep 2"
-		is "$STATUS $(receipt "$OUT" '[.engine, .requested == .read + .resident]')" '0 ["kfunc",true]' \
-			'an overlay: the file with the pages is forced'
-		is "$("$PROGS/cached" "$DIR/lower/data" | comm -3 <(sort) <(sort "$DIR/half") | wc -l)" 0 'exactly what is listed'
-	else
-		forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- head -c 4096 "$DIR/merged/data"
-		is "$STATUS" 3 'an overlay is refused'
-		matches "$(cat "$ERR")" 'overlay' 'with the reason'
-	fi
+	forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; sleep 2"
+	is "$STATUS $(receipt "$OUT" '[.engine, .requested == .read + .resident]')" '0 ["kfunc",true]' \
+		'an overlay: the file with the pages is forced'
+	is "$("$PROGS/cached" "$DIR/lower/data" | comm -3 <(sort) <(sort "$DIR/half") | wc -l)" 0 'exactly what is listed'
 	evict "$DIR/lower/data"
 	forced -t access -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "head -c 4096 '$DIR/merged/data'; sleep 2"
 	is "$STATUS $(receipt "$OUT" '.requested == .read + .resident')" '0 true' 'auto: some engine does it'

@@ -80,7 +80,7 @@ stock()
 	END
 }
 
-# As kmod/README has it. Types with a base of their own would have other numbers once loaded.
+# As kmod/README has it. The types bring the part of the kernel's that they refer to.
 for kernel in 'TRIXIE 6\.12\.\d.*-cloud-amd64' 'BACKPORTS \d.*-cloud-amd64'; do
 	read -r version headers < <(stock "${kernel% *}" "${kernel#* }" 2>"$scratch/err") || sed 's/^/# /' "$scratch/err"
 	# shellcheck disable=SC2016 # for that shell
@@ -91,7 +91,7 @@ for kernel in 'TRIXIE 6\.12\.\d.*-cloud-amd64' 'BACKPORTS \d.*-cloud-amd64'; do
 		cd "/lib/modules/$1/updates/dkms" || exit
 		echo "vermagic $(modinfo -F vermagic bpf_page2cache.ko)"
 		readelf -SW bpf_page2cache.ko | grep -o " \.BTF[a-z._]*" | sort | tr -d "\n"' - "$version" "$headers"
-	is "$status $(sed -n 's/^vermagic \([^ ]*\) .*/\1/p' "$scratch/said") $(tail -n1 "$scratch/said")" "0 $version  .BTF .BTF_ids" \
+	is "$status $(sed -n 's/^vermagic \([^ ]*\) .*/\1/p' "$scratch/said") $(tail -n1 "$scratch/said")" "0 $version  .BTF .BTF.base .BTF_ids" \
 		"dkms builds and installs the module for Linux $version" || tail -n20 "$scratch/said" | sed 's/^/# /'
 done
 exit $failed

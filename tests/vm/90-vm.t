@@ -17,7 +17,7 @@ vm()
 
 vm -- true
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
-echo 1..18
+echo 1..20
 
 # Which package a kernel is, by lists that name PACKAGE=VERSION; without a version it is gone.
 # chosen NAME PACKAGE=VERSION...
@@ -82,9 +82,19 @@ is "$status $(wc -c <"$scratch/out")" '3 0' 'lockdown=confidentiality: cachemiss
 is "$(grep -c '^cachemiss: .*lockdown' "$scratch/err")" 1 'and why'
 
 # A kernel whose security modules BPF is not one of.
-vm --kmod --append lsm=yama -- pcforce -e kfunc --now -f /etc/passwd
-is "$status $(grep -c '^pcforce: engine kfunc: .*add bpf to the list of lsm=' "$scratch/err")" '3 1' \
-	'no BPF LSM: engine kfunc says so, and what to do'
+# shellcheck disable=SC2016 # for the guest
+vm --kmod --append lsm=yama -- bash -c '
+	dd if=/dev/urandom of=/data/f bs=1M count=1 status=none
+	sync && echo 3 >/proc/sys/vm/drop_caches
+	! grep -qw bpf /sys/kernel/security/lsm && pcforce -e kfunc --now -j -f /data/f | jq -c "select(.type == \"receipt\") | [.engine, .read]"'
+is "$status $(cat "$scratch/out")" '0 ["kfunc",256]' 'no BPF LSM: engine kfunc forces all the same'
+
+# Modules that nobody has signed.
+vm --append module.sig_enforce=1 -- pcforce -e kfunc --now -f /etc/passwd
+is "$status $(grep -c '^pcforce: engine kfunc: .*not loaded: .*signed .*(module.sig_enforce)' "$scratch/err")" '3 1' \
+	'a kernel that loads signed modules only: engine kfunc says so'
+vm --append lockdown=integrity -- pcforce -e kfunc --now -f /etc/passwd
+is "$status $(grep -c '^pcforce: engine kfunc: .*not loaded: this kernel is in lockdown' "$scratch/err")" '3 1' 'and so does one in lockdown'
 
 scripts/vm --kernel stock-5.0 -- true 2>/dev/null
 is $? 2 'a kernel that it does not know'

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
 #include <string.h>
 
+#include "file/fs_type.h"
 #include "force/engine.h"
 
 const struct engine *const engines[NR_ENGINES] = { &engine_helper, &engine_kfunc, &engine_user };
@@ -16,11 +18,41 @@ const struct engine *engine_find(const char *name)
 	return NULL;
 }
 
+/*
+ * Which file of the list is on FUSE, to be freed: its server is a process that may never answer,
+ * and the kernel forces none of its files. NULL: none is; virtiofs is no such.
+ */
+static char *on_fuse(const struct list *l)
+{
+	char *why = NULL, *type = NULL;
+	dev_t dev = 0;
+	size_t i;
+
+	for (i = 0; i < l->nr_files && !why; i++) {
+		const struct target *t = &l->files[i].target;
+
+		if (l->files[i].state != LIST_READY)
+			continue;
+		/* Mostly they are all on one. */
+		if (t->id.dev != dev) {
+			free(type);
+			dev = t->id.dev;
+			type = fs_type(dev);
+		}
+		if (type && !strncmp(type, "fuse", strlen("fuse")))
+			why = xasprintf("%s: on a file system of type %s, which is served by a "
+					"process: engine user forces it",
+					t->path, type);
+	}
+	free(type);
+	return why;
+}
+
 char *engine_unusable(const struct engine *e, const struct list *l)
 {
 	char *why = e->refused ? e->refused() : NULL;
 
 	if (why)
 		return why;
-	return e->refuses ? e->refuses(l) : NULL;
+	return e->way ? on_fuse(l) : NULL;
 }

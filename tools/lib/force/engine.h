@@ -27,13 +27,11 @@ struct engine {
 	bool holds_files;
 	/* The events that its own programs are attached to, NULL at the end; NULL: no programs. */
 	const char *const *events;
-	/* How the two engines of engine_kernel.c differ. */
+	/* How the two engines of engine_kernel.c differ; NULL: it is none of these. */
 	const struct kernel_way *way;
 
 	/* Why this kernel has no such engine and what brings it, to be freed; NULL: it has one. */
 	char *(*refused)(void);
-	/* Why it cannot read a file of the list here, to be freed; NULL: it can read all. */
-	char *(*refuses)(const struct list *l);
 
 	/* What a run needs, once f->plan is made. Returns 0 or -errno. */
 	int (*prepare)(struct force *f);

@@ -42,8 +42,8 @@ struct kernel_state {
 struct kernel_way {
 	/* Between open and load of the programs. Returns 0 or -errno. */
 	int (*configure)(struct pcforce_bpf *skel);
-	/* Before the programs may force a file; NULL: they can at any time. 0 or -errno. */
-	int (*arm)(struct pcforce_bpf *skel, const struct list_file *lf);
+	/* The module has to be given a file before the programs may force it. */
+	bool takes_files;
 	/* Have the list of a file forced now. Returns whether it is. */
 	bool (*start)(const struct force *f, size_t file);
 };
@@ -108,12 +108,6 @@ static int helper_configure(struct pcforce_bpf *skel)
 {
 	skel->rodata->helper = true;
 	return helper_set_number(skel->progs.force_at_miss);
-}
-
-static int kfunc_configure(struct pcforce_bpf *skel)
-{
-	skel->rodata->kfunc = true;
-	return bpf_map__set_autocreate(skel->maps.held, true);
 }
 
 static struct page2cache_head *head_of(const struct kernel_state *k, size_t file)
@@ -220,6 +214,12 @@ static void kernel_describe(const struct force *f, size_t file, struct p2c_force
 	to->nr_extents = k->nr[file];
 }
 
+static void say_refused(const struct list_file *lf, int err)
+{
+	say("%s: the module does not force this file: %s; its pages are skipped", lf->target.path,
+	    err == -EOPNOTSUPP ? "it cannot be read ahead (tmpfs, FUSE, DAX)" : strerror(-err));
+}
+
 static void kernel_arm(struct force *f)
 {
 	const struct kernel_way *way = f->opt.engine->way;
@@ -239,10 +239,11 @@ static void kernel_arm(struct force *f)
 						  .max_pages = head->max_pages,
 						  .state = head->state };
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
-		err = way->arm ? way->arm(k->skel, lf) : 0;
-		if (err)
-			say("%s: the module cannot be given this file: %s", lf->target.path,
-			    strerror(-err));
+		err = way->takes_files ? module_list_take(k->skel, lf, k->first[i], false) : 0;
+		if (!err)
+			continue;
+		say_refused(lf, err);
+		k->nr[i] = 0;
 	}
 }
 
@@ -331,29 +332,43 @@ static bool start_by_miss(const struct force *f, size_t file)
 	return false;
 }
 
+static bool has_begun(const struct force *f, size_t file)
+{
+	return state_of(f->state, file) != PAGE2CACHE_IDLE;
+}
+
+/* Why the module has not begun with the list, -errno; 0: it has, or has been told to stop. */
+static int await_begin(const struct force *f, size_t file)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+	const struct page2cache_head *head = head_of(f->state, file);
+	uint64_t end = now_ns() + BEGIN_NS;
+	int64_t err = 0;
+
+	while (!f->stop && !has_begun(f, file) && !err) {
+		if (now_ns() > end)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+		err = __atomic_load_n(&head->error, __ATOMIC_SEQ_CST);
+	}
+	return has_begun(f, file) ? 0 : err;
+}
+
 /*
  * Ask the module to begin with the list, unless the task that fired the trigger has: the
  * module's worker may not have begun yet.
  */
 static bool start_by_module(const struct force *f, size_t file)
 {
-	const struct timespec pause = { .tv_nsec = POLL_NS };
 	const struct list_file *lf = &f->list->files[file];
 	const struct kernel_state *k = f->state;
 	bool asked = k->skel->bss->asked_slot == lf->target.slot;
-	int err = asked ? 0 : module_list_force(k->skel, lf);
-	uint64_t end = now_ns() + BEGIN_NS;
+	int err = asked ? 0 : module_list_take(k->skel, lf, k->first[file], true);
 
-	while (!err && !f->stop && now_ns() < end) {
-		if (state_of(k, file) != PAGE2CACHE_IDLE)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	if (err || !f->stop)
-		say("%s: the module does not force this file: %s (not opened for reading, DAX, or "
-		    "no readahead); its pages are skipped",
-		    lf->target.path, strerror(err ? -err : EOPNOTSUPP));
-	return false;
+	err = err ? err : await_begin(f, file);
+	if (err)
+		say_refused(lf, err);
+	return has_begun(f, file);
 }
 
 /* Until the kernel is done with the file, or what is left of a stop's grace. */
@@ -518,11 +533,11 @@ const struct engine engine_helper = {
 };
 
 static const struct kernel_way kfunc_way = {
-	.configure = kfunc_configure,
-	.arm = module_list_hold,
+	.configure = module_list_configure,
+	.takes_files = true,
 	.start = start_by_module,
 };
-static const char *const kfunc_events[] = { "hold", "open", "insert", NULL };
+static const char *const kfunc_events[] = { "open", "insert", NULL };
 
 const struct engine engine_kfunc = {
 	.name = "kfunc",
@@ -532,6 +547,5 @@ const struct engine engine_kfunc = {
 	.events = kfunc_events,
 	.way = &kfunc_way,
 	.refused = module_refused,
-	.refuses = module_refuses,
 	KERNEL_ENGINE,
 };

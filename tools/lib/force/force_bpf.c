@@ -17,12 +17,11 @@
 /* Hooks [0, NR_ENGINE_HOOKS) are the engines'; each engine names those that it needs. */
 enum {
 	FORCE,
-	HOLD,
 	OPEN,
 	INSERT,
 	NR_ENGINE_HOOKS,
 };
-struct hook force_hooks[] = { HOOK_FORCE, HOOK_HOLD, HOOK_OPEN, HOOK_INSERT, COUNTERS_HOOKS };
+struct hook force_hooks[] = { HOOK_FORCE, HOOK_OPEN, HOOK_INSERT, COUNTERS_HOOKS };
 const size_t nr_force_hooks = ARRAY_SIZE(force_hooks);
 
 static uint64_t words_of(const struct list_file *lf)

@@ -21,7 +21,7 @@ static const struct {
 } sections[] = {
 	{ "tp_btf/", HOOK_TP },	      { "fentry/", HOOK_FENTRY }, { "fexit/", HOOK_FENTRY },
 	{ "fentry.s/", HOOK_FENTRY }, { "kprobe/", HOOK_KPROBE }, { "kretprobe/", HOOK_KPROBE },
-	{ "tp/", HOOK_CLASSIC },      { "lsm/", HOOK_LSM },
+	{ "tp/", HOOK_CLASSIC },
 };
 
 int hook_kind(const char *section)
@@ -107,36 +107,6 @@ static char *fentry_refused(const struct btf *btf, const char *function, bool sl
 	return why ? why : program_refused(btf, function, BPF_PROG_TYPE_TRACING, &opts);
 }
 
-/* Programs can be attached all the same, they are just never called. */
-static bool lsm_without_bpf(void)
-{
-	char names[256] = "", *name, *rest = NULL;
-	FILE *f = fopen("/sys/kernel/security/lsm", "re");
-
-	if (!f)
-		return false;
-	if (!fgets(names, sizeof(names), f))
-		names[0] = 0;
-	fclose(f);
-	for (name = strtok_r(names, ",\n", &rest); name; name = strtok_r(NULL, ",\n", &rest)) {
-		if (!strcmp(name, "bpf"))
-			return false;
-	}
-	return true;
-}
-
-static char *lsm_refused(const struct btf *btf, const char *hook)
-{
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_LSM_MAC);
-	char function[128];
-
-	if (lsm_without_bpf())
-		return xstrdup("BPF is not one of the kernel's security modules: add bpf to the "
-			       "list of lsm= on the kernel's command line");
-	snprintf(function, sizeof(function), "bpf_lsm_%s", hook);
-	return program_refused(btf, function, BPF_PROG_TYPE_LSM, &opts);
-}
-
 /* The number of the kernel's kind of perf event; -1 without kprobes. */
 static int kprobe_type(void)
 {
@@ -210,8 +180,6 @@ char *hook_refused(const char *section)
 		return kprobe_refused(name + 1);
 	case HOOK_CLASSIC:
 		return classic_refused(name + 1);
-	case HOOK_LSM:
-		return lsm_refused(btf, name + 1);
 	default:
 		return xasprintf("%s: not a kind of hook that this program knows", section);
 	}

@@ -11,7 +11,6 @@ enum hook_kind {
 	HOOK_KPROBE,
 	HOOK_CLASSIC, /* a tracepoint's record */
 	NR_HOOK_KINDS,
-	HOOK_LSM = NR_HOOK_KINDS, /* never in place of one of those */
 };
 
 extern const char *const hook_kind_names[NR_HOOK_KINDS];

@@ -64,8 +64,6 @@ struct counters {
 #define HOOK_LATE_HIT	{ "late_hit", true, { { { "task_sleep" } } } }
 /* The patched kernel's own, where it forces. */
 #define HOOK_FORCE	{ "force", true, { { { "force_at_miss" } } } }
-/* Where the module is given files; an overlay's own comes with Linux 6.12 or later. */
-#define HOOK_HOLD	{ "hold", true, { { { "map_file", "map_backing_file" } }, { { "map_file" } } } }
 #define HOOK_OPEN	{ "open", true, { { { "open_file" } } } }
 #define HOOK_INSERT	{ "insert", false, { { { "page_insert" } }, { { "insert_kprobe", "insert_kretprobe" } }, { { "insert_classic" }, true } } }
 #define HOOK_REMOVAL	{ "removal", false, { { { "page_remove" } } } }
