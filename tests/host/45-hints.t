@@ -10,10 +10,12 @@
 needs_root
 needs make make
 needs python3 python3
+needs gcc gcc
+needs pkg-config pkg-config
 needs_built "$PROGS/access" "$PROGS/cached" "$BUILD/hint/libpagehint.so.0"
 setup_dir
 
-plan $((4 + 31 + 2))
+plan $((4 + 31 + 2 + 5))
 
 # --- what is installed
 
@@ -228,6 +230,7 @@ while threads() and time.monotonic() < end:     # one that was joined is still l
 is_((closed, threads()), (0, []), "no thread is left of a handle that was closed")
 END_PY
 
+tree=$PWD
 cd "$DIR" || exit
 while step; do
 	rm -rf work
@@ -264,3 +267,28 @@ is "$(holders)" "$app" 'a program that hints has its file open'
 	wait "$app"
 } 2>/dev/null
 is "$(holders)" '' 'nobody has it when the program was killed'
+
+# --- the guide's program and the examples, compiled as an application is
+
+# compiled COMPILER SOURCE PROGRAM
+compiled()
+{
+	# shellcheck disable=SC2046 # several words
+	"$1" -O2 -Wall -Werror "$2" -o "$3" $(pkg-config --cflags --libs pagehint) >said 2>&1 || diag "$(cat said)"
+}
+export PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DIR/root LD_LIBRARY_PATH=$root/lib
+sed -n '/^```c$/,/^```$/{//!p}' "$tree/README.md" >ahead.c
+compiled gcc ahead.c ahead
+make_file guide 4m
+is "$(shuf -i 0-1023 -n 500 --random-source=guide | timeout 60 ./ahead guide)" '500 blocks, 2048000 bytes' "README: the program"
+compiled gcc "$tree/hint/examples/sorted.c" sorted
+ok 'example: a table and its index' ./sorted build table index 5000
+evict table
+matches "$(timeout 60 ./sorted walk table index 64)" '^5000 records, 0 wrong' 'example in C'
+if command -v g++ >/dev/null; then
+	compiled g++ "$tree/hint/examples/sorted.cpp" sorted++
+	is "$(timeout 60 ./sorted++ table index 64)" '5000 records, 0 wrong' 'example in C++'
+else
+	skip 1 'needs g++ (Debian package g++)'
+fi
+is "$(timeout 60 "$tree/hint/examples/sorted.py" table index 64)" '5000 records, 0 wrong' 'example in Python'
