@@ -140,6 +140,12 @@ $(O)/tests/helper $(O)/tests/kfunc: $(O)/tests/%: tests/progs/%.c $(O)/tests/%.s
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -MMD -MP $< $(O)/libpage2cache.a $(LIBS) -o $@
 
+# As an application has it: the shared library.
+$(O)/tests/hints: tests/progs/hints.c $(HINT_LINKS) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Ihint -MMD -MP $< -L$(HINT) -Wl,-rpath,'$$ORIGIN/../hint' -lpagehint -luring -pthread -o $@
+
 $(O)/tests/%: tests/progs/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@

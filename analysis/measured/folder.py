@@ -22,6 +22,8 @@ MARKS = {
     "speedup": {"at_least": (int, float)},
     "first-data": {"at_most_us": (int, float)},
     "cost": {"at_most": (int, float), "arm": (str,), "over": (str,)},
+    "value": {"at_most": (int, float), "arm": (str,), "figure": (str, None)},
+    "ratio": {"at_most": (int, float), "arm": (str,), "over": (str,), "figure": (str, None)},
 }
 STATES = ("running", "partial", "complete")
 

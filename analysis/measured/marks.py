@@ -139,14 +139,19 @@ def _at_most(cell, mark):
     return _judged(cell, None, what, values, lambda _, m: m <= most and not short, note=note)
 
 
+def _rounds(cell, arm, name):
+    """{round: value} of an arm, or of one of its further figures."""
+    return cell.more(name, arm) if name else cell.rounds(arm)
+
+
 def _first(cell, mark):
     arm, name, most = mark["arm"], mark["figure"], mark["at_most"]
 
-    def rounds(of):
-        return cell.more(name, of) if name else cell.rounds(of)
-    others = {of: bound(rounds(of).values())[1] for of in cell["arms"] if of != arm and rounds(of)}
+    others = {of: bound(_rounds(cell, of, name).values())[1] for of in cell["arms"]
+              if of != arm and _rounds(cell, of, name)}
     best = min(others, key=others.get, default=None)
-    values = together(lambda a, b: a / b, rounds(arm), rounds(best)) if best else []
+    values = together(lambda a, b: a / b, *(_rounds(cell, of, name) for of in (arm, best))) \
+        if best else []
     what = f"{arm}: {_figure(name, 'with the reader')} / that of the best other <= {most:g}"
     return _judged(cell, None, what, values, lambda _, m: m <= most,
                    note=f"the best other is {best}")
@@ -155,6 +160,20 @@ def _first(cell, mark):
 def _figure(name, without):
     """A mark's figure in words, WITHOUT one the value's."""
     return without if name is None else name.removesuffix("_us").replace("_", " ")
+
+
+def _value(cell, mark):
+    arm, name, most = mark["arm"], mark.get("figure"), mark["at_most"]
+    what = f"{arm}: {_figure(name, cell['unit'])} <= {most:g}"
+    return _judged(cell, None, what, list(_rounds(cell, arm, name).values()),
+                   lambda _, m: m <= most)
+
+
+def _ratio(cell, mark):
+    arm, over, name, most = mark["arm"], mark["over"], mark.get("figure"), mark["at_most"]
+    values = together(lambda a, b: a / b, *(_rounds(cell, of, name) for of in (arm, over)))
+    what = f"{_figure(name, 'time') + ' of ' if cell.in_time else ''}{arm} / {over} <= {most:g}"
+    return _judged(cell, None, what, values, lambda _, m: m <= most)
 
 
 def _cost(cell, mark):
@@ -167,4 +186,5 @@ JUDGES = {"limit": _limit, "of-warm": _of_warm, "no-loss": _no_loss, "speedup": 
           "first-data": _first_data, "of-cold": _of_cold, "of-now": _of_now,
           "typed-limit": _typed_limit, "more-than-cold": _more_than_cold}
 # About arms that no engine has.
-ALONE = {"cost": _cost, "at-most": _at_most, "first": _first}
+ALONE = {"cost": _cost, "at-most": _at_most, "first": _first,
+         "value": _value, "ratio": _ratio}

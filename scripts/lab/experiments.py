@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 
-from lab import cache, readers
+from lab import cache, hints as hint_cells, readers
 from lab.cell import Cell
 from lab.other import Loading, Overhead, Peers
 from lab.programs import Git, Grep, Node, Postgres, Python, Sqlite
@@ -303,6 +303,13 @@ def programs(a):
     ]
 
 
+def hints(a):
+    """what a hint of libpagehint costs its caller, and what a reader gains that knows 64 reads
+    ahead, beside posix_fadvise(2), readahead(2) and io_uring"""
+    return [cell(rounds(a), a.size)
+            for cell in (hint_cells.Call, hint_cells.Read, hint_cells.Missed)]
+
+
 def typed(a):
     """what a person waits for who types the line: start, small, programs, peers, and of whole,
     half and sparse the cells that have marks as typed"""
@@ -322,4 +329,5 @@ def marks(a):
 
 
 EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,
-                                       snapshot, peers, start, small, programs, typed, marks)}
+                                       snapshot, peers, start, small, programs, hints, typed,
+                                       marks)}

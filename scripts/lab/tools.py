@@ -14,7 +14,8 @@ PCFORCE = os.path.join(ROOT, "build/pcforce")
 RATRACE = os.path.join(ROOT, "build/ratrace")
 WORKLOAD = os.path.join(ROOT, "build/tests/workload")
 FLOOR = os.path.join(ROOT, "build/tests/floor")
-PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR)
+HINTS = os.path.join(ROOT, "build/tests/hints")
+PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR, HINTS)
 
 
 class Failed(Exception):

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 2 + 8 + 4 + 8 + 4 + 2 + 8 + 11))
+plan $((8 + 5 + 2 + 1 + 8 + 4 + 8 + 4 + 2 + 8 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -68,6 +68,13 @@ run_it scale --quick --rounds 1 --cells load-1000,load-1000000 --dir "$DIR" --re
 is "$STATUS $(runs 'map(.receipt.requested)')" '0 [1000,1000000]' 'scale: lists are loaded' || diag "$(cat "$DIR/err")"
 is "$(runs 'map(.more.max_rss_bytes) | .[0] < 12e6 and .[1] > .[0] + 16e6 - 4e6')" true 'in memory that grows with the list' ||
 	diag "$(runs 'map(.more.max_rss_bytes)')"
+
+# --- a reader that hints: of a file that is cold each time
+
+rm -rf "$results"
+run_it hints --size 64M --rounds 1 --cells hint-missed --dir "$DIR" --results "$results"
+is "$STATUS $(runs 'map({(.arm): .}) | add | [.nothing.misses == 1638, .posix_fadvise.misses < 800, .hint.misses < 800]')" \
+	'0 [true,true,true]' 'hints: without any each read misses, with them few' || diag "$(runs 'map([.arm, .misses, .more])')" "$(cat "$DIR/err")"
 
 # --- as typed: what a tool's start takes, and a program; one that is not installed is skipped
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cells of experiment hints: what libpagehint costs its caller, and what a reader gains that knows
+64 reads ahead, beside the system calls that say the same."""
+import os
+
+from lab import cache, tools
+from lab.cell import Cell
+from lab.tools import CACHEMISS, HINTS, Failed
+
+FADVISE, HINT = "posix_fadvise", "hint"
+
+
+class Hints(Cell):
+    """Arms are the ways of `build/tests/hints`, each on a file of which nothing is cached."""
+
+    WAYS = {}
+
+    def __init__(self, name, workload, rounds, size, marks, pages):
+        super().__init__(name, workload, None, rounds, [None], size=size, kind="read",
+                         arms=list(self.WAYS), marks=marks, pages=pages)
+
+    def steps(self, seed):
+        return [step for step in super().steps(seed) if step.arm in self.arms]
+
+    def seconds(self):
+        return 2 * len(self.arms)
+
+    def open(self, lab):
+        self.results, self.work = lab.results, lab.work
+        self.file = lab.file_of(self.size)
+
+    def said(self, step, what, before=()):
+        """What the program says, of an arm that was run cold behind the words BEFORE."""
+        self._cool()
+        tools.run([HINTS])              # the program itself is cached
+        out = tools.run_ok([*before, HINTS, what, self.WAYS[step.arm], self.file.path])
+        found = tools.last_object(out, HINTS)
+        if found.get("dropped"):
+            raise Failed(f"{step.arm}: {found['dropped']} hints were dropped")
+        return found
+
+
+class Call(Hints):
+    """What one call costs its caller."""
+
+    unit = "ns a call"
+    ASLEEP = "hint, the thread asleep"
+    WAYS = {"nothing": "none", HINT: "hint", ASLEEP: "hint-asleep",
+            "hint, 1,000 ranges a call": "hint-many", FADVISE: "fadvise",
+            "readahead(2)": "readahead", "IORING_OP_FADVISE": "uring",
+            "the same, SQPOLL": "sqpoll"}
+
+    def __init__(self, rounds, size):
+        super().__init__("hint-call", "a page that is not cached, said to be read soon", rounds, size, [
+            {"mark": "value", "arm": HINT, "figure": None, "at_most": 15},
+            {"mark": "value", "arm": self.ASLEEP, "figure": None, "at_most": 15},
+            {"mark": "ratio", "arm": HINT, "over": FADVISE, "figure": None, "at_most": 0.02}],
+            13_000)
+
+    def make(self, step):
+        found = self.said(step, "call")
+        return {**self.fields(step), "value": found["ns"], "more": {"worst_ns": found["worst_ns"]}}
+
+
+class Read(Hints):
+    """How long the reader takes, and how much of that its own thread takes of a processor."""
+
+    WAYS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint"}
+
+    def __init__(self, rounds, size):
+        super().__init__("hint-read", "10 % of the pages at random, known 64 reads ahead", rounds, size, [
+            {"mark": "ratio", "arm": HINT, "over": FADVISE, "figure": None, "at_most": 1.0},
+            {"mark": "ratio", "arm": HINT, "over": FADVISE, "figure": "cpu_us", "at_most": 0.5}],
+            size // cache.PAGE // 10)
+
+    def make(self, step):
+        found = self.said(step, "read")
+        return {**self.fields(step), "value": found["us"], "accesses": found["accesses"],
+                "more": {"cpu_us": found["cpu_us"]}}
+
+
+class Missed(Hints):
+    """How many of its reads still miss, of 100."""
+
+    unit = "% of the reads miss"
+    WAYS = Read.WAYS
+
+    def __init__(self, rounds, size):
+        super().__init__("hint-missed", "the same reader, counted by cachemiss", rounds, size,
+                         [{"mark": "value", "arm": HINT, "figure": None, "at_most": 2}],
+                         size // cache.PAGE // 10)
+
+    def make(self, step):
+        counted = os.path.join(self.work, "hints.jsonl")
+        found = self.said(step, "read", [CACHEMISS, "-f", self.file.path, "-j", "-O", counted, "--"])
+        record = tools.records(counted, "file")[0]
+        if record["accesses"] != found["accesses"]:
+            raise Failed(f"{step.arm}: {found['accesses']} reads, and {record['accesses']} counted")
+        return {**self.fields(step), "value": 100 * record["misses"] / record["accesses"],
+                "accesses": record["accesses"], "misses": record["misses"],
+                "more": {"late": record["late"]}}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hints call METHOD FILE: what a call costs its caller that says which page will be read soon,
+ * over 1,000 calls between two looks at the clock, for scattered pages that are not cached.
+ * hints read METHOD FILE: a reader of one page in ten at random, which knows 64 reads ahead.
+ * FILE must not be cached; one line of JSON is printed.
+ */
+#include <fcntl.h>
+#include <liburing.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "list.h"
+#include "pagehint.h"
+
+#define CALLS  1000
+#define ROUNDS 13 /* of that many calls */
+#define AHEAD  64 /* reads that are known */
+#define PAGE   4096
+
+static int fd, id;
+static struct pagehint *hints;
+static struct io_uring uring;
+static struct pagehint_range ranges[CALLS];
+
+static void check(int err, const char *what)
+{
+	if (err < 0)
+		die(what, -err);
+}
+
+/* --- one way of saying it each */
+
+static void say_nothing(uint64_t offset)
+{
+	/* Else the loop around it would be gone. */
+	__asm__ volatile("" : : "r"(offset));
+}
+
+static void connect_hints(void)
+{
+	hints = pagehint_connect(NULL);
+	if (!hints)
+		die("pagehint_connect", errno);
+	id = pagehint_file(hints, fd);
+	check(id, "pagehint_file");
+}
+
+static void say_hint(uint64_t offset)
+{
+	pagehint_willneed(hints, id, offset, PAGE);
+}
+
+static void say_fadvise(uint64_t offset)
+{
+	posix_fadvise(fd, offset, PAGE, POSIX_FADV_WILLNEED);
+}
+
+static void say_readahead(uint64_t offset)
+{
+	readahead(fd, offset, PAGE);
+}
+
+static void start_uring(void)
+{
+	check(io_uring_queue_init(2 * CALLS, &uring, 0), "io_uring");
+}
+
+static void start_sqpoll(void)
+{
+	struct io_uring_params p = { .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000 };
+
+	check(io_uring_queue_init_params(2 * CALLS, &uring, &p), "io_uring, SQPOLL");
+}
+
+static void say_uring(uint64_t offset)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring);
+
+	if (!sqe)
+		die("io_uring: its queue is full", 0);
+	io_uring_prep_fadvise(sqe, fd, offset, PAGE, POSIX_FADV_WILLNEED);
+	check(io_uring_submit(&uring), "io_uring_submit");
+}
+
+static void reap_uring(void)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int i;
+
+	for (i = 0; i < CALLS; i++) {
+		check(io_uring_wait_cqe(&uring, &cqe), "io_uring_wait_cqe");
+		check(cqe->res, "IORING_OP_FADVISE");
+		io_uring_cqe_seen(&uring, cqe);
+	}
+}
+
+static const struct method {
+	const char *name;
+	void (*start)(void);
+	void (*say)(uint64_t offset);
+	void (*reap)(void);
+	bool awake; /* the other side has just done something */
+	bool many;  /* all of a round in one call */
+} methods[] = {
+	{ "none", .say = say_nothing },
+	{ "hint", connect_hints, say_hint, .awake = true },
+	{ "hint-asleep", connect_hints, say_hint },
+	{ "hint-many", connect_hints, say_hint, .awake = true, .many = true },
+	{ "fadvise", .say = say_fadvise },
+	{ "readahead", .say = say_readahead },
+	{ "uring", start_uring, say_uring, reap_uring },
+	{ "sqpoll", start_sqpoll, say_uring, reap_uring },
+};
+
+/* --- pages in an order that is the same in every run */
+
+static uint64_t *pages;
+static uint64_t nr_pages;
+
+static void shuffle_pages(void)
+{
+	uint64_t x = 88172645463325252ULL, i, j, page;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		die("fstat", errno);
+	nr_pages = st.st_size / PAGE;
+	if (nr_pages < ROUNDS * CALLS)
+		die("FILE has too few pages", 0);
+	pages = malloc(nr_pages * sizeof(*pages));
+	if (!pages)
+		die("memory", errno);
+	for (i = 0; i < nr_pages; i++)
+		pages[i] = i;
+	for (i = nr_pages - 1; i; i--) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		j = x % (i + 1);
+		page = pages[i];
+		pages[i] = pages[j];
+		pages[j] = page;
+	}
+}
+
+static void nap_ns(long ns)
+{
+	nanosleep(&(struct timespec){ 0, ns }, NULL);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Ns a call, of the median round. */
+static void measure_calls(const struct method *m)
+{
+	double took[ROUNDS];
+	const uint64_t *page = pages;
+	unsigned int round, i;
+	uint64_t start;
+
+	for (round = 0; round < ROUNDS; round++, page += CALLS) {
+		/* What was said before has been done, and the other side sleeps. */
+		nap_ns(50000000);
+		for (i = 0; i < CALLS; i++)
+			ranges[i] = (struct pagehint_range){ page[i] * PAGE, PAGE };
+		if (m->awake) {
+			say_hint(page[0] * PAGE);
+			nap_ns(300000);
+		}
+		start = now_ns();
+		if (m->many)
+			check(pagehint_willneed_many(hints, id, ranges, CALLS), "many");
+		for (i = 0; i < CALLS && !m->many; i++)
+			m->say(ranges[i].offset);
+		took[round] = (double)(now_ns() - start) / CALLS;
+		if (m->reap)
+			m->reap();
+	}
+	if (pagehint_dropped(hints))
+		die("hints were dropped", 0);
+	qsort(took, ROUNDS, sizeof(*took), by_value);
+	printf("{\"ns\": %.2f, \"worst_ns\": %.2f}\n", took[ROUNDS / 2], took[ROUNDS - 1]);
+}
+
+static double cpu_us(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_THREAD, &u);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + u.ru_utime.tv_usec +
+	       u.ru_stime.tv_usec;
+}
+
+/* From before the method is started to the last read. */
+static void measure_reader(const struct method *m)
+{
+	uint64_t count = nr_pages / 10, i, start;
+	unsigned int sum = 0;
+	char data[PAGE];
+	double cpu;
+
+	if (posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM))
+		die("fadvise", errno);
+	cpu = cpu_us();
+	start = now_ns();
+	if (m->start)
+		m->start();
+	for (i = 0; i < AHEAD && i < count; i++)
+		m->say(pages[i] * PAGE);
+	for (i = 0; i < count; i++) {
+		if (i + AHEAD < count)
+			m->say(pages[i + AHEAD] * PAGE);
+		if (pread(fd, data, PAGE, pages[i] * PAGE) != PAGE)
+			die("pread", errno);
+		sum += (unsigned char)data[0];
+	}
+	printf("{\"us\": %.0f, \"cpu_us\": %.0f, \"accesses\": %llu, \"dropped\": %llu, \"sum\": %u}\n",
+	       (now_ns() - start) / 1e3, cpu_us() - cpu, (unsigned long long)count,
+	       (unsigned long long)pagehint_dropped(hints), sum);
+}
+
+int main(int argc, char **argv)
+{
+	const struct method *m = methods, *end = methods + sizeof(methods) / sizeof(*methods);
+	bool call = argc == 4 && !strcmp(argv[1], "call");
+
+	if (argc != 4 || (!call && strcmp(argv[1], "read"))) {
+		fprintf(stderr, "usage: hints call|read METHOD FILE\n");
+		return 2;
+	}
+	while (m < end && strcmp(m->name, argv[2]))
+		m++;
+	if (m == end || (!call && (m->reap || m->many)))
+		die(argv[2], EINVAL);
+	fd = open(argv[3], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die(argv[3], errno);
+	shuffle_pages();
+	if (!call) {
+		measure_reader(m);
+	} else {
+		if (m->start)
+			m->start();
+		measure_calls(m);
+	}
+	pagehint_close(hints);
+	return 0;
+}
