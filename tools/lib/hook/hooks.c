@@ -365,6 +365,16 @@ struct json_object *hooks_json(const struct hook *hooks, size_t n)
 	return o;
 }
 
+/* What else is known of an error that the kernel gives for many reasons. */
+static const char *load_hint(int err)
+{
+	if (err == -E2BIG)
+		return "a program is too long for its verifier, or a map too large; ";
+	if (err == -EINVAL && access(LOCKDOWN_FILE, R_OK))
+		return "lockdown in confidentiality mode? " LOCKDOWN_FILE " would tell; ";
+	return "";
+}
+
 char *hooks_load_error(int err)
 {
 	bool denied = err == -EPERM || err == -EACCES;
@@ -379,7 +389,6 @@ char *hooks_load_error(int err)
 	if (denied)
 		return xstrdup("this kernel refuses the BPF programs, though for root (a container "
 			       "without CAP_BPF and CAP_PERFMON? lockdown?)");
-	return xasprintf("the kernel does not load the BPF programs: %s (lockdown in "
-			 "confidentiality mode? -v shows more)",
-			 strerror(-err));
+	return xasprintf("the kernel does not load the BPF programs: %s (%s-v shows more)",
+			 strerror(-err), load_hint(err));
 }

@@ -23,7 +23,7 @@ bool lockdown_is(const char *mode)
 	char line[128], chosen[64];
 
 	/* none [integrity] confidentiality */
-	read_line("/sys/kernel/security/lockdown", line, sizeof(line));
+	read_line(LOCKDOWN_FILE, line, sizeof(line));
 	snprintf(chosen, sizeof(chosen), "[%s]", mode);
 	return strstr(line, chosen);
 }

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#define LOCKDOWN_FILE "/sys/kernel/security/lockdown"
+
 /* Is lockdown in this mode, `integrity` or `confidentiality`? */
 bool lockdown_is(const char *mode);
 /* Why no module can be loaded that the kernel's builder has not signed; to be freed. NULL: it can. */
