@@ -23,9 +23,10 @@
 #define FIRST_PAGES	(SZ_128K >> PAGE_SHIFT)	/* submitted by the task that missed */
 #define TURN_PAGES	(SZ_2M >> PAGE_SHIFT)
 #define TURN_STEPS	1024
-/* What is in flight bounds the latency of unrelated misses. */
+/* What is in flight bounds the latency of unrelated misses: prefetch_adapt(). */
 #define WINDOW_PAGES	(4 * TURN_PAGES)
 #define WINDOW_REQUESTS	128UL
+#define SLOW_NS		(30 * NSEC_PER_MSEC)
 #define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
 #define LISTS_PER_MAP	16
 #define FIRST_EXTENTS	SZ_64K	/* in which the task looks for the page that it missed */
@@ -55,7 +56,9 @@ struct prefetch {
 	pgoff_t first, first_end;	/* what it has submitted of it */
 	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
 	unsigned long max_requests, requests;
-	unsigned long in_flight;	/* pages in the ring */
+	unsigned long window, in_flight; /* pages in the ring: at most, and now */
+	unsigned int timed;		/* where the ring has the request that is timed */
+	u64 timed_ns;			/* when it was submitted; 0: none is */
 	unsigned int oldest, nr_folios, nr_cached; /* of the ring; the last of other tasks */
 	struct prefetch_folio ring[RING_SIZE];
 };
@@ -127,6 +130,23 @@ static void prefetch_note(struct prefetch *p, struct folio *folio, u32 nr_pages,
 	p->in_flight += nr_pages;
 	p->requests += request;
 	p->nr_cached += cached;
+	if (request && !p->timed_ns) {
+		p->timed = newest;
+		p->timed_ns = ktime_get_ns();
+	}
+}
+
+/*
+ * Others wait behind what is in flight, as does who wants to unmount. Where requests queue up,
+ * as on a slow device or in a group that is throttled, more of them make nothing faster.
+ */
+static void prefetch_adapt(struct prefetch *p)
+{
+	if (ktime_get_ns() - p->timed_ns > SLOW_NS)
+		p->window = max_t(unsigned long, p->window / 2, FIRST_PAGES);
+	else
+		p->window = min_t(unsigned long, p->window * 2, WINDOW_PAGES);
+	p->timed_ns = 0;
 }
 
 /*
@@ -176,6 +196,8 @@ static void prefetch_reap(struct prefetch *p, bool turn)
 		p->in_flight -= f->nr_pages;
 		p->requests -= f->request;
 		p->nr_cached -= f->cached;
+		if (p->timed_ns && p->timed == p->oldest)
+			prefetch_adapt(p);
 		p->oldest = (p->oldest + 1) % RING_SIZE;
 	}
 }
@@ -283,6 +305,7 @@ static pgoff_t prefetch_piece(struct prefetch *p, pgoff_t index, pgoff_t end)
 	end = min(end, round_down(index, TURN_PAGES) + TURN_PAGES);
 	if (IS_ERR(folio)) {
 		left = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
+		left = min_t(u64, left, p->window);
 		room = prefetch_room(p);
 		if (!left || !room) {
 			p->count.error = left ? -ENOMEM : -EDQUOT;
@@ -311,7 +334,7 @@ static u64 prefetch_extent(struct prefetch *p, u64 i, pgoff_t *index, pgoff_t *e
 
 static bool prefetch_window_full(struct prefetch *p)
 {
-	return p->in_flight >= WINDOW_PAGES || p->requests >= p->max_requests;
+	return p->in_flight >= p->window || p->requests >= p->max_requests;
 }
 
 /* One step through the list. */
@@ -621,6 +644,7 @@ int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map
 	error = prefetch_register(p);
 	if (error)
 		goto put_map;
+	p->window = FIRST_PAGES;
 	p->max_requests = WINDOW_REQUESTS;
 	if (bdev)
 		p->max_requests = clamp_t(unsigned long, bdev_get_queue(bdev)->nr_requests / 4, 1,
