@@ -23,6 +23,13 @@
  */
 #define NAP_NS 50000
 #define NAPS   20
+/*
+ * A reader that finds all cached comes through 64 hinted reads in the time of a nap: so many
+ * hints end it, but no more often than once in so many.
+ */
+#define HINT_WORDS  3
+#define NAP_HINTS   32
+#define APART_HINTS 64
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
@@ -113,10 +120,12 @@ static void rest(struct own *o, bool nap)
 	uint32_t bell = ring_bell(&o->consumer);
 	int64_t ns = NAP_NS;
 
-	/* A ring that fills during a nap is served when it is half full. */
-	ring_wake_after(&o->consumer, nap ? (o->consumer.mask + 1) / 2 : 1);
-	if (!nap)
+	if (nap) {
+		ring_wake_after(&o->consumer, NAP_HINTS * HINT_WORDS, APART_HINTS * HINT_WORDS);
+	} else {
+		ring_wake_after(&o->consumer, 1, 0);
 		ns = ring_barrier() ? -1 : BLIND_REST_NS;
+	}
 	if (ring_is_empty(&o->consumer) && !is_asked(o) && !ends(o))
 		ring_rest(&o->consumer, bell, ns);
 }

@@ -13,7 +13,7 @@
  * skipped with everything behind it. What a hostile producer gains is a hint for another page.
  *
  * A consumer that rests is woken where the producer's tail passes the position `wake_at`:
- * the next hint, or a ring that is half full. Waking is `bell`, a futex that counts; only this
+ * the next hint, or some hints further on. Waking is `bell`, a futex that counts; only this
  * takes a system call. The producer reads wake_at without a barrier after it has moved tail. A
  * consumer that rests without a limit of time therefore calls ring_barrier() between setting
  * wake_at and looking at tail for the last time: the cost is the consumer's, once a rest.
@@ -129,6 +129,8 @@ struct ring_consumer {
 	uint64_t mask;
 	uint64_t head;
 	uint64_t malformed; /* times that the rest of the ring was skipped */
+	uint64_t wake_at;   /* as it was set last */
+	uint64_t rung;	    /* the latest position at which the producer rang */
 	uint32_t file;	    /* of the record that is being read, */
 	uint32_t left;	    /* so many ranges of which are still to be read */
 };
@@ -148,10 +150,11 @@ size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max);
 uint32_t ring_bell(const struct ring_consumer *c);
 
 /*
- * From now on the producer rings when it has written AHEAD words more. ring_barrier() makes sure
- * that it does; false if the kernel does not help: then a rest needs a limit of time.
+ * From now on the producer rings when it has written AHEAD words more, but not before it has
+ * written APART words since it rang last. ring_barrier() makes sure that it does; false if the
+ * kernel does not help: then a rest needs a limit of time. For an empty ring.
  */
-void ring_wake_after(struct ring_consumer *c, uint64_t ahead);
+void ring_wake_after(struct ring_consumer *c, uint64_t ahead, uint64_t apart);
 bool ring_barrier(void);
 
 /* Is there anything that ring_take() would take? */
