@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The user side of bpf/target.bpf.h and bpf/lookup.bpf.h: files, tasks, counters. */
+/* The user side of bpf/target.bpf.h, bpf/tasks.bpf.h and bpf/lookup.bpf.h. */
 #ifndef PAGE2CACHE_COUNTERS_H
 #define PAGE2CACHE_COUNTERS_H
 
