@@ -21,11 +21,11 @@ FAULTS=/sys/kernel/debug
 seconds=${PAGE2CACHE_STRESS_SECONDS:-40}
 setup_dir
 
-plan $((2 + 2 + ${#ENGINES[@]} * (4 + 6) + 4 + 4 + 3))
+plan $((2 + 3 + 1 + ${#ENGINES[@]} * (4 + 6 + 4) + 3 + 4 + 4 + 3))
 
 # --- the kernel's log
 
-COMPLAINTS='BUG:|WARNING:|KASAN|possible (recursive|circular) locking|inconsistent lock state|suspicious RCU usage|sleeping function|INFO: task .* blocked|rcu.*(stall|detected)|Oops|general protection|refcount_t:|list_(add|del) corruption|page dumped|bad page'
+COMPLAINTS='BUG:|WARNING:|KASAN|possible (recursive|circular) locking|inconsistent lock state|suspicious RCU usage|sleeping function|INFO: task .* blocked|rcu.*(stall|detected)|Oops|general protection|refcount_t:|list_(add|del) corruption|page dumped|bad page|ODEBUG|Freezing .* failed'
 
 complaints()
 {
@@ -46,6 +46,7 @@ sync "$DIR/hook"
 got=$("$PROGS/helper" miss "$DIR/hook" 100 | paste -sd' ')
 matches "$got" 'fault 1 vma_lock' 'a fault that came in with a VMA lock calls the hook'
 matches "$got" 'populate 1 mmap_lock' 'one that came in with mmap_lock does, too'
+is "$("$PROGS/helper" gone "$DIR/hook")" 'calls 1' 'and one whose mapping is freed while a program sleeps in the hook'
 
 # --- a file system of its own: it is unmounted in the end
 
@@ -87,6 +88,26 @@ quiet_faults()
 }
 at_exit quiet_faults
 
+# --- that they are read in large folios, where the file system has them
+
+FOLIOS=$TRACING/events/filemap/mm_filemap_add_to_page_cache
+
+# large_folios: of the file, that one forcing adds
+large_folios()
+{
+	evict "$file"
+	echo "order > 0 && i_ino == $(stat -c %i "$file")" >$FOLIOS/filter
+	echo >"$TRACING/trace"
+	echo 1 >$FOLIOS/enable
+	forced --now -e "${ENGINES[0]}" -f "$file" -o "$list"
+	echo 0 >$FOLIOS/enable
+	grep -c mm_filemap_add_to_page_cache "$TRACING/trace"
+}
+case $fs in
+xfs) within "$(large_folios)" 1 100000 'what is forced here is in large folios' ;;
+*) is "$(large_folios)" 0 'this file system has no large folios' ;;
+esac
+
 # --- reads that fail on the device; nothing is left to be written, which would fail as well
 
 name=${loop#/dev/}
@@ -111,14 +132,14 @@ done
 
 # --- memory that is refused inside of the forcing path, and there only
 
-# range_of ENGINE: begin and end of prefetch_piece(), where what adds and submits is inlined
+# range_of ENGINE: begin and end of the worker's function, below which all else is called
 range_of()
 {
 	local where='NF == 3'
 	[ "$1" = helper ] || where='$4 == "[bpf_page2cache]"'
 	awk "$where" /proc/kallsyms | sort | awk '$2 !~ /[tT]/ { next }
 		start && $1 != start { print start, $1; exit }
-		$3 == "prefetch_piece" { start = $1 }'
+		$3 == "prefetch_work" { start = $1 }'
 }
 
 # refuse NAME PROBABILITY ROUNDS: forces with allocations of that kind refused; how many were
@@ -151,12 +172,67 @@ for engine in "${ENGINES[@]}"; do
 	ok "$engine: what was read then is right" "$PROGS/content" check "$file" read
 done
 
+# --- lists that others write to while they run: their owner has wrong answers then, nobody else
+
+# A short one: most can happen where a list begins and ends.
+awk 'NR % 16 == 0 || /\+40$/' "$list" >"$DIR/short"
+"$PROGS/helper" scribble $((seconds / 2)) >"$DIR/scribbled" &
+scribbler=$!
+begun=0 turn=0
+while ! gone $scribbler; do
+	evict "$file"
+	forced -e "${ENGINES[turn++ % ${#ENGINES[@]}]}" -t miss -f "$file" -o "$DIR/short" -- \
+		bash -c "for i in 1 2 3 4; do head -c 4096 '$file'; sleep 0.2; done"
+	begun=$((begun + $(jq -s 'map(select(.record == "receipt")) | length' "$OUT")))
+done
+wait $scribbler
+within "$(cat "$DIR/scribbled")" 1000 100000000 'lists were written to at random'
+within "$begun" 1 100000 "and forced meanwhile: $begun"
+ok 'what was read then is right' "$PROGS/content" check "$file" read
+
+# --- a suspend, up to and from the freezer, while a list is held up by its cgroup
+
+device=$(lsblk -ndo MAJ:MIN "$loop" | tr -d ' ')
+slow=/sys/fs/cgroup/page2cache-slow
+echo '+memory +io' >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p $slow
+at_exit "rmdir $slow"
+
+slow_bytes()
+{
+	[ "$(grep -oE "^$device .*rbytes=[0-9]+" $slow/io.stat | grep -oE '[0-9]+$')" -gt 65536 ]
+}
+
+suspend()
+{
+	echo 1 >/sys/module/suspend/parameters/pm_test_delay
+	echo freezer >/sys/power/pm_test && echo freeze >/sys/power/state
+}
+
+for engine in "${ENGINES[@]}"; do
+	evict "$file"
+	echo "$device rbps=262144" >$slow/io.max
+	forcing --once -d 120 -e "$engine" -t miss -f "$file" -o "$DIR/short"
+	(
+		echo $BASHPID >$slow/cgroup.procs
+		exec 8<"$file"
+		dd bs=4k count=1 skip="$(head -n1 "$DIR/short" | sed 's/+.*//')" of=/dev/null status=none <&8
+		exec sleep 100
+	) &
+	reader=$!
+	ok "$engine: a list is held up" wait_until 20 slow_bytes
+	ok "$engine: the machine is frozen and thawed" suspend
+	ok "$engine: the list has not ended meanwhile" kill -0 $BG
+	echo "$device rbps=max" >$slow/io.max
+	wait $BG
+	is "$(adds_up "$BG_OUT")" 'yes 1' "$engine: then it ends, and its receipt adds up"
+	kill $reader
+done
+
 # --- everything at once: cut, punched, written, dropped, a small cgroup, killed readers
 
 "$PROGS/content" write "$MOUNT/steady" $((8 << 20))
 seq 0 3 2047 >"$DIR/steady.list"
-# A short one: most can happen where a list begins and ends.
-awk 'NR % 16 == 0 || /\+40$/' "$list" >"$DIR/short"
 cgroup=/sys/fs/cgroup/page2cache-stress
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir -p $cgroup
