@@ -86,7 +86,7 @@ is "$(grep -c '^cachemiss: .*lockdown' "$scratch/err")" 1 'and why'
 vm --kmod --append lsm=yama -- bash -c '
 	dd if=/dev/urandom of=/data/f bs=1M count=1 status=none
 	sync && echo 3 >/proc/sys/vm/drop_caches
-	! grep -qw bpf /sys/kernel/security/lsm && pcforce -e kfunc --now -j -f /data/f | jq -c "select(.record == \"receipt\") | [.engine, .read]"'
+	! grep -qw bpf /sys/kernel/security/lsm && pcforce -e kfunc --now -j -f /data/f | jq -cM "select(.record == \"receipt\") | [.engine, .read]"'
 is "$status $(cat "$scratch/out")" '0 ["kfunc",256]' 'no BPF LSM: engine kfunc forces all the same'
 
 # Modules that nobody has signed.
