@@ -44,14 +44,13 @@ at_exit "umount -l '$MOUNT'"
 cp "$file" "$MOUNT/data"
 for i in 1 2 3 4 5 6 7 8; do
 	head -c 1M /dev/urandom >"$MOUNT/$i"
-	printf '# file=%s\n0+256\n' "$MOUNT/$i"
-done | sed '1i# page2cache offsets 1' >"$DIR/eight"
+done
 sync
 
 slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 3 + 2))
+plan $((8 + 4 + 2))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -70,10 +69,10 @@ in_group()
 	at_exit "end_child $CHILD"
 }
 
-# holder PATH FILE: a process of the group reads a page, and then keeps the file open
+# holder PATH FILE: a process of the group locks the file, reads a page, and then keeps it open
 holder()
 {
-	in_group "$1" perl -e 'open(F, "<", $ARGV[0]) or die; sysread(F, $b, 4096) or die; sleep 600' "$2"
+	in_group "$1" perl -e 'open(F, "<", $ARGV[0]) && flock(F, 2) && sysread(F, $b, 4096) or die; sleep 600' "$2"
 }
 
 # end_now PID: the shell says nothing about it
@@ -99,6 +98,21 @@ in_flight()
 	"$PROGS/cached" "$1" | grep -c '!'
 }
 
+has_first_page()
+{
+	"$PROGS/cached" "$1" | grep -qx 0
+}
+
+# are_in_flight FILE...: pages of each of them
+are_in_flight()
+{
+	local name
+
+	for name; do
+		[ "$(in_flight "$name")" -gt 0 ] || return 1
+	done
+}
+
 # --- who has closed the file holds nothing any more
 
 write_lease()
@@ -106,8 +120,8 @@ write_lease()
 	perl -e 'open(F, "<", $ARGV[0]) or die; fcntl(F, 1024, 1) or die' "$1" # F_SETLEASE, F_WRLCK
 }
 
-# A reader that locks the file, misses a page of a list that takes half a minute and more, and ends.
-# What is in flight by then, some 128 KiB, unmounting waits for.
+# A reader that locks the file and misses a page of a list that takes minutes ends while some of it
+# is being read. Unmounting waits for what is in flight by then, some 128 KiB.
 closed()
 {
 	local name=$MOUNT/data list
@@ -116,11 +130,13 @@ closed()
 		new_group $slowly
 		evict "$name"
 		forcing -e "$engine" -t miss -f "$name" -o "$DIR/$list"
-		io_max rbps=98304
-		in_group $slowly bash -c 'exec 8<"$1"; flock 8; dd of=/dev/null bs=4k count=1 status=none <&8' bash "$name"
-		wait "$CHILD"
+		io_max rbps=32768
+		holder $slowly "$name"
+		wait_until 60 has_first_page "$name" && wait_until 60 are_in_flight "$name"
+		end_now "$CHILD"
 		within "$(milliseconds flock -n "$name" true)" 0 2000 "$engine: $list: who has closed the file holds no lock of it"
 		within "$(in_flight "$name")" 1 8192 "$engine: $list: though some is still being read"
+		io_max rbps=98304
 		end_now "$BG"
 		within "$(milliseconds write_lease "$name")" 0 2000 "$engine: $list: when pcforce has ended, too, the file can be leased"
 		within "$(milliseconds umount "$MOUNT")" 0 4000 "$engine: $list: and its file system unmounted"
@@ -134,28 +150,26 @@ closed()
 
 others()
 {
+	local i slow=()
+
 	new_group $slowly
 	evict "$MOUNT"/[1-8] "$file"
 	io_max rbps=16384
-	in_group $slowly "$PCFORCE" --now -e "$engine" -j -O "$DIR/eight.out" -o "$DIR/eight"
-	wait_until 20 running_all || diag "eight lists: $(wc -l <"$DIR/eight.out")"
-	forced --now -e "$engine" -f "$file" -o "$DIR/runs"
-	is "$STATUS $(receipt "$OUT" '.requested == .read')" '0 true' "$engine: a ninth list is forced beside eight slow ones"
-	diag "$engine: the ninth took $(receipt "$OUT" .elapsed_us) us"
-	is "$(adds_up "$DIR/eight.out" | cut -d' ' -f2)" 0 "$engine: none of which has ended"
-	io_max rbps=max
-	wait "$CHILD"
-	is "$(adds_up "$DIR/eight.out") $(receipt "$DIR/eight.out" '.requested == .read + .resident' | tr ' ' '\n' | sort -u)" 'yes 8 true' \
-		"$engine: they end when they can"
-}
-
-# Each has pages in flight.
-running_all()
-{
-	local i
 	for i in 1 2 3 4 5 6 7 8; do
-		[ "$(in_flight "$MOUNT/$i")" -gt 0 ] || return 1
+		in_group $slowly "$PCFORCE" --now -e "$engine" -j -f "$MOUNT/$i" >"$DIR/slow.$i" 2>>"$DIR/slow.err"
+		slow+=("$CHILD")
 	done
+	ok "$engine: eight lists are read slowly" wait_until 60 are_in_flight "$MOUNT"/[1-8]
+	forced --now -e "$engine" -f "$file" -o "$DIR/runs"
+	cat "$DIR"/slow.[1-8] >"$DIR/slow"
+	is "$STATUS $(receipt "$OUT" '.requested == .read')" '0 true' "$engine: a ninth list is forced beside them"
+	diag "$engine: the ninth took $(receipt "$OUT" .elapsed_us) us"
+	is "$(adds_up "$DIR/slow" | cut -d' ' -f2)" 0 "$engine: none of which has ended"
+	io_max rbps=max
+	wait "${slow[@]}"
+	cat "$DIR"/slow.[1-8] >"$DIR/slow"
+	is "$(adds_up "$DIR/slow") $(receipt "$DIR/slow" '.requested == .read + .resident' | tr ' ' '\n' | sort -u)" 'yes 8 true' \
+		"$engine: they end when they can"
 }
 
 # --- who is short of memory is not made to wait for it, nor anybody else
