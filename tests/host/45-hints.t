@@ -277,10 +277,10 @@ compiled()
 	"$1" -O2 -Wall -Werror "$2" -o "$3" $(pkg-config --cflags --libs pagehint) >said 2>&1 || diag "$(cat said)"
 }
 export PKG_CONFIG_PATH=$root/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DIR/root LD_LIBRARY_PATH=$root/lib
-sed -n '/^```c$/,/^```$/{//!p}' "$tree/README.md" >ahead.c
+sed -n '/^```c$/,/^```$/{//!p}' "$tree/docs/applications.md" >ahead.c
 compiled gcc ahead.c ahead
 make_file guide 4m
-is "$(shuf -i 0-1023 -n 500 --random-source=guide | timeout 60 ./ahead guide)" '500 blocks, 2048000 bytes' "README: the program"
+is "$(shuf -i 0-1023 -n 500 --random-source=guide | timeout 60 ./ahead guide)" '500 blocks, 2048000 bytes' "applications.md: the program"
 compiled gcc "$tree/hint/examples/sorted.c" sorted
 ok 'example: a table and its index' ./sorted build table index 5000
 evict table

@@ -3,7 +3,7 @@
 #
 # Every command of the guides is run, and shows what the guide says to look at.
 #
-#   tests/host/77-guide.t [DOCUMENT]...      default: docs/troubleshooting.md docs/perf.md README.md
+#   tests/host/77-guide.t [DOCUMENT]...      default: README.md and those of docs/ that have commands
 #
 # In a document, the lines of a ```console block that begin with "$ " are commands; one that ends
 # in a backslash goes on in the next line. The others are output, of the machine that the document
@@ -27,7 +27,7 @@
 needs_root
 needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/workload"
-[ $# -gt 0 ] || set -- docs/troubleshooting.md docs/perf.md README.md
+[ $# -gt 0 ] || set -- docs/troubleshooting.md docs/perf.md docs/tour.md docs/measuring.md README.md
 setup_dir
 
 # --- the stages: a file of 256 MiB, and an app that reads it in one way or another
@@ -73,6 +73,22 @@ cat >"$DIR/stages" <<-'END'
 	{
 		app "head -c 1 $data >/dev/null; sleep 0.5; dd if=$data iflag=nocache count=0 status=none" \
 			"; exec workload read -r 1 -p 5 $data >/dev/null"
+	}
+	# A list of today, and two of other days.
+	stage_lists()
+	{
+		local name
+		for name in app monday tuesday; do
+			cp data.offsets $name.offsets
+		done
+	}
+	# A list of what the app misses, and nothing of it cached.
+	stage_recorded()
+	{
+		stage_random
+		dd if="$data" iflag=nocache count=0 status=none
+		cachemiss -q -f "$data" -w data.offsets -- ./app
+		dd if="$data" iflag=nocache count=0 status=none
 	}
 	# Three files below a directory, and a copy of it; nothing of them is cached.
 	stage_directory()
@@ -189,12 +205,12 @@ done
 plan "$total"
 
 tree=$PWD
+head -c 256M /dev/urandom >"$DIR/data" && sync "$DIR/data"
 for document; do
 	extract "$tree/$document" >"$DIR/script"
 	mkdir "$DIR/work"
 	ln -s "$tree/scripts" "$tree/analysis" "$DIR/work"
 	ln -s "$BUILD" "$DIR/work/build"
-	head -c 256M /dev/urandom >"$DIR/data"
 	set_ra found
 	(
 		cd "$DIR/work" || exit
