@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/notify.h"
 #include "base/options.h"
 #include "base/progress.h"
 #include "base/session.h"
@@ -209,8 +210,9 @@ static void check_usage(struct argp_state *state)
 	if (opt.idle && opt.jobs)
 		argp_error(state, "--idle reads one request at a time: it takes no --jobs");
 	if (has_filter(&opt.filter) && !watches() && !opt.learn.on)
-		argp_error(state, "-p, -P, -c, --uid and -a say whose accesses fire: they go with "
-				  "a trigger other than now, or --follow");
+		argp_error(state,
+			   "-p, -P, -c, --unit, --uid and -a say whose accesses fire: they go "
+			   "with a trigger other than now, or --follow");
 	if (opt.detach && !opt.run.command)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
@@ -438,6 +440,8 @@ static enum status wait_for_end(struct hint *h, struct companion *companion, int
 		s.interval_us = PROGRESS_US;
 		s.on_interval = on_interval;
 		progress_begin(true);
+	} else {
+		notify_ready();
 	}
 	err = session_run(&s);
 	progress_end();
