@@ -381,7 +381,7 @@ int BPF_PROG(force_at_miss, struct filemap_miss *miss)
 	__u32 key = slot;
 	__u64 ts_ns;
 
-	if (slot < 0 || (!own && !task_counted_sleepable()))
+	if (slot < 0 || (!own && !task_counted()))
 		return 0;
 	f = bpf_map_lookup_elem(&force_files, &key);
 	if (!f || !f->nr_extents || (!own && !disarm()))

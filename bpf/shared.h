@@ -250,6 +250,10 @@ enum p2c_where {
 	NR_WHERE,
 };
 
+/* A systemd unit is found by so many names at most, the outermost first. */
+#define UNIT_DEPTH 4
+#define UNIT_NAME  256
+
 /* What a run is asked for: written before the programs are loaded, read-only from then on. */
 struct p2c_config {
 	__u32 max_slots;
@@ -264,6 +268,8 @@ struct p2c_config {
 	__u8 filter_uid;    /* count processes of the user uid only */
 	__u8 subvolumes;    /* a btrfs is mounted */
 	__u32 uid;	    /* if filter_uid, as the first user namespace has it */
+	__u32 unit_depth;   /* names in unit, 0: the cgroup is none of a unit */
+	char unit[UNIT_DEPTH][UNIT_NAME];
 };
 
 /* What the two sides tell each other while the programs run. */
@@ -271,19 +277,22 @@ struct p2c_watch {
 	__u64 bits[WATCH_BITS / 64];
 	struct p2c_file_key first_file; /* the first named one: most often the only one */
 	__u64 first_inode;		/* struct inode, see struct p2c_named_file */
-	__u64 cgroup_id;		/* of the only cgroup that is counted, if cfg says so */
-	__u64 tasks_lost;		/* descendants that could not be remembered */
-	__u64 states_lost;		/* events of tasks of which nothing could be remembered */
-	__u64 tasks_found;		/* of tree_tgid and its descendants, so far */
-	__u64 others_inserted;		/* pages of files that tasks who are not counted read in */
-	__u64 pidns;			/* the tool's PID namespace, if there are some above it */
-	__s64 clock_ns;			/* what the tool's time namespace adds to CLOCK_MONOTONIC */
-	__u32 pidns_level;		/* how many are above it */
-	__u32 self_tgid;		/* the tool itself, which is never counted */
-	__u32 filter_tgid;		/* the only process that is counted, if cfg says so */
-	__u32 tree_tgid;		/* while its descendants are looked for, 0: they are not */
-	__u32 on;	/* accesses count: programs are attached and detached one by one */
-	__u32 nr_slots; /* in use, SLOT_OTHERS included: the user side begins with 1 */
+	__u64 cgroup_id;   /* of the only cgroup that is counted if cfg says so, 0: none now */
+	__u64 unit_ns;	   /* CLOCK_MONOTONIC of the unit's latest start, 0: it was there before */
+	__u64 tasks_lost;  /* descendants that could not be remembered */
+	__u64 states_lost; /* events of tasks of which nothing could be remembered */
+	__u64 tasks_found; /* of tree_tgid and its descendants, so far */
+	__u64 others_inserted; /* pages of files that tasks who are not counted read in */
+	__u64 pidns;	       /* the tool's PID namespace, if there are some above it */
+	__s64 clock_ns;	       /* what the tool's time namespace adds to CLOCK_MONOTONIC */
+	__u32 pidns_level;     /* how many are above it */
+	__u32 self_tgid;       /* the tool itself, which is never counted */
+	__u32 filter_tgid;     /* the only process that is counted, if cfg says so */
+	__u32 tree_tgid;       /* while its descendants are looked for, 0: they are not */
+	__u32 cgroup_level;    /* of that cgroup: the root's is 0 */
+	__u32 top_level;       /* below which a unit's cgroup is named */
+	__u32 on;	       /* accesses count: programs are attached and detached one by one */
+	__u32 nr_slots;	       /* in use, SLOT_OTHERS included: the user side begins with 1 */
 	__u32 stack_seen[NR_WHERE];   /* of such a function: names were looked for on it */
 	__u32 late_unknown;	      /* and not found: where a task sleeps cannot be told */
 	struct p2c_file_counts total; /* of all files, as of the latest run of add_up() */
@@ -293,6 +302,13 @@ struct p2c_watch {
 struct p2c_task_number {
 	__u32 seen;
 	__u32 tgid;
+};
+
+/* iter/cgroup: where a cgroup is. */
+struct p2c_cgroup_place {
+	__u64 id;
+	__u32 level;
+	__u32 pad;
 };
 
 /* iter/task_vma: which inode backs each mapping of this process. */

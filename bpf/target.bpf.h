@@ -10,7 +10,7 @@
 #ifndef PAGE2CACHE_TARGET_BPF_H
 #define PAGE2CACHE_TARGET_BPF_H
 
-#include "tasks.bpf.h"
+#include "unit.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

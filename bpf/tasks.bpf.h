@@ -20,13 +20,6 @@ struct {
 	__type(value, __u32);
 } counted_tasks SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u32));
-} cgroup SEC(".maps");
-
 static __always_inline bool task_is_self(void)
 {
 	return bpf_get_current_pid_tgid() >> 32 == watch.self_tgid;
@@ -113,28 +106,13 @@ static __always_inline bool task_meant(void)
 	return cfg.filter_tgid ? tgid == watch.filter_tgid : tgid != watch.self_tgid;
 }
 
+/* The kernel keeps the number of each cgroup that a task is in, by level: one comparison. */
 static __always_inline bool task_counted(void)
 {
 	return task_meant() &&
-	       (!cfg.filter_cgroup || bpf_current_task_under_cgroup(&cgroup, 0) == 1);
-}
-
-#define MAX_CGROUP_DEPTH 64
-
-/* The same for a sleepable program, which may not ask for a map of cgroups: up to the root. */
-static __always_inline bool task_counted_sleepable(void)
-{
-	struct cgroup *g = BPF_CORE_READ(bpf_get_current_task_btf(), cgroups, dfl_cgrp);
-	int i;
-
-	if (!task_meant() || !cfg.filter_cgroup)
-		return task_meant();
-	for (i = 0; i < MAX_CGROUP_DEPTH && g; i++) {
-		if (BPF_CORE_READ(g, kn, id) == watch.cgroup_id)
-			return true;
-		g = (void *)BPF_CORE_READ(g, self.parent);
-	}
-	return false;
+	       (!cfg.filter_cgroup ||
+		(watch.cgroup_id &&
+		 bpf_get_current_ancestor_cgroup_id(watch.cgroup_level) == watch.cgroup_id));
 }
 
 /* What a task or process is in the PID namespace so many levels below the first one. */

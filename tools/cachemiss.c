@@ -36,14 +36,15 @@ enum {
 
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
-	"Without -f, -p, -P, -c, --uid or COMMAND: the whole system, a line a second, the busiest\n"
-	"files at the end.\n"
+	"Without -f, -p, -P, -c, --unit, --uid or COMMAND: the whole system, a line a second, the\n"
+	"busiest files at the end.\n"
 	"\n"
 	"EXAMPLES:\n"
 	"    cachemiss                             the whole system, until Ctrl-C\n"
 	"    cachemiss -f /var/lib/db/data 1       one file, a line a second\n"
 	"    cachemiss -f data -- ./reader         one file, while ./reader runs\n"
 	"    cachemiss -w app.offsets -- ./app     record a cold start for pcforce\n"
+	"    cachemiss --unit db.service -w db.offsets  a service, from its next start to its stop\n"
 	"    cachemiss --resident -f data          what of a file is cached now\n"
 	"\n"
 	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"

@@ -26,6 +26,8 @@ static struct hook hooks[] = {
 	HOOK_TASK_START,
 	HOOK_TASK_EXEC,
 	HOOK_TASK_EXIT,
+	HOOK_UNIT_START,
+	HOOK_UNIT_STOP,
 };
 /* clang-format on */
 
@@ -38,7 +40,7 @@ static struct ratrace {
 
 static const char doc[] =
 	"Show what readahead decided for files, how much it read, and what was used of it.\v"
-	"Without -f, -p, -P, -c, --uid or COMMAND: every file of the whole system, until Ctrl-C.\n"
+	"Without -f, -p, -P, -c, --unit, --uid or COMMAND: every file of the whole system, until Ctrl-C.\n"
 	"\n"
 	"EXAMPLES:\n"
 	"    ratrace -f data -- ./reader      each decision while ./reader runs, a summary\n"

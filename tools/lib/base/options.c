@@ -18,6 +18,7 @@ enum {
 	OPT_RAW,
 	OPT_FILES0,
 	OPT_UID,
+	OPT_UNIT,
 };
 
 static bool runs_command(const struct argp *argp)
@@ -219,6 +220,8 @@ static const struct argp_option filter_option_table[] = {
 	{ "pid", 'p', "PID", 0, "Count this process alone, without its children", 0 },
 	{ "tree", 'P', "PID", 0, "Count this process and its descendants", 0 },
 	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
+	{ "unit", OPT_UNIT, "UNIT", 0,
+	  "Count this systemd unit only, such as nginx.service; waits for its start", 0 },
 	{ "uid", OPT_UID, "USER", 0, "Count processes of this user only, a name or a number", 0 },
 	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -245,6 +248,17 @@ static uint32_t parse_user(const char *arg, const struct argp_state *state)
 	return uid;
 }
 
+static void parse_unit(struct sd_unit *unit, const char *arg, const struct argp_state *state)
+{
+	char *why;
+
+	if (unit->nr)
+		argp_error(state, "--unit takes one unit");
+	why = sd_unit_parse(unit, arg);
+	if (why)
+		argp_error(state, "--unit: %s", why);
+}
+
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
 {
 	struct filter_options *opt = state->input;
@@ -261,6 +275,9 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_INIT:
 		opt->pid_fd = -1;
+		break;
+	case OPT_UNIT:
+		parse_unit(&opt->unit, arg, state);
 		break;
 	case OPT_UID:
 		opt->user = arg;
@@ -282,8 +299,8 @@ const struct argp filter_argp = {
 
 bool has_filter(const struct filter_options *filter)
 {
-	return filter->pid || filter->tree_pid || filter->cgroup_dir || filter->user ||
-	       filter->everybody;
+	return filter->pid || filter->tree_pid || filter->cgroup_dir || filter->unit.nr ||
+	       filter->user || filter->everybody;
 }
 
 void check_filters(const struct argp_state *state, const struct run_options *run,
@@ -291,6 +308,9 @@ void check_filters(const struct argp_state *state, const struct run_options *run
 {
 	if (!!run->command + !!filter->pid + !!filter->tree_pid > 1)
 		argp_error(state, "-p, -P and COMMAND exclude each other");
+	if (filter->unit.nr && (filter->pid || filter->tree_pid || filter->cgroup_dir))
+		argp_error(state, "--unit and -p, -P or -c exclude each other: it counts all "
+				  "processes of the unit's own cgroup");
 	if (filter->everybody && !run->command)
 		argp_error(state, "-a goes with COMMAND");
 }

@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <sys/types.h>
 
+#include "base/sd_unit.h"
 #include "base/table.h"
 
 /* Of every program: -j -q -h -V -n --columns --raw. */
@@ -26,12 +27,13 @@ struct run_options {
 	char **command;	      /* NULL: none */
 };
 
-/* Whose accesses count: -p -P -c --uid -a. */
+/* Whose accesses count: -p -P -c --unit --uid -a. */
 struct filter_options {
 	uint64_t pid;		/* 0: any */
 	int pid_fd;		/* of that process, once it is looked for; -1: none */
 	uint64_t tree_pid;	/* with its descendants, 0: any */
 	const char *cgroup_dir; /* NULL: any */
+	struct sd_unit unit;	/* .nr 0: any */
 	const char *user;	/* as given, NULL: any */
 	uint32_t uid;		/* of that user */
 	bool everybody;

@@ -6,6 +6,7 @@
 
 #include "file/bitmap.h"
 #include "force/force_bpf.h"
+#include "hook/cgroup.h"
 #include "hook/filter.h"
 #include "shared.h"
 #include "pcforce.skel.h"
@@ -257,8 +258,9 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 	err = resolve(b, why);
 	if (err)
 		return err == -EOPNOTSUPP ? STATUS_BAD_INPUT : STATUS_UNSUPPORTED;
-	if (opt->watch->cgroup_dir && counters_cgroup(&b->counters, opt->watch->cgroup_dir, why))
-		return STATUS_BAD_INPUT;
+	status = counters_cgroup(&b->counters, opt->watch, why);
+	if (status)
+		return status;
 	if (b->words) {
 		b->forced = map_bitmap(b, b->skel->maps.forced);
 		b->used = map_bitmap(b, b->skel->maps.used);
@@ -277,7 +279,7 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 	}
 	if (hooks_attach(force_hooks, nr_force_hooks, b->skel->obj, why))
 		return STATUS_UNSUPPORTED;
-	status = filter_add_tree(&b->counters, opt->watch, why);
+	status = filter_find_running(&b->counters, opt->watch, why);
 	if (!status)
 		counters_on(&b->counters, true);
 	return status;

@@ -2,14 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 
+#include "hook/cgroup.h"
 #include "hook/counters.h"
 
 /* The first namespaces have fixed inode numbers (include/linux/proc_ns.h). */
@@ -36,9 +35,19 @@ static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *co
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (!strncmp(hooks[i].event, "task_", 5) && !config->filter_tree)
+		if ((!strncmp(hooks[i].event, "task_", 5) && !config->filter_tree) ||
+		    (!strncmp(hooks[i].event, "unit_", 5) && !config->unit_depth))
 			hooks[i].chosen = NULL;
 	}
+}
+
+static void set_unit(struct p2c_config *config, const struct sd_unit *unit)
+{
+	size_t i;
+
+	for (i = 0; unit && i < unit->nr; i++)
+		snprintf(config->unit[i], UNIT_NAME, "%s", unit->names[i]);
+	config->unit_depth = i;
 }
 
 int counters_configure(struct counters *w, struct p2c_config *config,
@@ -50,10 +59,11 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	memset(config, 0, sizeof(*config));
 	config->auto_files = opt->auto_files != 0;
 	config->filter_tree = opt->tree;
-	config->filter_cgroup = opt->cgroup_dir != NULL;
+	config->filter_cgroup = opt->cgroup_dir || opt->unit;
 	config->filter_tgid = opt->pid != 0;
 	config->filter_uid = opt->by_user;
 	config->uid = opt->uid;
+	set_unit(config, opt->unit);
 	config->subvolumes = types_btrfs_mounted();
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
 	config->near_slots = config->max_slots;
@@ -65,6 +75,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 		config->around_hidden |= !strcmp(hooks[i].chosen->programs[0], "around_tp") ||
 					 !strcmp(hooks[i].chosen->programs[0], "around_classic");
 		w->by_record |= hooks[i].chosen->named;
+		w->sees_starts |= !strcmp(hooks[i].event, "unit_start");
 		config->late |= !strcmp(hooks[i].event, "late_hit");
 	}
 	drop_hooks(hooks, n, config);
@@ -115,6 +126,8 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "find_tree"),
 				  w->finds_tree);
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "numbers"), w->elsewhere);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "cgroup_place"),
+				  w->config->filter_cgroup);
 	err = types_write(obj);
 	err = err ? err : size_map(obj, "files", found ? COUNTERS_TOLD_FILES : w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->near_slots);
@@ -174,82 +187,6 @@ int counters_locate(struct counters *w)
 	return err;
 }
 
-int cgroup_open(const char *dir, char **why)
-{
-	struct statfs fs;
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || fstatfs(fd, &fs)) {
-		*why = xasprintf("%s: %s", dir, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -ENOENT;
-	}
-	if (fs.f_type != CGROUP2_SUPER_MAGIC) {
-		*why = xasprintf("%s: is not a cgroup v2 directory", dir);
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
-/* How many levels a folder of cgroups is below the top of its mount. */
-static int cgroup_depth(int fd)
-{
-	struct stat here, above;
-	int depth = 0, up = fd, next;
-
-	while (!fstat(up, &here) && (next = openat(up, "..", O_PATH | O_CLOEXEC)) >= 0) {
-		if (up != fd)
-			close(up);
-		up = next;
-		if (fstat(up, &above) || above.st_dev != here.st_dev || above.st_ino == here.st_ino)
-			break;
-		depth++;
-	}
-	if (up != fd)
-		close(up);
-	return depth;
-}
-
-/* What /proc/PID/cgroup calls it: its path from the top of the mount on. */
-static char *cgroup_name(int fd)
-{
-	char link[64], path[PATH_MAX], *name;
-	ssize_t len;
-	int depth = cgroup_depth(fd);
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path) - 1);
-	if (len < 0)
-		return NULL;
-	path[len] = 0;
-	for (name = path + len; depth && name > path; depth--) {
-		while (name > path && *--name != '/')
-			;
-	}
-	return xstrdup(name);
-}
-
-int counters_cgroup(struct counters *w, const char *dir, char **why)
-{
-	uint32_t zero = 0;
-	struct stat st;
-	int err, fd = cgroup_open(dir, why);
-
-	if (fd < 0)
-		return fd;
-	err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "cgroup"), &zero, &fd, 0);
-	/* The number of the folder is the kernel's number of the cgroup. */
-	if (!err && !fstat(fd, &st))
-		w->watch->cgroup_id = st.st_ino;
-	w->cgroup = cgroup_name(fd);
-	close(fd);
-	if (err)
-		*why = xasprintf("%s: %s", dir, strerror(-err));
-	return err;
-}
-
 /* For programs that are told a file's device and inode number only. */
 static int name_file(const struct counters *w, const struct target *t, uint32_t slot)
 {
@@ -289,13 +226,11 @@ static bool is_user(pid_t pid, uint32_t uid)
 	       strtoul(text, NULL, 10) == uid;
 }
 
-static bool is_below(pid_t pid, const char *cgroup)
+static bool is_in_cgroup(const struct counters *w, pid_t pid)
 {
-	size_t len = strlen(cgroup);
 	char text[PATH_MAX];
 
-	return read_proc(pid, "cgroup", "0::", text, sizeof(text)) && !strncmp(text, cgroup, len) &&
-	       (!text[len] || text[len] == '/');
+	return read_proc(pid, "cgroup", "0::", text, sizeof(text)) && cgroup_counts_path(w, text);
 }
 
 /* include/linux/sched.h: from before the programs see its end. */
@@ -321,7 +256,7 @@ bool counters_count_pid(const struct counters *w, pid_t pid)
 	uint32_t tid, one;
 
 	if ((c->filter_tgid && pid != w->pid) || (c->filter_uid && !is_user(pid, c->uid)) ||
-	    (w->cgroup && !is_below(pid, w->cgroup)))
+	    (c->filter_cgroup && !is_in_cgroup(w, pid)))
 		return false;
 	return !c->filter_tree ||
 	       (!counters_number(w, pid, &tid) &&
@@ -495,6 +430,8 @@ void counters_free(struct counters *w)
 	w->numbers = NULL;
 	free(w->cgroup);
 	w->cgroup = NULL;
+	free(w->top);
+	w->top = NULL;
 	free(w->per_cpu);
 	w->per_cpu = NULL;
 }

@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/command.h"
+#include "base/sd_unit.h"
 #include "hook/hooks.h"
 #include "hook/types.h"
 #include "file/target.h"
@@ -19,8 +20,9 @@ struct counters_options {
 	bool tree;	     /* those tasks that counters_add_...() names, and their descendants */
 	pid_t tree_pid;	     /* of them: a process that runs already; 0: none */
 	pid_t pid;	     /* 0: any */
-	const char *cgroup_dir; /* NULL: any */
-	bool by_user;		/* processes of UID only */
+	const char *cgroup_dir;	    /* NULL: any */
+	const struct sd_unit *unit; /* the cgroup of that unit, NULL: any */
+	bool by_user;		    /* processes of UID only */
 	uint32_t uid;
 	uint32_t nr_files; /* named ones */
 };
@@ -32,8 +34,11 @@ struct counters {
 	bool by_record; /* some chosen hooks are of classic tracepoints: bpf/named.bpf.h */
 	struct bpf_link *numbers; /* see counters_number(); NULL where numbers are the kernel's */
 	pid_t pid;		  /* of counters_options */
-	char *cgroup;		  /* as in /proc/PID/cgroup, NULL: any */
-	bool elsewhere;		  /* not in the first namespaces, or that cannot be told */
+	char *cgroup;		  /* of cgroup_dir, as in /proc/PID/cgroup; NULL: any */
+	const struct sd_unit *unit;
+	char *top;	  /* where cgroups are; set if there is a unit */
+	bool sees_starts; /* of units */
+	bool elsewhere;	  /* not in the first namespaces, or that cannot be told */
 	unsigned int nr_cpus;
 	uint32_t max_slots, near_slots;
 	bool finds_tree;
@@ -71,6 +76,9 @@ struct counters {
 #define HOOK_TASK_START { "task_start", true, { { { "task_new" } }, { { "task_new_classic" } } } }
 #define HOOK_TASK_EXEC	{ "task_exec", true, { { { "task_exec" } }, { { "task_exec_classic" } } } }
 #define HOOK_TASK_EXIT	{ "task_exit", true, { { { "task_exit" } }, { { "task_exit_classic" } } } }
+/* bpf/unit.bpf.h */
+#define HOOK_UNIT_START { "unit_start", true, { { { "unit_start" } } } }
+#define HOOK_UNIT_STOP	{ "unit_stop", true, { { { "unit_stop" } } } }
 
 /* What readahead decides: bpf/ratrace.bpf.c. */
 #define READAHEAD_HOOKS \
@@ -82,7 +90,7 @@ struct counters {
 #define COUNTERS_HOOKS \
 	HOOK_EXIT, HOOK_READ_LOOKUP, HOOK_READ_MISS, HOOK_MMAP_ACCESS, HOOK_MMAP_FAULT_AROUND, \
 	HOOK_MMAP_MAPPED, HOOK_PAGE_FAULT, HOOK_LATE_HIT, HOOK_REMOVAL, HOOK_TASK_START, \
-	HOOK_TASK_EXEC, HOOK_TASK_EXIT
+	HOOK_TASK_EXEC, HOOK_TASK_EXIT, HOOK_UNIT_START, HOOK_UNIT_STOP
 /* clang-format on */
 
 /*
@@ -125,8 +133,6 @@ bool counters_pid_ends(pid_t pid);
 /* What the kernel's own number of a process is. Returns 0, -ESRCH or -errno. From any thread. */
 int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid);
 
-/* After load: the cgroup. Returns 0 or -errno with *why. */
-int counters_cgroup(struct counters *w, const char *dir, char **why);
 /* Watch a resolved target; its slot is set. Returns 0 or -errno. */
 int counters_add_file(struct counters *w, struct target *t);
 /* Count a task that runs already, and from now on its descendants. Returns 0 or -errno. */
@@ -169,8 +175,5 @@ bool counters_late_known(const struct counters *w);
 void counters_complain(const struct counters *w);
 
 void counters_free(struct counters *w);
-
-/* A cgroup v2 directory? Returns an O_RDONLY descriptor, or -errno with *why. */
-int cgroup_open(const char *dir, char **why);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hook/cgroup.h"
 #include "hook/filter.h"
 
 /* The first namespace of users has a fixed inode number (include/linux/proc_ns.h). */
@@ -13,10 +14,12 @@
 
 void filter_set(struct counters_options *to, const struct filter_options *f, bool command)
 {
-	to->tree = (command && !f->everybody) || f->tree_pid;
+	/* Of a unit it is systemd that starts the processes, whatever COMMAND is. */
+	to->tree = (command && !f->everybody && !f->unit.nr) || f->tree_pid;
 	to->tree_pid = f->tree_pid;
 	to->pid = f->pid;
 	to->cgroup_dir = f->cgroup_dir;
+	to->unit = f->unit.nr ? &f->unit : NULL;
 	to->by_user = f->user != NULL;
 	to->uid = f->uid;
 }
@@ -75,10 +78,12 @@ char *filter_locate_error(const struct counters_options *opt, int err, enum stat
 	return err == -ESRCH ? no_process("-p", opt->pid) : hooks_load_error(err);
 }
 
-enum status filter_add_tree(struct counters *w, const struct counters_options *opt, char **why)
+enum status filter_find_running(struct counters *w, const struct counters_options *opt, char **why)
 {
 	int err = opt->tree_pid ? counters_add_tree(w, opt->tree_pid) : 0;
 
+	if (counters_find_unit(w, opt, why))
+		return STATUS_UNSUPPORTED;
 	if (is_gone(opt->tree_pid)) {
 		*why = no_process("-P", opt->tree_pid);
 		return STATUS_BAD_INPUT;

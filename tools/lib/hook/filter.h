@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose accesses count: -p, -P, -c, --uid, -a and COMMAND, from the command line to the programs. */
+/* Whose accesses count: -p, -P, -c, --unit, --uid, -a and COMMAND, from the command line to the programs. */
 #ifndef PAGE2CACHE_FILTER_H
 #define PAGE2CACHE_FILTER_H
 
@@ -15,7 +15,7 @@ void filter_set(struct counters_options *to, const struct filter_options *f, boo
 enum status filter_check(struct filter_options *f);
 /* Why counters_locate() returned ERR; to be freed. */
 char *filter_locate_error(const struct counters_options *opt, int err, enum status *status);
-/* After the attaching, -P: the process and the descendants that it has by now. */
-enum status filter_add_tree(struct counters *w, const struct counters_options *opt, char **why);
+/* After the attaching: -P's process and the descendants that it has by now, or the unit. */
+enum status filter_find_running(struct counters *w, const struct counters_options *opt, char **why);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "learn/learner.h"
+#include "hook/cgroup.h"
 #include "list/renew.h"
 
 /* A list of which more pages than this part are stale or gone is recorded anew. */
@@ -26,6 +27,8 @@ static struct hook hooks[] = {
 	HOOK_TASK_START,
 	HOOK_TASK_EXEC,
 	HOOK_TASK_EXIT,
+	HOOK_UNIT_START,
+	HOOK_UNIT_STOP,
 };
 
 static const struct tool tool = {
@@ -176,6 +179,19 @@ static bool attach(struct companion *c, pid_t pid, bool loaded)
 	return false;
 }
 
+static bool does_not_run(const struct learner *l)
+{
+	return l->rec.run.filter.unit.nr && !cgroup_unit_runs(&l->rec.run.counters);
+}
+
+/* A unit that was waited for is recorded from its start. */
+static uint64_t end_ns(const struct learner *l)
+{
+	uint64_t start_ns = l->rec.run.counters.watch->unit_ns;
+
+	return start_ns ? start_ns + l->opt->for_us * 1000 : l->until_ns;
+}
+
 static bool look(struct companion *c)
 {
 	struct learner *l = learner_of(c);
@@ -187,8 +203,10 @@ static bool look(struct companion *c)
 	trace_take_events(&tool, &l->rec.run);
 	if (pid && kill(pid, 0) && errno == ESRCH)
 		finish(l, xasprintf("process %d has ended", pid));
-	else if (now_ns() >= l->until_ns)
-		finish(l, NULL);
+	else if (cgroup_unit_over(&l->rec.run.counters))
+		finish(l, xstrdup("the unit has stopped"));
+	else if (now_ns() >= end_ns(l))
+		finish(l, does_not_run(l) ? xstrdup("the unit has not started") : NULL);
 	return l->state == LEARNER_RECORDS;
 }
 

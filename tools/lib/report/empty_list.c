@@ -13,6 +13,8 @@ static char *counted_tasks(const struct trace_run *w)
 		return xstrdup("COMMAND and its descendants");
 	if (w->options.pid)
 		return xasprintf("process %d, which is counted alone,", w->options.pid);
+	if (w->options.unit)
+		return sd_unit_text(w->options.unit);
 	return xstrdup(w->options.cgroup_dir ? w->options.cgroup_dir : "all processes");
 }
 
@@ -32,12 +34,14 @@ static char *counted(const struct trace_run *w)
 static const char *remedy(const struct trace_run *w)
 {
 	if (w->options.tree_pid)
-		return "-c CGROUP_DIR counts a whole service, and without -P everybody counts";
+		return "--unit NAME counts a whole service, and without -P everybody counts";
 	if (w->options.tree)
 		return "-a counts everybody; -P PID, without COMMAND, a running process with its "
-		       "descendants; -c CGROUP_DIR a whole service";
+		       "descendants; --unit NAME a whole service";
 	if (w->options.pid)
-		return "-P PID counts its descendants as well, -c CGROUP_DIR a whole service";
+		return "-P PID counts its descendants as well, --unit NAME a whole service";
+	if (w->options.unit)
+		return "without --unit everybody counts";
 	return w->options.cgroup_dir ? "without -c everybody counts"
 				     : "without --uid everybody counts";
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "hook/cgroup.h"
 #include "hook/filter.h"
 #include "report/trace_run.h"
 
@@ -147,13 +148,17 @@ static enum status attach(const struct tool *tool, struct trace_run *w)
 
 	if (status)
 		return status;
-	if (w->filter.cgroup_dir && counters_cgroup(&w->counters, w->filter.cgroup_dir, &why))
-		return fail_with(why, STATUS_BAD_INPUT);
+	status = counters_cgroup(&w->counters, &w->options, &why);
+	if (status)
+		return fail_with(why, status);
 	if (hooks_attach(tool->hooks, tool->nr_hooks, w->obj, &why))
 		return fail_with(why, STATUS_UNSUPPORTED);
-	status = filter_add_tree(&w->counters, &w->options, &why);
+	status = filter_find_running(&w->counters, &w->options, &why);
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
+
+/* A unit's end is looked for so often. */
+#define UNIT_POLL_US 100000
 
 struct callbacks {
 	const struct tool *tool;
@@ -177,7 +182,7 @@ static bool take_events(void *ctx)
 	if (c->w->ring)
 		output_flush(&c->w->out);
 	/* Nobody reads on, as behind `| head`: without COMMAND that is the end. */
-	return c->w->run.command || !c->w->out.broken_pipe;
+	return c->w->run.command || !(c->w->out.broken_pipe || cgroup_unit_over(&c->w->counters));
 }
 
 static void end_interval(void *ctx)
@@ -223,7 +228,9 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 		.command = w->run.command ? &w->command : NULL,
 		.event_fd = w->ring ? ring_buffer__epoll_fd(w->ring) : -1,
 		.end_fd = w->filter.pid_fd,
-		.poll_us = w->poll_us,
+		.poll_us = w->poll_us	       ? w->poll_us
+			   : w->filter.unit.nr ? UNIT_POLL_US
+					       : 0,
 		.on_events = take_events,
 		.on_interval = end_interval,
 		.ctx = &callbacks,
