@@ -9,6 +9,8 @@ mandir  ?= $(prefix)/share/man
 compdir ?= $(prefix)/share/bash-completion/completions
 libdir  ?= $(prefix)/lib
 incdir  ?= $(prefix)/include
+docdir  ?= $(prefix)/share/doc/page2cache
+unitdir ?= $(prefix)/lib/systemd/system
 
 O       ?= build
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -216,8 +218,12 @@ $(O)/fuzz/%: tests/fuzz/%.c $(FUZZED) Makefile
 	$(say) FUZZ $@
 	$(Q)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,$(SANITIZE) $(filter %.c,$^) $(LIBS) -o $@
 
+# Units name programs by their whole path.
 install: all install-hint
-	install -d $(DESTDIR)$(bindir) $(MAN_SECTIONS:%=$(DESTDIR)$(mandir)/man%) $(DESTDIR)$(compdir)
+	install -d $(DESTDIR)$(bindir) $(MAN_SECTIONS:%=$(DESTDIR)$(mandir)/man%) $(DESTDIR)$(compdir) \
+		$(DESTDIR)$(unitdir) $(DESTDIR)$(docdir)/examples
+	for f in systemd/*.service; do sed 's,/usr/bin/pcforce,$(bindir)/pcforce,' $$f >$(DESTDIR)$(unitdir)/$${f##*/} || exit 1; done
+	for f in systemd/*.conf; do sed 's,/usr/bin/pcforce,$(bindir)/pcforce,' $$f >$(DESTDIR)$(docdir)/examples/$${f##*/} || exit 1; done
 	install -m 755 $(TOOLS:%=$(O)/%) $(DESTDIR)$(bindir)
 	$(foreach s,$(MAN_SECTIONS),install -m 644 $(filter %.$s,$(MAN)) $(DESTDIR)$(mandir)/man$s &&) true
 	for t in $(TOOLS); do install -m 644 scripts/completion/$$t $(DESTDIR)$(compdir) || exit 1; done
@@ -234,6 +240,7 @@ install-hint: hint $(filter $(HINT_SECTIONS:%=\%.%),$(MAN))
 
 uninstall:
 	rm -f $(TOOLS:%=$(DESTDIR)$(bindir)/%) $(TOOLS:%=$(DESTDIR)$(compdir)/%)
+	rm -f $(patsubst systemd/%,$(DESTDIR)$(unitdir)/%,$(wildcard systemd/*.service)) $(patsubst systemd/%,$(DESTDIR)$(docdir)/examples/%,$(wildcard systemd/*.conf))
 	rm -f $(patsubst %,$(DESTDIR)$(libdir)/%,$(notdir $(HINT_SO) $(HINT_LINKS)) libpagehint.a pkgconfig/pagehint.pc)
 	rm -f $(DESTDIR)$(incdir)/pagehint.h
 	rm -f $(foreach s,$(MAN_SECTIONS) $(HINT_SECTIONS),$(patsubst $(O)/man/%,$(DESTDIR)$(mandir)/man$s/%,$(filter %.$s,$(MAN))))

@@ -17,7 +17,7 @@ mkdir "$slice" 2>/dev/null || skip_all 'no cgroup v2 that can be written'
 at_exit "find '$slice' -depth -type d -exec rmdir {} +"
 setup_dir
 
-plan $((9 + 4 + 4 + 3 + 4))
+plan $((9 + 4 + 4 + 3 + 4 + 2))
 
 file=$DIR/data
 make_file "$file" 4m
@@ -161,13 +161,26 @@ life "$slice/$unit" "${reads[@]}" -n 30
 ended
 is "$STATUS $(cat "$DIR/ready") $(grep -c 'the unit has stopped' "$DIR/err") $(test -e "$DIR/learned" && echo list)" '0 READY=1 1 ' \
 	'nor is one that stops before that time is over'
-learn "$DIR/socket2" --learn-for 1
+learn "$DIR/socket2" --learn-for 2
+reader --fadvise random -p random -n 30 "$file"
 mkdir "$slice/$unit"
-in_group "$slice/$unit" bash -c '"$@" -n 30; while ! [ -e "$0" ]; do sleep 0.05; done' "$DIR/learned.over" "${reads[@]}" &
-life=$!
+echo "$READER" >"$slice/$unit/cgroup.procs"
+go
 ended
-: >"$DIR/learned.over"
-wait $life
 rmdir "$slice/$unit"
 owned_of "$DIR/learned" | awk -v file="$file" '$1 == file { print $2 }' >"$DIR/pages"
-is "$STATUS $(as_pages "$DIR/pages" | wc -l)" '0 30' 'else what it accesses is the list, and the run is over while it goes on'
+is "$STATUS $(as_pages "$DIR/pages" | wc -l)" '0 30' 'else what it accesses is the list, and the run is over while the unit goes on'
+
+# --- the units that are installed
+
+if command -v make >/dev/null && command -v systemd-analyze >/dev/null; then
+	# Units name programs by where these are installed.
+	make -s O="$BUILD" prefix="$DIR/root" install >"$DIR/made" 2>&1 || diag "$(cat "$DIR/made")"
+	units=$DIR/root/lib/systemd/system
+	mv "$units/page2cache@.service" "$units/page2cache@db@15-main.service"
+	is "$(grep -h '^Exec' "$units"/* "$DIR"/root/share/doc/page2cache/examples/*.conf | grep -vc "^Exec[A-Za-z]*=\([-+]*$DIR/root/bin/pcforce .*\)\?$")" 0 \
+		'units and drop-ins name pcforce where it is installed'
+	is "$(systemd-analyze --man=no verify "$units/page2cache@db@15-main.service" 2>&1)" '' 'systemd has nothing to say about the unit'
+else
+	skip 2 'needs make and systemd-analyze'
+fi
