@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels built here: Debian's source, a series of patches, a configuration for guests."""
+import collections
 import glob
 import hashlib
 import os
@@ -8,9 +9,18 @@ import shutil
 import subprocess
 import sys
 
+import archive
 import guest
+import system
 
-LINES = ("6.12", "6.1")
+# source: Debian's package of it; release: where Debian has that. Another release than this
+# machine's is also where the kernel is built: a new one asks for newer tools.
+Line = collections.namedtuple("Line", "source release")
+LINES = {
+    "6.12": Line("linux-source-6.12", archive.HERE),
+    "6.1": Line("linux-source-6.1", archive.HERE),
+    "7.3-rfc": Line("linux-source-7.3", archive.BACKPORTS),
+}
 CONFIGS = os.path.join(guest.ROOT, "scripts/config")
 
 
@@ -21,15 +31,10 @@ def series(line):
 
 def fragments(line, debug):
     """What is configured, later ones over earlier ones; some of it a line's own."""
-    names = ["guest.config", "patched.config"]
+    names = ["guest.config", "patched.config", f"patched-{line}.config"]
     names += ["debug.config", f"debug-{line}.config"] if debug else []
     paths = [os.path.join(CONFIGS, name) for name in names]
     return [path for path in paths if os.path.exists(path)]
-
-
-def packages(line):
-    return guest.run(os.path.join(guest.ROOT, "scripts/setup"), "--list",
-                     "kernel-" + line).split()
 
 
 def cached_compiler():
@@ -41,15 +46,38 @@ def cached_compiler():
 
 
 def install(line):
-    """What it takes to build: the compiler's side and the source."""
-    done = subprocess.run([os.path.join(guest.ROOT, "scripts/setup"), "kernel-" + line],
-                          check=False)
-    if done.returncode:
-        raise guest.Missing(f"not installed: {' '.join(packages(line))}")
+    """What it takes to build: the compiler's side and, of this machine's release, the source."""
+    setup = os.path.join(guest.ROOT, "scripts/setup")
+    group = "kernel" if LINES[line].release.system else "kernel-" + line
+    if subprocess.run([setup, group], check=False).returncode:
+        packages = guest.run(setup, "--list", group).split()
+        raise guest.Missing(f"not installed: {' '.join(packages)}")
 
 
 def source_version(line):
-    return guest.run("dpkg-query", "-W", "-f", "${Version}", "linux-source-" + line)
+    source, release = LINES[line]
+    if not release.system:
+        return guest.run("dpkg-query", "-W", "-f", "${Version}", source)
+    try:
+        version = release.version(source)
+        if not version:
+            release.update()
+            version = release.version(source)
+    except guest.Failed as e:
+        raise guest.Missing(f"{source}: {e}") from e
+    if not version:
+        raise guest.Missing(f"{source}: {release.suite} has it no longer")
+    return version
+
+
+def unpack_source(log, line, scratch):
+    """The folder of the unpacked source."""
+    source, release = LINES[line]
+    if release.system:
+        release.unpack([source], scratch)
+    at = scratch if release.system else ""
+    step(log, scratch, "tar", "xf", f"{at}/usr/src/{source}.tar.xz")
+    return os.path.join(scratch, source)
 
 
 def key(line, debug):
@@ -62,19 +90,26 @@ def key(line, debug):
     return digest.hexdigest()[:12]
 
 
-def step(log, tree, *command, env=None):
-    """One step of a build: what it says goes into the log, whose end is shown if it fails."""
+def step(log, tree, *command, env=None, release=None):
+    """One step of a build, with the programs of RELEASE: what it says goes into the log, whose
+    end is shown if it fails."""
     log.write(f"\n# {' '.join(command)}\n")
     log.flush()
-    done = subprocess.run(command, cwd=tree, stdout=log, stderr=log, check=False,
-                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+    output = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
+    if release and release.system:
+        words = [f"{name}={value}" for name, value in (env or {}).items()]
+        done = system.run(release.system, [guest.cache_folder()],
+                          ["env", "-C", tree, *words, *command], **output)
+    else:
+        done = subprocess.run(command, cwd=tree, check=False, env={**os.environ, **(env or {})},
+                              **output)
     if done.returncode:
         with open(log.name, encoding="utf-8", errors="replace") as f:
             end = "".join(f.readlines()[-30:])
         raise guest.Failed(f"{end}{command[0]}: status {done.returncode}")
 
 
-def configure(log, tree, scratch, paths):
+def configure(log, tree, scratch, paths, release):
     """All that is not named has its default; what is named has to come out so."""
     wanted = {}
     for path in paths:
@@ -86,7 +121,8 @@ def configure(log, tree, scratch, paths):
     named = os.path.join(scratch, "wanted")
     with open(named, "w", encoding="ascii") as f:
         f.writelines(f"{name}={value}\n" for name, value in wanted.items())
-    step(log, tree, "make", "-s", "alldefconfig", env={"KCONFIG_ALLCONFIG": named})
+    step(log, tree, "make", "-s", "alldefconfig", env={"KCONFIG_ALLCONFIG": named},
+         release=release)
     got = {}
     with open(os.path.join(tree, ".config"), encoding="ascii") as f:
         for line in f:
@@ -98,12 +134,23 @@ def configure(log, tree, scratch, paths):
         raise guest.Failed(f"these cannot be configured so: {' '.join(wrong)}")
 
 
-def keep_selftest(log, tree, folder):
+def selftest(line):
+    """The name of the BPF selftest that the patches bring."""
+    for path in series(line):
+        with open(path, encoding="utf-8") as f:
+            match = re.search(r"^\+\+\+ b/tools/testing/selftests/bpf/prog_tests/(\w+)\.c$",
+                              f.read(), re.MULTILINE)
+        if match:
+            return match.group(1)
+    raise guest.Failed(f"patches/{line}: no selftest")
+
+
+def keep_selftest(log, tree, name, folder):
     """The selftest of the patches and what it is built with, apart from its kernel's types."""
     os.makedirs(os.path.join(folder, "linux"))
     tests = os.path.join(tree, "tools/testing/selftests/bpf")
-    shutil.copy2(os.path.join(tests, "prog_tests/page2cache.c"), folder)
-    shutil.copy2(os.path.join(tests, "progs/page2cache.c"), os.path.join(folder, "page2cache.bpf.c"))
+    shutil.copy2(os.path.join(tests, f"prog_tests/{name}.c"), folder)
+    shutil.copy2(os.path.join(tests, f"progs/{name}.c"), os.path.join(folder, name + ".bpf.c"))
     shutil.copy2(os.path.join(tree, "tools/include/uapi/linux/bpf.h"), os.path.join(folder, "linux"))
     step(log, tree, "sh", "-c", "scripts/bpf_doc.py --header --file include/uapi/linux/bpf.h >" +
          os.path.join(folder, "bpf_helper_defs.h"))
@@ -118,22 +165,25 @@ def keep_headers(log, tree, folder):
 
 def compile_kernel(line, debug, folder):
     """Fills FOLDER: vmlinuz, its types in vmlinux.btf, config, the selftest, headers."""
+    release = LINES[line].release
     scratch = os.path.join(folder, "scratch")
     os.mkdir(scratch)
     # Beside the folder: it is there to be read while the build goes on, and if it fails.
     with open(folder + ".log", "w", encoding="utf-8") as log:
-        step(log, scratch, "tar", "xf", f"/usr/src/linux-source-{line}.tar.xz")
-        tree = os.path.join(scratch, f"linux-source-{line}")
-        step(log, tree, "perl", "scripts/checkpatch.pl", "--strict", "-q", *series(line))
+        tree = unpack_source(log, line, scratch)
+        # What is a proposal is signed off by who sends it.
+        unsigned = ["--no-signoff"] if line.endswith("-rfc") else []
+        step(log, tree, "perl", "scripts/checkpatch.pl", "--strict", "-q", *unsigned, *series(line))
         for patch in series(line):
             step(log, tree, "patch", "-p1", "--no-backup-if-mismatch", "-i", patch)
-        configure(log, tree, scratch, fragments(line, debug))
+        configure(log, tree, scratch, fragments(line, debug), release)
         step(log, tree, "make", "-s", f"-j{os.cpu_count() + 1}", "CC=ccache gcc", "bzImage",
-             "modules", env={**cached_compiler(), "CCACHE_BASEDIR": tree})
+             "modules", env={**cached_compiler(), "CCACHE_BASEDIR": tree}, release=release)
         step(log, tree, "objcopy", "--dump-section", ".BTF=" + os.path.join(folder, "vmlinux.btf"),
              "vmlinux", os.path.join(scratch, "vmlinux.same"))
-        keep_selftest(log, tree, os.path.join(folder, "selftest"))
-        keep_headers(log, tree, os.path.join(folder, "headers"))
+        keep_selftest(log, tree, selftest(line), os.path.join(folder, "selftest"))
+        if not release.system:  # a module is built by this machine's compiler
+            keep_headers(log, tree, os.path.join(folder, "headers"))
     shutil.copy2(os.path.join(tree, "arch/x86/boot/bzImage"), os.path.join(folder, "vmlinuz"))
     shutil.copy2(os.path.join(tree, ".config"), os.path.join(folder, "config"))
     with open(folder + ".log", encoding="utf-8", errors="replace") as log:
@@ -154,7 +204,7 @@ def kernel(line, debug):
                           f"{name}-{source_version(line)}-{key(line, debug)}")
     with guest.building(folder) as scratch:
         if scratch:
-            print(f"kernel: building {name} from linux-source-{line} {source_version(line)}: "
+            print(f"kernel: building {name} from {LINES[line].source} {source_version(line)}: "
                   "some ten minutes", file=sys.stderr)
             compile_kernel(line, debug, scratch)
     return folder

@@ -26,7 +26,7 @@ static int quiet(enum libbpf_print_level level, const char *format, va_list args
 int main(void)
 {
 	libbpf_set_print(quiet);
-	test_page2cache();
+	SELFTEST();
 	printf("%d checks of the selftest, %d failed\n", checks, failed);
 	return failed > 0;
 }

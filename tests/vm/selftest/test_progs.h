@@ -27,6 +27,8 @@ bool check(bool good, const char *name, long got);
 #define ASSERT_EQ(got, want, name)  ASSERT_CMP(got, ==, want, name)
 #define ASSERT_NEQ(got, want, name) ASSERT_CMP(got, !=, want, name)
 #define ASSERT_GE(got, want, name)  ASSERT_CMP(got, >=, want, name)
+#define ASSERT_TRUE(got, name)	    ASSERT_CMP(got, ==, true, name)
+#define ASSERT_FALSE(got, name)	    ASSERT_CMP(got, ==, false, name)
 
 #define ASSERT_HAS_SUBSTR(text, part, name)                         \
 	({                                                          \
@@ -38,6 +40,8 @@ bool check(bool good, const char *name, long got);
 	})
 
 bool test__start_subtest(const char *name);
-void test_page2cache(void);
+
+/* The test itself, test_NAME: whoever compiles this says which. */
+void SELFTEST(void);
 
 #endif
