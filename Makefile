@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # page2cache: `make help` lists the targets.
 
-VERSION := 0.1.0
+# The version of everything; `scripts/check version` compares what has to repeat it.
+VERSION := 0.2.0
 
 prefix  ?= /usr/local
 bindir  ?= $(prefix)/bin
@@ -13,6 +14,7 @@ docdir  ?= $(prefix)/share/doc/page2cache
 unitdir ?= $(prefix)/lib/systemd/system
 
 O       ?= build
+DIST    := $(O)/page2cache-$(VERSION)
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -23,7 +25,7 @@ CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Wno-missing-field-initializers
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
 	$(WARNINGS) $(WERROR) -pthread -Ibpf -Itools/lib -I$(O) \
-	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS) $(CFLAGS)
 # As needed: libmount brings libraries of its own, and pcforce, which uses none of it, starts without.
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf \
@@ -36,7 +38,7 @@ HINT_OBJS := $(patsubst hint/%.c,$(HINT)/%.o,$(wildcard hint/*.c))
 HINT_SO   := $(HINT)/libpagehint.so.$(VERSION)
 HINT_LINKS := $(HINT)/libpagehint.so.$(HINT_ABI) $(HINT)/libpagehint.so
 HINT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -pthread \
-	$(WARNINGS) $(WERROR) $(CFLAGS)
+	$(WARNINGS) $(WERROR) $(CPPFLAGS) $(CFLAGS)
 
 TOOLS := cachemiss ratrace pcforce pclist
 BPFS  := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
@@ -61,7 +63,7 @@ say = @printf '  %-7s %s\n'
 MAKEFLAGS += --no-print-directory
 endif
 
-.PHONY: all hint man tests kmod deps demo test check bench fuzz install install-hint uninstall clean help
+.PHONY: all hint man tests units kmod deps demo test check bench fuzz dist install install-hint uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -71,13 +73,16 @@ hint: $(HINT)/libpagehint.a $(HINT_LINKS)
 
 man: $(MAN)
 
-tests: $(PROGS) $(UNITS)
+tests: $(PROGS) units
+
+units: $(UNITS)
 
 help:
 	@echo 'all         the programs and man pages, in $(O)/'
 	@echo 'hint        libpagehint alone, which needs a C compiler and libc; install-hint installs it'
 	@echo 'kmod        the kernel module; KVER=RELEASE KDIR=HEADERS for another kernel'
 	@echo 'install     into $$(DESTDIR)$(prefix); uninstall takes it back'
+	@echo 'dist        the sources as committed, in $(O)/page2cache-$(VERSION).tar.xz'
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
 	@echo 'test        unit and host tests; check: style and static analysis'
@@ -183,6 +188,11 @@ kmod:
 	@mkdir -p $(O)/kmod/$(KVER)
 	$(Q)cp -ru $(wildcard kmod/*) $(O)/kmod/$(KVER)
 	$(Q)$(MAKE) -C $(O)/kmod/$(KVER) KVER=$(KVER) $(KDIR:%=KDIR=%)
+
+dist:
+	@mkdir -p $(O)
+	$(say) DIST $(DIST).tar.xz
+	$(Q)git -c safe.directory='*' -c tar.tar.xz.command='xz -c' archive --prefix=$(notdir $(DIST))/ -o $(DIST).tar.xz HEAD
 
 deps:
 	$(Q)scripts/setup

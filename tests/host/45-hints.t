@@ -22,7 +22,7 @@ plan $((4 + 31 + 2 + 5))
 make -s O="$BUILD" prefix=/usr DESTDIR="$DIR/root" install-hint >"$DIR/made" 2>&1 || diag "$(cat "$DIR/made")"
 root=$DIR/root/usr
 is "$(cd "$root" && find . ! -type d | sort | paste -sd' ')" \
-	"$(printf './%s ' include/pagehint.h lib/libpagehint.{a,so,so.0,so.0.1.0} lib/pkgconfig/pagehint.pc \
+	"$(printf './%s ' include/pagehint.h lib/libpagehint.{a,so,so.0,so."$(sed -n 's/^VERSION := //p' Makefile)"} lib/pkgconfig/pagehint.pc \
 		share/man/man3/pagehint.3 share/man/man7/pagehint.7 | sed 's/ $//')" \
 	'header, libraries, pkg-config file and manual pages are installed'
 is "$(nm -D --defined-only "$root/lib/libpagehint.so" | sed -n 's/.* T \(.*\)@@.*/\1/p' | sort | paste -sd' ')" \

@@ -86,8 +86,9 @@ for kernel in 'TRIXIE 6\.12\.\d.*-cloud-amd64' 'BACKPORTS \d.*-cloud-amd64'; do
 	# shellcheck disable=SC2016 # for that shell
 	there --add "${headers%/usr/src/*}" -- sh -c '
 		mkdir -p "/lib/modules/$1"
-		cp -r kmod /usr/src/bpf-page2cache-0.1.0
-		dkms install bpf-page2cache/0.1.0 -k "$1" --kernelsourcedir "$2" || exit
+		version=$(sed -n "s/^PACKAGE_VERSION=\"\(.*\)\"/\1/p" kmod/dkms.conf)
+		cp -r kmod "/usr/src/bpf-page2cache-$version"
+		dkms install "bpf-page2cache/$version" -k "$1" --kernelsourcedir "$2" || exit
 		cd "/lib/modules/$1/updates/dkms" || exit
 		echo "vermagic $(modinfo -F vermagic bpf_page2cache.ko)"
 		readelf -SW bpf_page2cache.ko | grep -o " \.BTF[a-z._]*" | sort | tr -d "\n"' - "$version" "$headers"
