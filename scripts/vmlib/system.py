@@ -13,7 +13,7 @@ import guest
 
 SUITES = ("bookworm", "trixie")
 # What scripts/setup installs there.
-GROUPS = ("build", "test", "fuzz", "kmod", "dkms", "kernel")
+GROUPS = ("build", "test", "fuzz", "kmod", "dkms", "package", "kernel")
 
 # A namespace of its own, whose mounts end with the command: the system below a scratch folder,
 # so that it stays as it is; or, without one, the system itself.
