@@ -147,6 +147,11 @@ $(O)/tests/helper $(O)/tests/kfunc: $(O)/tests/%: tests/progs/%.c $(O)/tests/%.s
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -MMD -MP $< $(O)/libpage2cache.a $(LIBS) -o $@
 
+# With the ring of the library, whose names it keeps to itself.
+$(O)/tests/sharing: tests/progs/sharing.c $(O)/tests/sharing.skel.h $(HINT)/ring.o Makefile
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -Ihint -MMD -MP $< $(HINT)/ring.o $(LIBS) -o $@
+
 # As an application has it: the shared library.
 $(O)/tests/hints: tests/progs/hints.c $(HINT_LINKS) Makefile
 	@mkdir -p $(@D)

@@ -96,12 +96,34 @@ static inline void ring_write(struct ring_producer *p, uint64_t position, uint64
 	__atomic_store_n(&p->ring->words[position & p->mask], word, __ATOMIC_RELAXED);
 }
 
+/* Where NR words from POSITION lie side by side; NULL if they lie across the end of the memory. */
+static inline uint64_t *ring_place(const struct ring_producer *p, uint64_t position, uint64_t nr)
+{
+	uint64_t first = position & p->mask;
+
+	return first + nr <= p->mask + 1 ? &p->ring->words[first] : NULL;
+}
+
+/* The consumer may have what was written before position AT. Rings where it was asked for. */
+static inline void ring_publish(struct ring_producer *p, uint64_t at)
+{
+	struct ring *r = p->ring;
+	uint64_t wake_at;
+
+	__atomic_store_n(&r->tail, at, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	wake_at = __atomic_load_n(&r->wake_at, __ATOMIC_RELAXED);
+	if (__builtin_expect(p->tail < wake_at && wake_at <= at, 0))
+		ring_ring(r);
+	p->tail = at;
+}
+
 /* Write a record of 1 to RING_MAX_RANGES ranges; false, and they are counted, if it has no room. */
 static inline bool ring_put(struct ring_producer *p, uint32_t file,
 			    const struct pagehint_range *ranges, uint16_t nr)
 {
 	struct ring *r = p->ring;
-	uint64_t at = p->tail, wake_at;
+	uint64_t at = p->tail;
 	uint16_t i;
 
 	if (!ring_has_room(p, 1 + 2 * (uint64_t)nr)) {
@@ -113,12 +135,7 @@ static inline bool ring_put(struct ring_producer *p, uint32_t file,
 		ring_write(p, at++, ranges[i].offset);
 		ring_write(p, at++, ranges[i].length);
 	}
-	__atomic_store_n(&r->tail, at, __ATOMIC_RELEASE);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	wake_at = __atomic_load_n(&r->wake_at, __ATOMIC_RELAXED);
-	if (__builtin_expect(p->tail < wake_at && wake_at <= at, 0))
-		ring_ring(r);
-	p->tail = at;
+	ring_publish(p, at);
 	return true;
 }
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells of experiment hints: what libpagehint costs its caller, and what a reader gains that knows
-64 reads ahead, beside the system calls that say the same."""
+64 reads ahead, beside the system calls that say the same; and what memory costs that is shared
+with BPF, beside calls that do the same."""
 import os
 
 from lab import cache, tools
 from lab.cell import Cell
-from lab.tools import CACHEMISS, HINTS, Failed
+from lab.tools import CACHEMISS, HINTS, SHARING, Failed
 
 FADVISE, HINT = "posix_fadvise", "hint"
 
@@ -99,3 +100,70 @@ class Missed(Hints):
         return {**self.fields(step), "value": 100 * record["misses"] / record["accesses"],
                 "accesses": record["accesses"], "misses": record["misses"],
                 "more": {"late": record["late"]}}
+
+
+class Sharing(Cell):
+    """Memory that is shared with BPF, beside calls: no file. Arms are words of
+    `build/tests/sharing`, whose first ones are SUBJECT."""
+
+    WAYS = {}
+
+    def __init__(self, name, workload, rounds, subject, marks, after=(), **more):
+        super().__init__(name, workload, None, rounds, [None], size=cache.PAGE,
+                         arms=list(self.WAYS), marks=marks, pages=1, **more)
+        self.subject, self.after = subject, after
+
+    def describe(self, seed):
+        return {**super().describe(seed), "file_bytes": None}
+
+    def steps(self, seed):
+        return [step for step in super().steps(seed) if step.arm in self.arms]
+
+    def seconds(self):
+        return len(self.arms)
+
+    def room(self):
+        return 0
+
+    def open(self, lab):
+        self.results, self.work = lab.results, lab.work
+
+    def make(self, step):
+        out = tools.run_ok([SHARING, self.subject, self.WAYS[step.arm], *self.after])
+        found = tools.last_object(out, SHARING)
+        return {**self.fields(step), "value": found["ns"],
+                "more": {name: found[name] for name in ("put_ns", "take_ns") if name in found}}
+
+
+class Queue(Sharing):
+    """What a record costs who writes it and the BPF program that takes it, in all."""
+
+    unit = "ns a record"
+    OURS, BATCH, OTHER = "the queue", "the queue, 32 at a time", "bpf_user_ringbuf"
+    WAYS = {OURS: "ring", BATCH: "batch", OTHER: "user"}
+    # How many times quicker it is to be; nowhere slower than what others have reached.
+    LEAST = {32: 2, 256: 7}
+
+    def __init__(self, rounds, size):
+        least = self.LEAST.get(size, 1.26)
+        super().__init__(f"queue-{size}", "a record, to a BPF program", rounds, "queue", [
+            {"mark": "ratio", "arm": self.OURS, "over": self.OTHER, "figure": None,
+             "at_most": round(1 / least, 3)}],
+            [str(size)], group="queue", x=size, x_label="record, bytes")
+
+
+class Perceptron(Sharing):
+    """What a prediction and its outcome cost."""
+
+    unit = "ns to predict and learn"
+    SHARED, ONE, BATCH = "shared memory", "bpf(), one by one", "bpf(), 64 at a time"
+    WAYS = {SHARED: "shared", ONE: "one", BATCH: "batch"}
+
+    def __init__(self, rounds):
+        super().__init__("perceptron", "a prediction from eight features, and its outcome", rounds,
+                         "perceptron", [
+            {"mark": "value", "arm": self.SHARED, "figure": None, "at_most": 40},
+            {"mark": "ratio", "arm": self.SHARED, "over": self.ONE, "figure": None,
+             "at_most": 0.05},
+            {"mark": "ratio", "arm": self.SHARED, "over": self.BATCH, "figure": None,
+             "at_most": 1.0}])

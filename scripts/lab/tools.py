@@ -15,7 +15,8 @@ RATRACE = os.path.join(ROOT, "build/ratrace")
 WORKLOAD = os.path.join(ROOT, "build/tests/workload")
 FLOOR = os.path.join(ROOT, "build/tests/floor")
 HINTS = os.path.join(ROOT, "build/tests/hints")
-PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR, HINTS)
+SHARING = os.path.join(ROOT, "build/tests/sharing")
+PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR, HINTS, SHARING)
 
 
 class Failed(Exception):

@@ -12,10 +12,10 @@ needs make make
 needs python3 python3
 needs gcc gcc
 needs pkg-config pkg-config
-needs_built "$PROGS/access" "$PROGS/cached" "$BUILD/hint/libpagehint.so.0"
+needs_built "$PROGS/access" "$PROGS/cached" "$PROGS/sharing" "$BUILD/hint/libpagehint.so.0"
 setup_dir
 
-plan $((4 + 31 + 2 + 5))
+plan $((4 + 31 + 2 + 5 + 3))
 
 # --- what is installed
 
@@ -292,3 +292,12 @@ else
 	skip 1 'needs g++ (Debian package g++)'
 fi
 is "$(timeout 60 "$tree/hint/examples/sorted.py" table index 64)" '5000 records, 0 wrong' 'example in Python'
+
+# --- memory that is shared with BPF
+
+cd "$tree" || exit
+is "$("$PROGS/sharing" agree 1000000 2>&1)" '{"asked": 1000000, "alike": 1000000, "weights_alike": true}' \
+	'a perceptron: BPF and this process predict and learn alike, whatever the weights'
+for way in ring user; do
+	matches "$("$PROGS/sharing" queue $way 72 2>&1)" '^.*"records": 102912}$' "records of 72 bytes, each as it was written: $way"
+done

@@ -25,9 +25,9 @@ DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 export HOME=$DIR
 
-plan $((5 + 9 + 7 + 10 + 9 + 9))
+plan $((5 + 10 + 7 + 10 + 9 + 9))
 
-for kind in thesis engines overhead scale snapshot peers typed chance traced partial hostile; do
+for kind in thesis engines overhead scale snapshot peers hints typed chance traced partial hostile; do
 	"$ROOT/tests/analysis/make-results" $kind "$DIR/$kind" || bail "cannot make $kind"
 done
 
@@ -53,7 +53,7 @@ drawn()
 
 # --- which pictures there are
 
-for kind in overhead scale snapshot peers; do
+for kind in overhead scale snapshot peers hints; do
 	analysis plot --format svg -o "$DIR/pictures" "$DIR/$kind"
 	also=
 	[[ $kind != s* ]] || also='engines.svg '

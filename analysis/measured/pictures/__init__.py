@@ -4,9 +4,9 @@ import io
 
 from ..source import Bad
 from ..text import short
-from . import bars, events, parts, scale, sizes
+from . import bars, events, hints, parts, scale, sizes
 
-FAMILIES = (sizes, bars, parts, scale, events)
+FAMILIES = (sizes, bars, parts, scale, hints, events)
 
 
 def of(folder, names=()):
