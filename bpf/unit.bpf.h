@@ -53,6 +53,12 @@ __noinline int is_unit_name(const struct p2c_unit_name *name, __u32 i)
 	return !differ;
 }
 
+/* Beside version 2 there may be hierarchies of version 1, in which systemd makes the same folders. */
+static __always_inline bool is_v2(struct cgroup *cgroup)
+{
+	return !BPF_CORE_READ(cgroup, root, hierarchy_id);
+}
+
 /*
  * Is it the unit's own cgroup? Between those that are named there are slices only, as systemd
  * may put a unit into any: a group that a service or container has made for itself is none.
@@ -79,7 +85,7 @@ static __always_inline bool is_unit(struct cgroup *cgroup)
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(unit_start, struct cgroup *cgroup)
 {
-	if (!is_unit(cgroup))
+	if (!is_v2(cgroup) || !is_unit(cgroup))
 		return 0;
 	watch.cgroup_level = BPF_CORE_READ(cgroup, level);
 	watch.unit_ns = clock_now();
@@ -90,7 +96,7 @@ int BPF_PROG(unit_start, struct cgroup *cgroup)
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(unit_stop, struct cgroup *cgroup)
 {
-	if (BPF_CORE_READ(cgroup, kn, id) == watch.cgroup_id)
+	if (is_v2(cgroup) && BPF_CORE_READ(cgroup, kn, id) == watch.cgroup_id)
 		watch.cgroup_id = 0;
 	return 0;
 }

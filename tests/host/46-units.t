@@ -15,6 +15,13 @@ top=$(findmnt -nlo TARGET -t cgroup2 | head -1)
 slice=$top/page2cache$$.slice
 mkdir "$slice" 2>/dev/null || skip_all 'no cgroup v2 that can be written'
 at_exit "find '$slice' -depth -type d -exec rmdir {} +"
+v1=$(findmnt -nlo TARGET -t cgroup | head -1)
+v1=${v1:+$v1/page2cache$$.slice}
+if mkdir "$v1" 2>/dev/null; then
+	at_exit "find '$v1' -depth -type d -exec rmdir {} +"
+else
+	v1=
+fi
 setup_dir
 
 plan $((9 + 4 + 4 + 3 + 4 + 2))
@@ -30,10 +37,13 @@ in_group()
 	bash -c 'echo $$ >"$1/cgroup.procs" && exec "${@:2}"' - "$@" >/dev/null
 }
 
-# life GROUP COMMAND...: a unit starts, does that, and stops
+# life GROUP COMMAND...: a unit starts, does that, and stops. Where there are cgroups of version 1, too,
+# systemd makes the same there.
 life()
 {
-	mkdir "$1" && in_group "$@" && rmdir "$1"
+	local old=${v1:+$v1${1#"$slice"}}
+
+	mkdir "$1" ${old:+-p "$old"} && in_group "$@" && rmdir ${old:+"$old"} "$1"
 }
 
 # ended: the one in the background, by itself; its status in STATUS
