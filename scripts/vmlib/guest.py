@@ -136,6 +136,32 @@ SKELETON = {
 }
 
 
+# With systemd as its first process, init is a service of it.
+SYSTEMD_INIT = "/etc/page2cache-vm-init"
+SYSTEMD_UNIT = f"""\
+[Unit]
+Description=The command of scripts/vm
+
+[Service]
+Type=oneshot
+ExecStart={SYSTEMD_INIT}
+"""
+
+
+def place_init(tree, systemd):
+    """What runs the command: the first process, or a service of systemd's."""
+    if not systemd:
+        shutil.copy2(INIT, os.path.join(tree, "sbin/init"))
+        return
+    shutil.copy2(INIT, tree + SYSTEMD_INIT)
+    units = os.path.join(tree, "etc/systemd/system")
+    with open(os.path.join(units, "page2cache-vm.service"), "w", encoding="ascii") as f:
+        f.write(SYSTEMD_UNIT)
+    os.makedirs(os.path.join(units, "multi-user.target.wants"), exist_ok=True)
+    os.symlink("../page2cache-vm.service",
+               os.path.join(units, "multi-user.target.wants/page2cache-vm.service"))
+
+
 def base_tree():
     """The programs, made once for each set of versions."""
     versions = installed()
@@ -204,7 +230,7 @@ def root_image(scratch, base, kernel, module, args):
     for path in libraries(tree + ROOT):
         place(tree, path)
     run("ldconfig", "-r", tree)
-    shutil.copy2(INIT, os.path.join(tree, "sbin/init"))
+    place_init(tree, args.systemd)
     with open(os.path.join(tree, "etc/page2cache-vm"), "w", encoding="utf-8") as f:
         f.write(command_script(args))
     image = os.path.join(scratch, "root.img")

@@ -2,7 +2,9 @@
 """Another release of Debian: installed into a folder of the cache, where commands run on this
 machine's kernel."""
 import contextlib
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,14 @@ import guest
 SUITES = ("bookworm", "trixie")
 # What scripts/setup installs there.
 GROUPS = ("build", "test", "fuzz", "kmod", "dkms", "package", "kernel")
+
+# A guest that is a whole system: systemd, and a service that people have.
+GUEST = ("systemd-sysv", "kmod", "procps", "jq", "perl", "postgresql")
+# What nobody reads there, and what would only take its time.
+GUEST_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+GUEST_MASKED = ("getty.target", "systemd-udev-trigger.service", "apt-daily.timer",
+                "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
+                "e2scrub_reap.service", "fstrim.timer", "logrotate.timer")
 
 # A namespace of its own, whose mounts end with the command: the system below a scratch folder,
 # so that it stays as it is; or, without one, the system itself.
@@ -92,3 +102,31 @@ def run(suite, paths, command, **options):
     system = get(suite)
     with scratch_folder() as scratch:
         return enter(system, scratch, paths, command, **options)
+
+
+def guest_tree():
+    """The file tree of such a guest, of this machine's release, as its programs are to run there;
+    made once for each set of packages."""
+    key = hashlib.sha256(repr((GUEST, GUEST_WITHOUT, GUEST_MASKED)).encode()).hexdigest()[:12]
+    suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    target = os.path.join(guest.cache_folder(), f"guest-{suite}-{key}")
+    with guest.building(target) as tree:
+        if not tree:
+            return target
+        guest.run(os.path.join(guest.ROOT, "scripts/setup"), "system")
+        print(f"vm: installing Debian's {suite} for a guest", file=sys.stderr)
+        guest.run("mmdebstrap", "--variant=minbase", "--include=" + ",".join(GUEST),
+                  *[f"--dpkgopt=path-exclude={path}" for path in GUEST_WITHOUT], suite, tree,
+                  f"deb [signed-by={archive.KEYRING}] {archive.mirror()} {suite} main")
+        for folder in ("data", "usr/lib/modules"):
+            shutil.rmtree(os.path.join(tree, folder), ignore_errors=True)
+        os.mkdir(os.path.join(tree, "data"))
+        units = os.path.join(tree, "etc/systemd/system")
+        for unit in GUEST_MASKED:
+            os.symlink("/dev/null", os.path.join(units, unit))
+        os.symlink("/lib/systemd/system/multi-user.target", os.path.join(units, "default.target"))
+        with open(os.path.join(tree, "etc/machine-id"), "w", encoding="ascii") as f:
+            f.write("70326370" * 4 + "\n")
+        with open(os.path.join(tree, "etc/hostname"), "w", encoding="ascii") as f:
+            f.write("page2cache-vm\n")
+    return target
