@@ -13,7 +13,7 @@ needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
 setup_dir
 
-plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 3) + 2))
+plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 4) + 2))
 
 file=$DIR/data list=$DIR/list
 "$PROGS/content" write "$file" $((32 << 20))
@@ -161,6 +161,20 @@ ending()
 	evict "$file"
 	forced -e "$engine" -t miss -f "$file" -o "$DIR/runs" -- head -c 4096 "$file"
 	is "$(adds_up "$OUT")" 'yes 1' "$engine: where the reader has closed the file before the end, the receipt adds up"
+	# Half a million extents, of holes, which no device slows down.
+	truncate -s 4G "$DIR/holes"
+	seq 0 2 1048575 >"$DIR/many"
+	evict "$DIR/holes"
+	forcing -e "$engine" -t miss -f "$DIR/holes" -o "$DIR/many"
+	exec 9<"$DIR/holes"
+	head -c 4096 <&9 >/dev/null
+	wait_until 20 eval "[ \$('$PROGS/cached' -c '$DIR/holes') -gt 100 ]"
+	stop INT
+	exec 9<&-
+	is "$(adds_up "$BG_OUT") $(receipt "$BG_OUT" '[.requested, .read > 100, .skipped > 100000]') $(grep -c 'stopped early: pcforce ended' "$BG_ERR")" \
+		'yes 1 [524288,true,true] 1' "$engine: a long list is stopped at once, and its receipt says how much is left" ||
+		diag "$(cat "$BG_OUT" "$BG_ERR")"
+	rm "$DIR/holes"
 }
 
 for engine in "${ENGINES[@]}"; do
