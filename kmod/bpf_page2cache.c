@@ -22,7 +22,6 @@
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/task_work.h>
 
 #include "compat.h"
 /* One source with the patches, down to the byte: mm/page2cache.c there. Its initcall is ours. */
@@ -30,85 +29,41 @@
 #define late_initcall(function)
 #include "page2cache.c"
 
-/* By then a task that stays in the kernel, as for one long read, is no longer waited for. */
-#define FALLBACK_TICKS	2
-
-/* Each pins the module, from bpf_page2cache_hold_fd() to list_put(). */
+/* Each pins the module, from bpf_page2cache_hold_fd() to list_free(). */
 struct bpf_page2cache_list {
-	refcount_t refs;	/* one is its owner's, then the work's; one is the callback's */
 	struct file *file;
 	struct bpf_map *map;	/* with its write count: it cannot be frozen */
 	u64 first;		/* element of the map: the head */
 	struct task_struct *task; /* missed page index, and pays; NULL: the list is dropped */
 	u64 index;
 	struct irq_work irq_work;
-	struct callback_head resume; /* the task goes back to user mode */
-	struct delayed_work work;
+	struct work_struct work;
 };
 
-/*
- * Sleeps no more once the module is not pinned: page2cache_exit() waits for the return
- * from here with synchronize_rcu_tasks().
- */
-static void list_put(struct bpf_page2cache_list *list)
+/* Begins with the list for the task, as the helper would. */
+static void list_begin(struct bpf_page2cache_list *list)
 {
-	if (!refcount_dec_and_test(&list->refs))
-		return;
+	struct bpf_array *array = container_of(list->map, struct bpf_array, map);
+	struct bpf_page2cache *head = (void *)array->value + list->first * list->map->value_size;
+	int error = force_page2cache(list->task, list->file, list->map, list->first, list->index);
+
+	/* The state stays BPF_PAGE2CACHE_IDLE: user space learns why. */
+	if (error)
+		WRITE_ONCE(head->error, error);
+	put_task_struct(list->task);
+}
+
+static void list_free(struct work_struct *work)
+{
+	struct bpf_page2cache_list *list = container_of(work, struct bpf_page2cache_list, work);
+
+	if (list->task)
+		list_begin(list);
+	fput(list->file);
+	prefetch_put_map(list->map);
 	irq_work_sync(&list->irq_work);
 	kfree(list);
 	module_put(THIS_MODULE);
-}
-
-/* Has the list read for the task, as the helper would. Returns what it does. */
-static int list_begin(struct bpf_page2cache_list *list)
-{
-	struct cgroup_subsys_state *memcg = task_get_css(list->task, memory_cgrp_id);
-	struct cgroup_subsys_state *blkcg = task_get_css(list->task, io_cgrp_id);
-	struct mem_cgroup *old = set_active_memcg(mem_cgroup_from_css(memcg));
-	int error;
-
-	kthread_associate_blkcg(blkcg);
-	error = force_page2cache(list->task, list->file, list->map, list->first, list->index);
-	kthread_associate_blkcg(NULL);
-	set_active_memcg(old);
-	/* A worker never goes back to user mode, where it would be slowed down. */
-	current->memcg_nr_pages_over_high = 0;
-	css_put(memcg);
-	css_put(blkcg);
-	return error;
-}
-
-/* Runs once for each list. */
-static void list_work(struct work_struct *work)
-{
-	struct bpf_page2cache_list *list =
-		container_of(to_delayed_work(work), struct bpf_page2cache_list, work);
-	struct bpf_array *array = container_of(list->map, struct bpf_array, map);
-	struct bpf_page2cache *head = (void *)array->value + list->first * list->map->value_size;
-	int error;
-
-	if (list->task) {
-		error = list_begin(list);
-		/* The state stays BPF_PAGE2CACHE_IDLE: user space learns why. */
-		if (error)
-			WRITE_ONCE(head->error, error);
-		put_task_struct(list->task);
-	}
-	fput(list->file);
-	atomic64_dec(&list->map->writecnt);
-	bpf_map_put(list->map);
-	list_put(list);
-}
-
-/* The task has its page: the worker cannot get in its way any more. */
-static void list_resume(struct callback_head *resume)
-{
-	struct bpf_page2cache_list *list = container_of(resume, struct bpf_page2cache_list, resume);
-
-	/* If not, the work runs already, or is about to be queued as the fallback. */
-	if (cancel_delayed_work(&list->work))
-		queue_delayed_work(prefetch_wq, &list->work, 0);
-	list_put(list);
 }
 
 /* Programs may run under any lock, that of a workqueue included: this runs under none. */
@@ -116,17 +71,8 @@ static void list_irq_work(struct irq_work *irq_work)
 {
 	struct bpf_page2cache_list *list = container_of(irq_work, struct bpf_page2cache_list,
 							irq_work);
-	unsigned long delay = 0;
 
-	/* The others never go back to user mode. */
-	if (list->task && !(list->task->flags & (PF_KTHREAD | PF_USER_WORKER))) {
-		refcount_inc(&list->refs);
-		if (task_work_add(list->task, &list->resume, TWA_RESUME))
-			refcount_dec(&list->refs);	/* it exits: the owner's is left */
-		else
-			delay = FALLBACK_TICKS;
-	}
-	queue_delayed_work(prefetch_wq, &list->work, delay);
+	queue_work(prefetch_wq, &list->work);
 }
 
 /* The file that has the pages of an overlay's: a mapping of that refers to it. */
@@ -180,10 +126,8 @@ static struct bpf_page2cache_list *list_alloc(struct bpf_map *map, u64 first)
 	if (!list)
 		return NULL;
 	__module_get(THIS_MODULE);
-	refcount_set(&list->refs, 1);
 	init_irq_work(&list->irq_work, list_irq_work);
-	init_task_work(&list->resume, list_resume);
-	INIT_DELAYED_WORK(&list->work, list_work);
+	INIT_WORK(&list->work, list_free);
 	list->map = map;
 	list->first = first;
 	return list;
@@ -230,8 +174,7 @@ __bpf_kfunc struct bpf_page2cache_list *bpf_page2cache_hold_fd(int fd, void *p__
 		return list;
 	}
 	*error = -ENOMEM;
-	atomic64_dec(&map->writecnt);
-	bpf_map_put(map);
+	prefetch_put_map(map);
 put_file:
 	fput(file);
 	return NULL;
@@ -243,11 +186,12 @@ put_file:
  * @index: page that the current task has missed, U64_MAX if it has not
  *
  * The memory and the I/O are the current task's; in an interrupt, those of the task that
- * was interrupted. The worker begins when the task goes back to user mode, after two ticks
- * at the latest. What becomes of it stands in the list's struct bpf_page2cache: if it does
- * not begin, the state stays BPF_PAGE2CACHE_IDLE, and error says why: -EINVAL: the list is
- * longer than its map, -EBUSY: the list is running, -EAGAIN: too many lists of the map are
- * running, -ENOMEM. May be called anywhere.
+ * was interrupted. A task that has missed a page reads it itself; the worker begins when the
+ * task goes back to user mode, or two ticks after that page has been read. What becomes of
+ * the list stands in its struct bpf_page2cache: if it does not begin, the state stays
+ * BPF_PAGE2CACHE_IDLE, and error says why: -EINVAL: the list is longer than its map, -EBUSY:
+ * the list is running, -EAGAIN: too many lists of the map are running, -ENOMEM. May be called
+ * anywhere.
  */
 __bpf_kfunc void bpf_page2cache_force(struct bpf_page2cache_list *list, u64 index)
 {
@@ -340,12 +284,13 @@ static bool lists_run(void)
  * a list (bpf_page2cache_list). What is left is what they have begun, and the end of functions
  * that have released the last reference:
  *
- * - Workers. What is read is only ever queued by its own worker, until it has left the list
- *   of what runs; then destroy_workqueue() waits for the worker itself.
- * - list_resume() in a task that was preempted on its way out of it, which does not sleep
+ * - Workers. What is read is only ever queued until it has left the list of what runs; then
+ *   destroy_workqueue() waits for the worker itself.
+ * - prefetch_resume() in a task that was preempted on its way out of it, which does not sleep
  *   there: synchronize_rcu_tasks() waits until each task has slept or was in user mode.
+ * - list_free() after it has released the reference: destroy_workqueue() waits for that, too.
  *
- * list_irq_work() has returned: list_put() waits for it before it releases the reference.
+ * list_irq_work() has returned: list_free() waits for it before that.
  */
 static void __exit bpf_page2cache_exit(void)
 {

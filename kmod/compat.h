@@ -26,7 +26,7 @@ enum { BPF_PAGE2CACHE_IDLE, BPF_PAGE2CACHE_RUNNING, BPF_PAGE2CACHE_DONE };
 struct bpf_page2cache {
 	__u64 nr_extents;	/* that follow */
 	__u64 max_pages;	/* to be submitted */
-	__u64 state;		/* to be made IDLE; to end it early, anything else */
+	__u64 state;		/* set to IDLE before use; any other value cancels */
 	__s64 error;		/* why it ended before the last extent */
 	__u64 reached;		/* extents; the pages of these are one of the next five each */
 	__u64 resident;		/* were there already */

@@ -14,11 +14,12 @@
 #include <linux/ioprio.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
+#include <linux/module.h>
 #include <linux/page2cache.h>
 #include <linux/pagemap.h>
 #include <linux/psi.h>
+#include <linux/slab.h>
 #include <linux/task_work.h>
-#include <linux/vmalloc.h>
 
 #define FIRST_PAGES	(SZ_128K >> PAGE_SHIFT)	/* submitted by the task that missed */
 #define TURN_PAGES	(SZ_2M >> PAGE_SHIFT)
@@ -29,6 +30,7 @@
 #define SLOW_NS		(30 * NSEC_PER_MSEC)
 #define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
 #define LISTS_PER_MAP	16
+#define GRACE_TICKS	2	/* in which a task that has its page goes back to user mode */
 #define FIRST_EXTENTS	SZ_64K	/* in which the task looks for the page that it missed */
 #define HEAD_EXTENTS	(sizeof(struct bpf_page2cache) / sizeof(struct bpf_page2cache_extent))
 
@@ -36,15 +38,15 @@ struct prefetch_folio {
 	struct folio *folio;
 	u32 nr_pages;			/* of the extent */
 	bool cached;			/* somebody else has added it */
-	bool retried;			/* and has not read it: prefetch_retry() */
 	bool request;			/* the first one of a request */
 };
 
 struct prefetch {
 	struct list_head node;		/* in prefetches; empty: ended */
-	refcount_t refs;		/* until the end, and each time that it is queued */
+	refcount_t refs;		/* until the end, and until resume has run */
 	struct delayed_work work;
 	struct callback_head resume;	/* the task goes back to user mode */
+	unsigned long begin;		/* jiffies before which the worker waits for that */
 	struct file *file;		/* NULL: nothing more is to be submitted */
 	loff_t size;			/* at the beginning */
 	struct bpf_map *map;
@@ -52,15 +54,14 @@ struct prefetch {
 	struct bpf_page2cache count;	/* what the head is to say */
 	struct cgroup_subsys_state *memcg, *blkcg;
 	int ioprio;
-	u64 missed;			/* extent, from 1 on, that the task began with; 0: none */
-	pgoff_t first, first_end;	/* what it has submitted of it */
+	pgoff_t missed, missed_end;	/* what the task has missed and submitted */
 	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
 	unsigned long max_requests, requests;
 	unsigned long window, in_flight; /* pages in the ring: at most, and now */
 	unsigned int timed;		/* where the ring has the request that is timed */
 	u64 timed_ns;			/* when it was submitted; 0: none is */
-	unsigned int oldest, nr_folios, nr_cached; /* of the ring; the last of other tasks */
-	struct prefetch_folio ring[RING_SIZE];
+	unsigned int oldest, nr_folios;	/* of the ring */
+	struct prefetch_folio *ring;	/* NULL until the worker begins */
 };
 
 static struct workqueue_struct *prefetch_wq;
@@ -70,7 +71,7 @@ static DEFINE_SPINLOCK(prefetches_lock);
 static void prefetch_put(struct prefetch *p)
 {
 	if (refcount_dec_and_test(&p->refs))
-		vfree(p);
+		kfree(p);
 }
 
 /* Do only lists hold @file? */
@@ -129,7 +130,6 @@ static void prefetch_note(struct prefetch *p, struct folio *folio, u32 nr_pages,
 	};
 	p->in_flight += nr_pages;
 	p->requests += request;
-	p->nr_cached += cached;
 	if (request && !p->timed_ns) {
 		p->timed = newest;
 		p->timed_ns = ktime_get_ns();
@@ -149,53 +149,18 @@ static void prefetch_adapt(struct prefetch *p)
 	p->timed_ns = 0;
 }
 
-/*
- * A page that is cached, but not valid, and that nobody is reading: a page fault has added
- * it and is about to read it, a write has filled a part of it, or a read has failed. It is
- * read once more, as by a task that looks it up.
- */
-static bool prefetch_retries(struct prefetch *p, struct prefetch_folio *f)
-{
-	return f->cached && !f->retried && !folio_test_uptodate(f->folio) && p->file &&
-	       !p->count.error && p->count.submitted < p->count.max_pages;
-}
-
-static void prefetch_retry(struct prefetch *p, struct prefetch_folio *f)
-{
-	struct address_space *mapping = p->file->f_mapping;
-	struct folio *folio = f->folio;
-
-	filemap_invalidate_lock_shared(mapping);
-	if (folio_trylock(folio)) {
-		f->retried = true;
-		if (folio->mapping == mapping && !folio_test_uptodate(folio)) {
-			p->count.submitted += folio_nr_pages(folio);
-			mapping->a_ops->read_folio(p->file, folio);	/* unlocks it */
-		} else {
-			folio_unlock(folio);
-		}
-	}
-	filemap_invalidate_unlock_shared(mapping);
-}
-
-/*
- * Counts what has arrived, up to the oldest that has not. Only with @turn, where the worker
- * acts for the task, something may be read.
- */
-static void prefetch_reap(struct prefetch *p, bool turn)
+/* Counts what has arrived, up to the oldest that has not. */
+static void prefetch_reap(struct prefetch *p)
 {
 	struct prefetch_folio *f;
 
 	for (; p->nr_folios; p->nr_folios--) {
 		f = &p->ring[p->oldest];
-		if (turn && !folio_test_locked(f->folio) && prefetch_retries(p, f))
-			prefetch_retry(p, f);
-		if (folio_test_locked(f->folio) || prefetch_retries(p, f))
+		if (folio_test_locked(f->folio))
 			break;
 		prefetch_count(p, f->folio, f->nr_pages, f->cached);
 		p->in_flight -= f->nr_pages;
 		p->requests -= f->request;
-		p->nr_cached -= f->cached;
 		if (p->timed_ns && p->timed == p->oldest)
 			prefetch_adapt(p);
 		p->oldest = (p->oldest + 1) % RING_SIZE;
@@ -276,8 +241,11 @@ static pgoff_t prefetch_submit(struct prefetch *p, pgoff_t index, pgoff_t end)
 		if (!folio)
 			break;
 		next = min(end, folio_next_index(folio));
-		folio_get(folio);
-		prefetch_note(p, folio, next - index, false, !ractl._nr_pages);
+		/* What the task submits is looked at when the worker comes to it. */
+		if (p->ring) {
+			folio_get(folio);
+			prefetch_note(p, folio, next - index, false, !ractl._nr_pages);
+		}
 		ractl._nr_pages += folio_nr_pages(folio);
 		index = next;
 	}
@@ -295,29 +263,60 @@ static pgoff_t prefetch_submit(struct prefetch *p, pgoff_t index, pgoff_t end)
 	return index;
 }
 
+/*
+ * A page that is cached, but not valid, and that nobody is reading: a page fault has added
+ * it and is about to read it, a write has filled a part of it, or a read has failed. It is
+ * read as by a task that looks it up.
+ */
+static void prefetch_read_folio(struct prefetch *p, struct folio *folio)
+{
+	struct address_space *mapping = p->file->f_mapping;
+
+	filemap_invalidate_lock_shared(mapping);
+	if (folio_trylock(folio)) {
+		if (folio->mapping == mapping && !folio_test_uptodate(folio)) {
+			p->count.submitted += folio_nr_pages(folio);
+			mapping->a_ops->read_folio(p->file, folio);	/* unlocks it */
+		} else {
+			folio_unlock(folio);
+		}
+	}
+	filemap_invalidate_unlock_shared(mapping);
+}
+
+/* How much may be submitted at once; if that is nothing, the list ends. */
+static u64 prefetch_budget(struct prefetch *p)
+{
+	u64 left = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
+	u64 room = prefetch_room(p);
+
+	if (!left || !room)
+		p->count.error = left ? -ENOMEM : -EDQUOT;
+	return min3(left, room, (u64)p->window);
+}
+
 /* Submits what is absent at @index, or looks at what is there. Returns up to where. */
 static pgoff_t prefetch_piece(struct prefetch *p, pgoff_t index, pgoff_t end)
 {
 	struct folio *folio = filemap_get_folio(p->file->f_mapping, index);
-	u64 left, room;
+	bool cached = index < p->missed || index >= p->missed_end;
 	pgoff_t next;
 
 	end = min(end, round_down(index, TURN_PAGES) + TURN_PAGES);
-	if (IS_ERR(folio)) {
-		left = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
-		left = min_t(u64, left, p->window);
-		room = prefetch_room(p);
-		if (!left || !room) {
-			p->count.error = left ? -ENOMEM : -EDQUOT;
+	if (IS_ERR(folio))
+		return prefetch_submit(p, index, min(end, index + prefetch_budget(p)));
+	if (!folio_test_uptodate(folio) && !folio_test_locked(folio)) {
+		if (!prefetch_budget(p)) {
+			folio_put(folio);
 			return index;
 		}
-		return prefetch_submit(p, index, index + min3((u64)(end - index), left, room));
+		prefetch_read_folio(p, folio);
 	}
 	next = clamp(folio_next_index(folio), index + 1, end);
 	if (folio_test_uptodate(folio))
-		prefetch_count(p, folio, next - index, true);
+		prefetch_count(p, folio, next - index, cached);
 	else
-		prefetch_note(p, folio, next - index, true, false);
+		prefetch_note(p, folio, next - index, cached, false);
 	return next;
 }
 
@@ -340,22 +339,10 @@ static bool prefetch_window_full(struct prefetch *p)
 /* One step through the list. */
 static void prefetch_step(struct prefetch *p)
 {
-	pgoff_t end = p->end;
-
-	if (p->index == p->end) {
+	if (p->index == p->end)
 		p->count.past_eof += prefetch_extent(p, p->count.reached++, &p->index, &p->end);
-		return;
-	}
-	if (p->count.reached == p->missed) {
-		if (p->index == p->first) {
-			p->index = min(p->end, p->first_end);
-			p->missed = 0;
-			return;
-		}
-		if (p->index < p->first)
-			end = min(end, p->first);
-	}
-	p->index = prefetch_piece(p, p->index, end);
+	else
+		p->index = prefetch_piece(p, p->index, p->end);
 }
 
 static bool prefetch_complete(struct prefetch *p)
@@ -370,7 +357,7 @@ static bool prefetch_turn(struct prefetch *p)
 	unsigned int steps;
 
 	for (steps = 0; steps < TURN_STEPS; steps++) {
-		prefetch_reap(p, true);
+		prefetch_reap(p);
 		if (prefetch_error(p) || prefetch_complete(p))
 			return false;
 		if (prefetch_window_full(p) || p->count.submitted >= full)
@@ -397,6 +384,13 @@ static void prefetch_publish(struct prefetch *p)
 		WRITE_ONCE(to[i], from[i]);
 }
 
+/* Undoes prefetch_get_map(). */
+static void prefetch_put_map(struct bpf_map *map)
+{
+	atomic64_dec(&map->writecnt);
+	bpf_map_put(map);
+}
+
 static void prefetch_end(struct prefetch *p)
 {
 	/* Nobody looks at the answers of a map without a process. */
@@ -407,35 +401,66 @@ static void prefetch_end(struct prefetch *p)
 	if (prefetch_complete(p))
 		p->count.error = 0;	/* it was met too late to matter */
 	p->count.skipped = p->end - p->index;
-	if (p->count.reached == p->missed)
-		p->count.skipped -= p->first_end - p->first;
 	p->count.end_ns = ktime_get_ns();
 	spin_lock(&prefetches_lock);
 	prefetch_publish(p);
 	smp_store_release(&p->head->state, BPF_PAGE2CACHE_DONE); /* user space acquires */
 	list_del_init(&p->node);
 	spin_unlock(&prefetches_lock);
+	cancel_delayed_work(&p->work);	/* prefetch_resume() may have queued it */
+	kvfree(p->ring);
 	css_put(p->memcg);
 	css_put(p->blkcg);
-	atomic64_dec(&p->map->writecnt);
-	bpf_map_put(p->map);
+	prefetch_put_map(p->map);
 	prefetch_put(p);
 }
 
-/* Who queues it gives the work a reference. */
-static void prefetch_queue(struct prefetch *p, unsigned long delay)
-{
-	refcount_inc(&p->refs);
-	if (mod_delayed_work(prefetch_wq, &p->work, delay))
-		prefetch_put(p);
-}
-
+/* Runs in the task. A module that has this code is pinned until then. */
 static void prefetch_resume(struct callback_head *resume)
 {
 	struct prefetch *p = container_of(resume, struct prefetch, resume);
 
-	prefetch_queue(p, 0);
+	spin_lock(&prefetches_lock);
+	if (!list_empty(&p->node)) {
+		WRITE_ONCE(p->begin, jiffies);
+		/* On the task's own processor the worker would run before user mode does. */
+		mod_delayed_work(prefetch_wq, &p->work, num_online_cpus() == 1);
+	}
+	spin_unlock(&prefetches_lock);
 	prefetch_put(p);
+	module_put(THIS_MODULE);
+}
+
+/* Has the worker begin when the task goes back to user mode, if it ever does. */
+static void prefetch_await(struct prefetch *p, struct task_struct *task)
+{
+	p->begin += GRACE_TICKS;
+	queue_delayed_work(prefetch_wq, &p->work, 1);
+	init_task_work(&p->resume, prefetch_resume);
+	if (task->flags & (PF_KTHREAD | PF_USER_WORKER) ||
+	    task_work_add(task, &p->resume, TWA_RESUME))
+		return;
+	refcount_inc(&p->refs);
+	__module_get(THIS_MODULE);
+}
+
+/*
+ * The worker is not to compete with the task for the page that it has missed. A task that
+ * stays in the kernel, as for one large read, has had that page for a while by then.
+ */
+static bool prefetch_defers(struct prefetch *p)
+{
+	struct folio *folio;
+
+	if (p->ring || prefetch_error(p))
+		return false;
+	folio = filemap_get_folio(p->file->f_mapping, p->missed);
+	if (!IS_ERR(folio)) {
+		if (folio_test_locked(folio))
+			p->begin = jiffies + GRACE_TICKS;
+		folio_put(folio);
+	}
+	return time_before(jiffies, READ_ONCE(p->begin));
 }
 
 /* A turn on behalf of the task. Returns whether there is more to be submitted. */
@@ -447,6 +472,11 @@ static bool prefetch_act(struct prefetch *p)
 
 	kthread_associate_blkcg(p->blkcg);
 	set_task_ioprio(current, p->ioprio);
+	if (!p->ring)
+		p->ring = kvmalloc_array(RING_SIZE, sizeof(*p->ring),
+					 GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	if (!p->ring)
+		p->count.error = -ENOMEM;
 	blk_start_plug(&plug);
 	more = prefetch_turn(p);
 	blk_finish_plug(&plug);
@@ -458,43 +488,35 @@ static bool prefetch_act(struct prefetch *p)
 	return more;
 }
 
-static void prefetch_put_file(struct prefetch *p)
-{
-	struct file *file = p->file;
-
-	WRITE_ONCE(p->file, NULL);
-	fput(file);
-}
-
 static void prefetch_work(struct work_struct *work)
 {
 	struct prefetch *p = container_of(to_delayed_work(work), struct prefetch, work);
 	unsigned long until = jiffies + msecs_to_jiffies(10);
 	unsigned int oldest = p->oldest, nr_folios = p->nr_folios;
+	struct file *file = p->file;
 	bool more, moved;
 
-	if (list_empty(&p->node)) {
-		prefetch_put(p);
+	if (prefetch_defers(p)) {
+		queue_delayed_work(prefetch_wq, &p->work, 1);
 		return;
 	}
 	more = prefetch_act(p);
-	prefetch_reap(p, false);
 	/* A list that stands still, as on a throttled device, is looked at once a tick. */
 	moved = p->oldest != oldest || p->nr_folios != nr_folios;
-	while (moved && prefetch_waits(p, more) && time_before(jiffies, until) &&
-	       !(more && prefetch_error(p))) {
+	while (moved && prefetch_waits(p, more) && time_before(jiffies, until)) {
 		usleep_range(50, 100);
-		prefetch_reap(p, false);
+		prefetch_reap(p);
 	}
-	if (!more && p->file && (!p->nr_cached || prefetch_is_closed(p->file)))
-		prefetch_put_file(p);
+	if (!more && file) {
+		WRITE_ONCE(p->file, NULL);
+		fput(file);
+	}
 	if (more || prefetch_waits(p, false)) {
 		prefetch_publish(p);
-		prefetch_queue(p, prefetch_waits(p, more) ? 1 : 0);
+		queue_delayed_work(prefetch_wq, &p->work, prefetch_waits(p, more));
 	} else {
 		prefetch_end(p);
 	}
-	prefetch_put(p);
 }
 
 static bool prefetch_takes_file(struct file *file)
@@ -564,7 +586,7 @@ static int prefetch_register(struct prefetch *p)
 }
 
 /* Submits what the task has missed, and as much as readahead would read with it. */
-static void prefetch_first(struct prefetch *p, u64 index)
+static void prefetch_first(struct prefetch *p)
 {
 	u64 i, nr = min_t(u64, p->count.nr_extents, FIRST_EXTENTS);
 	struct blk_plug plug;
@@ -572,19 +594,15 @@ static void prefetch_first(struct prefetch *p, u64 index)
 
 	for (i = 0; i < nr; i++) {
 		prefetch_extent(p, i, &start, &end);
-		if (index >= start && index < end)
+		if (p->missed >= start && p->missed < end)
 			break;
 	}
 	if (i == nr)
 		return;
-	end = min(end, index + FIRST_PAGES);
-	p->missed = i + 1;
-	p->first = index;
+	end = min3(end, p->missed + FIRST_PAGES, p->missed + prefetch_budget(p));
 	blk_start_plug(&plug);
-	while (index < end && !prefetch_error(p))
-		index = prefetch_piece(p, index, end);
+	p->missed_end = prefetch_submit(p, p->missed, end);
 	blk_finish_plug(&plug);
-	p->first_end = index;
 }
 
 /**
@@ -593,7 +611,7 @@ static void prefetch_first(struct prefetch *p, u64 index)
  * @file: open for reading; referenced by the caller until this returns
  * @map: mmapable array of struct bpf_page2cache_extent; referenced by the caller
  * @first: element where the list begins, with a struct bpf_page2cache
- * @index: page that has been missed, U64_MAX if none
+ * @index: page that @task has missed, U64_MAX if none
  *
  * Context: process context, without locks that ->readahead() or an allocation takes.
  *
@@ -625,19 +643,20 @@ int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map
 		return -EINVAL;
 	if (!prefetch_wq)
 		return -ENOMEM;
-	p = __vmalloc(sizeof(*p), GFP_NOFS | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	p = kzalloc(sizeof(*p), GFP_NOFS | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!p)
 		return -ENOMEM;
-	memset(p, 0, offsetof(struct prefetch, ring));
 	refcount_set(&p->refs, 1);
 	INIT_DELAYED_WORK(&p->work, prefetch_work);
-	init_task_work(&p->resume, prefetch_resume);
 	p->file = get_file(file);
 	p->size = i_size_read(file->f_mapping->host);
 	p->map = map;
 	p->head = head;
 	p->count.nr_extents = nr_extents;
 	p->count.max_pages = READ_ONCE(head->max_pages);
+	p->begin = jiffies;
+	p->missed = index;
+	p->missed_end = index;
 	error = prefetch_get_map(map);
 	if (error)
 		goto put_file;
@@ -654,23 +673,18 @@ int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map
 	task_lock(task);
 	p->ioprio = __get_task_ioprio(task);
 	task_unlock(task);
-	prefetch_first(p, index);
-	if (task == current) {
-		/*
-		 * The worker is not to compete with the task for its first page: it begins when
-		 * the task goes back to user mode, or if that takes long, as one large read does.
-		 */
-		refcount_inc(&p->refs);
-		if (current->flags & (PF_KTHREAD | PF_USER_WORKER) ||
-		    task_work_add(current, &p->resume, TWA_RESUME))
-			prefetch_put(p);
-	}
-	prefetch_queue(p, task == current ? 2 : 0);
+	if (task == current)
+		prefetch_first(p);
+	spin_lock(&prefetches_lock);	/* until it is unlocked, the list cannot end */
+	if (index == U64_MAX)
+		queue_delayed_work(prefetch_wq, &p->work, 0);
+	else
+		prefetch_await(p, task);
+	spin_unlock(&prefetches_lock);
 	return 0;
 
 put_map:
-	atomic64_dec(&map->writecnt);
-	bpf_map_put(map);
+	prefetch_put_map(map);
 put_file:
 	fput(p->file);
 	prefetch_put(p);
