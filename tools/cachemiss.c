@@ -36,32 +36,32 @@ enum {
 
 static const char doc[] =
 	"Show which accesses to files miss the page cache, and what they cost.\v"
-	"Without -f, -p, -P, -c, --unit, --uid or COMMAND: the whole system, a line a second, the\n"
-	"busiest files at the end.\n"
+	"Without -f, -p, -P, -c, --unit, --uid or COMMAND: the whole system, a line a second, and "
+	"the busiest files at the end.\n"
 	"\n"
 	"EXAMPLES:\n"
 	"    cachemiss                             the whole system, until Ctrl-C\n"
 	"    cachemiss -f /var/lib/db/data 1       one file, a line a second\n"
 	"    cachemiss -f data -- ./reader         one file, while ./reader runs\n"
 	"    cachemiss -w app.offsets -- ./app     record a cold start for pcforce\n"
-	"    cachemiss --unit db.service -w db.offsets  a service, from its next start to its stop\n"
+	"    cachemiss --unit db.service -w a.list a service, from its start to its stop\n"
 	"    cachemiss --resident -f data          what of a file is cached now\n"
 	"\n"
-	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
-	"3 this kernel cannot do it. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
-	"executed, 125 it was not started, or ended well and data could not be written or the list\n"
-	"had no page.";
+	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "
+	"3 this kernel cannot do it. With COMMAND: its own status; 127 it was not found, 126 it "
+	"cannot be executed, 125 it was not started, or it ended well but data could not be "
+	"written or the list had no page.";
 
 static const struct argp_option argp_options[] = {
 	{ "write", 'w', "OFFSETS", 0, "Record the missed pages as a list for pcforce", 0 },
 	{ "exact", OPT_EXACT, NULL, 0,
-	  "List only pages that were touched: readahead is off on all devices meanwhile", 0 },
+	  "List only touched pages: turns readahead off on all devices while it records", 0 },
 	{ "under", OPT_UNDER, "DIR", 0, "List only files below DIR", 0 },
 	{ "exclude", OPT_EXCLUDE, "GLOB", 0, "List no file that matches GLOB (repeatable)", 0 },
 	{ "relative", OPT_RELATIVE, "DIR", 0,
-	  "The same as --under, and names begin at DIR: for a copy of its files", 0 },
+	  "As --under, with names relative to DIR, for use with a copy of its files", 0 },
 	{ "allow-empty", OPT_ALLOW_EMPTY, NULL, 0,
-	  "Write a list without pages as well (default: status 1, no list)", 0 },
+	  "Write the list even if it has no pages (default: status 1, no list)", 0 },
 	{ "resident", OPT_RESIDENT, NULL, 0, "Show what is cached now; -w saves it as a list", 0 },
 	{ "map", OPT_MAP, NULL, 0, "With --resident: show which parts of each file are cached", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -90,7 +90,9 @@ static void check_usage(const struct argp_state *state)
 	if (cm.rec.run.looks_only &&
 	    (!options_name_files(run) || run->command || has_filter(filter) ||
 	     cm.rec.run.interval_us || run->duration_us))
-		argp_error(state, "--resident takes -f FILE, -w, -j and -O only");
+		argp_error(
+			state,
+			"--resident needs -f FILE, and takes no COMMAND, filter, INTERVAL or -d");
 	if (cm.map && (!cm.rec.run.looks_only || run->print.json))
 		argp_error(state, "--map goes with --resident, and without -j");
 	if (cm.exact && (!cm.list || !run->command))
@@ -143,11 +145,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			return ARGP_ERR_UNKNOWN;
 		if (state->arg_num == 0 && parse_seconds(arg, &cm.rec.run.interval_us))
 			argp_error(state,
-				   "INTERVAL is in seconds, not '%s' "
-				   "(COMMAND follows --)",
+				   "INTERVAL must be seconds, not '%s'; "
+				   "put COMMAND after --",
 				   arg);
 		if (state->arg_num == 1 && (parse_u64(arg, &cm.rec.run.count) || !cm.rec.run.count))
-			argp_error(state, "COUNT is a number above 0, not '%s'", arg);
+			argp_error(state, "COUNT must be a number above 0, not '%s'", arg);
 		break;
 	case ARGP_KEY_SUCCESS:
 		check_usage(state);
@@ -168,7 +170,7 @@ static const struct argp argp = {
 
 /* The run. */
 
-/* Files that COMMAND opens are then without readahead. */
+/* Readahead is off before COMMAND starts, so that none of its files is read ahead. */
 static enum status begin_exact(void)
 {
 	char *why;

@@ -51,61 +51,63 @@ enum {
 
 static const char doc[] =
 	"Prefetch exactly the listed pages before a program misses them.\v"
-	"TRIGGER is now (the default with COMMAND), access (the default without: the first\n"
-	"access to any file of the list), miss (the first that misses) or open. Without COMMAND\n"
-	"the next open of a listed file re-arms the trigger.\n"
+	"TRIGGER is now (the default with COMMAND), access (the default without: the first access "
+	"to any file of the list), miss (the first access that misses) or open (the first open). "
+	"Without COMMAND the next open of a listed file re-arms the trigger.\n"
 	"\n"
 	"COMMAND always runs, whatever happens to the list, and its status is the exit status.\n"
 	"\n"
 	"EXAMPLES:\n"
-	"    pcforce -o app.offsets -- ./app       force while ./app starts\n"
-	"    pcforce --learn -o app.offsets -- ./app  the same, recorded and renewed each time\n"
-	"    pcforce -f data -o data.offsets       force whenever data is first accessed\n"
-	"    pcforce --now -f data                 read a whole file in, at once\n"
-	"    pcforce --now -o app.offsets          a list, at once\n"
-	"    pcforce --dry-run -o app.offsets      what would be read?\n"
-	"    pcforce --check                       what does this kernel allow?\n"
+	"    pcforce -o app.offsets -- ./app          force while ./app starts\n"
+	"    pcforce --learn -o app.offsets -- ./app  also record at each start\n"
+	"    pcforce -f data -o data.offsets          force when data is first accessed\n"
+	"    pcforce --now -f data                    read a whole file, at once\n"
+	"    pcforce --now -o app.offsets             read the pages of a list, at once\n"
+	"    pcforce --dry-run -o app.offsets         what would be read?\n"
+	"    pcforce --check                          what does this kernel allow?\n"
 	"\n"
-	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
-	"3 this kernel cannot do it, 4 not all requested pages became resident, or files of the\n"
-	"list were gone or stale. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
-	"executed, 125 bad usage.";
+	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "
+	"3 this kernel cannot do it, 4 some requested pages did not become resident, or files of "
+	"the list were gone or stale. With COMMAND: its own status; 127 it was not found, 126 it "
+	"cannot be executed, 125 bad usage.";
 
 static const struct argp_option argp_options[] = {
 	{ "offsets", 'o', "OFFSETS", 0, "The list of pages, - for standard input", 0 },
 	{ "engine", 'e', "ENGINE", 0,
 	  "Who reads: auto, helper, kfunc or user (default auto: the best that works)", 0 },
-	{ "trigger", 't', "TRIGGER", 0, "When to force: now, access, miss or open", 0 },
+	{ "trigger", 't', "TRIGGER", 0,
+	  "When to force: now, access, miss or open (default now with COMMAND, else access)", 0 },
 	{ "follow", OPT_FOLLOW, NULL, 0,
-	  "Watch what becomes of forced pages (default only with a trigger other than now)", 0 },
+	  "Watch what becomes of forced pages (default: only with a trigger other than now)", 0 },
 	{ "detach", 'D', NULL, 0,
-	  "Let COMMAND have this process, and go on beside it; writes to -O only", 0 },
-	{ "now", OPT_NOW, NULL, 0, "Force at once; without a list, whole files", 0 },
+	  "Run COMMAND as this process and force from another one; write to -O only", 0 },
+	{ "now", OPT_NOW, NULL, 0, "Force at once, then end; without -o, whole files", 0 },
 	{ "check", OPT_CHECK, NULL, 0, "List usable engines and hooks, with reasons", 0 },
-	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Look at the list and the cache, read nothing", 0 },
+	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show what would be read, and read nothing", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Fire once; without COMMAND, then end", 0 },
 	{ "jobs", OPT_JOBS, "N", 0,
 	  "Submitting threads, 1 to 64 (default half the CPUs, at most 4)", 0 },
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0,
-	  "Read no more than SIZE (K, M, G, T; default 90 % of the memory that is left)", 0 },
+	  "Read no more than SIZE (K, M, G, T; default 90 % of the available memory)", 0 },
 	{ "idle", OPT_IDLE, NULL, 0,
-	  "Read when the device has nothing else to do, one request at a time; engine user", 0 },
+	  "Read only when the device is idle, one request at a time (with engine user)", 0 },
 	{ "rate", OPT_RATE, "BYTES", 0,
-	  "Read at most BYTES a second (K, M, G, T; default no limit); engine user", 0 },
+	  "Read at most BYTES a second (K, M, G, T; default no limit; with engine user)", 0 },
 	{ "hold", OPT_HOLD, "MS", 0,
 	  "Block open(2) until forcing is done, at most MS ms; implies -t open", 0 },
 	{ "wait", OPT_WAIT, "MS", 0,
-	  "Let COMMAND wait for a large file's list at random, at most MS ms (0: never; default "
-	  "1.5 times as long as reading it should take)",
+	  "Start COMMAND only when a large file's random list is read, or after MS ms (0: at "
+	  "once; default 1.5 times the expected time)",
 	  0 },
 	{ "stale-ok", OPT_STALE_OK, NULL, 0,
 	  "Force files that changed since the recording (default with --learn)", 0 },
 	{ "root", OPT_ROOT, "DIR", 0,
-	  "Look the list's names up below DIR, as if it were the root directory", 0 },
-	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
+	  "Resolve the list's names below DIR, as if DIR were the root directory", 0 },
+	{ "strict", OPT_STRICT, NULL, 0,
+	  "Treat a file with a newer mtime as stale (default: only warn)", 0 },
 	{ "tolerate", OPT_TOLERATE, "PERCENT", 0,
-	  "Status 0 also if so many of the pages are not resident at the end (default 0, with "
-	  "--learn 1)",
+	  "Exit with status 0 if at most PERCENT of the pages are not resident at the end "
+	  "(default 0, with --learn 1)",
 	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -148,7 +150,7 @@ static enum trigger trigger(void)
 	return opt.run.command ? TRIGGER_NOW : TRIGGER_ACCESS;
 }
 
-/* With COMMAND, nothing is watched for its own sake unless that is asked for. */
+/* With COMMAND and the trigger now, pages are watched only if --follow asks for it. */
 static bool watches(void)
 {
 	return !opt.now && !opt.learn.on &&
@@ -190,7 +192,7 @@ static void check_usage(struct argp_state *state)
 			argp_error(state, "--check takes -j and -O only");
 		return;
 	}
-	/* Looking is done at once as well. */
+	/* --dry-run looks at once: it waits for no trigger either. */
 	opt.now |= opt.dry_run;
 	if (opt.now && (opt.run.command || opt.trigger >= 0 || opt.hold_ms || opt.follow))
 		argp_error(state,
@@ -203,7 +205,7 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "--hold goes with -t open");
 	if (opt.wait_ms >= 0 && (!opt.run.command || trigger() != TRIGGER_NOW))
 		argp_error(state, "--wait goes with COMMAND and -t now");
-	/* The kernel's own engines submit in the kernel, which knows nothing of either. */
+	/* The other engines submit in the kernel, where nothing limits the rate. */
 	if ((opt.rate || opt.idle) && opt.engine && opt.engine != &engine_user)
 		argp_error(state, "--rate and --idle go with engine user, not with %s",
 			   opt.engine->name);
@@ -220,7 +222,7 @@ static void check_usage(struct argp_state *state)
 	if (opt.root && !opt.list)
 		argp_error(state, "--root goes with -o OFFSETS");
 	if (opt.list && (opt.run.nr_files > 1 || opt.run.files0))
-		argp_error(state, "a list takes one -f at most, and no --files0-from");
+		argp_error(state, "-o OFFSETS takes one -f at most, and no --files0-from");
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -318,7 +320,7 @@ static const struct argp argp = {
 	.doc = doc,
 };
 
-/* Forcing that is to be slow is not what COMMAND should wait for, unless that is asked for. */
+/* Forcing with --rate or --idle is slow on purpose: COMMAND waits for it only with --wait. */
 static int wait_ms(void)
 {
 	if (trigger() != TRIGGER_NOW || ((opt.rate || opt.idle) && opt.wait_ms < 0))
@@ -376,7 +378,7 @@ static bool same_file(const char *a, const char *b)
 	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* COMMAND runs all the same where OUT is of no use: nobody reads what is lost. */
+/* COMMAND runs even if OUT cannot be opened: the receipt then goes to /dev/null. */
 static void open_output_beside(struct output *out)
 {
 	bool is_list = opt.run.out && opt.list && same_file(opt.list, opt.run.out);
@@ -386,8 +388,8 @@ static void open_output_beside(struct output *out)
 
 	if (!err)
 		return;
-	say("%s: %s: no receipt", opt.run.out,
-	    is_list ? "is the list, which COMMAND needs first" : strerror(-err));
+	say("%s: %s: no receipt is written", opt.run.out,
+	    is_list ? "is the list itself" : strerror(-err));
 	output_open(out, "/dev/null", opt.run.print.json, true, &opt.run.print.tables);
 }
 
@@ -414,7 +416,7 @@ static bool on_look(void *ctx)
 	return c->look(c);
 }
 
-/* What still runs that long after the end is left behind. */
+/* Threads that have not stopped so long after the end are left behind. */
 #define END_MS 3000
 
 /* Until a signal, the end of the time, or the only firing; with COMPANION until it is done. */
@@ -435,7 +437,7 @@ static enum status wait_for_end(struct hint *h, struct companion *companion, int
 		s.on_events = on_look;
 		s.ctx = companion;
 	}
-	/* Who waits for a trigger forces nothing yet. */
+	/* Progress is shown with --now only: before its trigger, a run forces nothing. */
 	if (opt.now) {
 		s.interval_us = PROGRESS_US;
 		s.on_interval = on_interval;
@@ -448,7 +450,8 @@ static enum status wait_for_end(struct hint *h, struct companion *companion, int
 	if (companion)
 		companion->end(companion, NULL, true);
 	*signal = s.signal;
-	return err ? fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED)
+	return err ? fail_with(xasprintf("cannot wait for the end: %s", strerror(-err)),
+			       STATUS_FAILED)
 		   : STATUS_DONE;
 }
 

@@ -46,14 +46,14 @@ enum {
 static const char doc[] =
 	"Show, combine, cut and move lists of pages, and turn them into JSON and back.\v"
 	"VERB is one of\n"
-	"    show LIST               each file's pages, bytes, runs, and whether it is stale\n"
+	"    show LIST               each file's pages, bytes, runs and state\n"
 	"    check LIST              which files are stale or gone (status 4)\n"
-	"    merge LIST LIST...      the pages of all, in the order of the first\n"
-	"    intersect LIST LIST...  the pages of the first that all others have\n"
-	"    subtract LIST LIST...   the pages of the first that no other has\n"
+	"    merge LIST LIST...      the pages of all lists, in the order of the first\n"
+	"    intersect LIST LIST...  the pages of the first list that all others have\n"
+	"    subtract LIST LIST...   the pages of the first list that no other has\n"
 	"    trim --max-bytes SIZE LIST\n"
-	"                            the first pages\n"
-	"    rebase FROM TO LIST     files below FROM are called the same below TO\n"
+	"                            the first pages, up to SIZE bytes\n"
+	"    rebase FROM TO LIST     names below FROM, moved below TO\n"
 	"    export LIST             JSON: \"file\", \"offset\" and \"length\" of each run\n"
 	"    import JSON             a list of such objects\n"
 	"LIST is - for standard input. Lists are written to standard output only.\n"
@@ -64,17 +64,18 @@ static const char doc[] =
 	"    pclist trim --max-bytes 256M app.offsets >start.offsets\n"
 	"    pclist rebase /srv/app /mnt/replica/app app.offsets >replica.offsets\n"
 	"\n"
-	"Status: 0 done, 1 failed, 2 bad usage or input, 4 check: files are\n"
-	"stale or gone.";
+	"Status: 0 done, 1 failed, 2 bad usage or input, 4 files of check are stale or gone.";
 
 static const struct argp_option argp_options[] = {
 	{ "max-bytes", OPT_MAX_BYTES, "SIZE", 0, "trim: keep no more than SIZE (K, M, G, T)", 0 },
 	{ "newest", OPT_NEWEST, NULL, 0,
-	  "Of two files with the same name, take the one that was written to later (default: "
-	  "status 2)",
+	  "Of two files with the same name, take the one that was modified later (default: "
+	  "fail with status 2)",
 	  0 },
-	{ "strict", OPT_STRICT, NULL, 0, "Treat a newer mtime as stale", 0 },
-	{ "verbose", 'v', NULL, 0, "Say why a file is stale, and which names are of one file", 0 },
+	{ "strict", OPT_STRICT, NULL, 0,
+	  "Treat a file with a newer mtime as stale (default: ignore mtime)", 0 },
+	{ "verbose", 'v', NULL, 0, "Say why a file is stale, and which names mean the same file",
+	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -191,7 +192,8 @@ static enum status rebase(void)
 	if (n < 0)
 		return fail_with(why, STATUS_BAD_INPUT);
 	if (!n && files.nr)
-		return fail_with(xasprintf("%s: no file of the list is below it", opt.args[0]),
+		return fail_with(xasprintf("%s: the list has no file below this folder",
+					   opt.args[0]),
 				 STATUS_BAD_INPUT);
 	return write_list();
 }
@@ -235,10 +237,11 @@ static const struct verb *find_verb(const char *name, const struct argp_state *s
 		if (!strcmp(verbs[i].name, name))
 			return &verbs[i];
 	}
-	argp_error(state,
-		   "no verb is '%s'; they are show, check, merge, intersect, subtract, trim, "
-		   "rebase, export and import",
-		   name);
+	argp_error(
+		state,
+		"unknown verb '%s'; the verbs are show, check, merge, intersect, subtract, trim, "
+		"rebase, export and import",
+		name);
 	return NULL;
 }
 
@@ -259,7 +262,7 @@ static void check_usage(struct argp_state *state)
 		from_stdin += !strcmp(opt.args[i], "-");
 	}
 	if (from_stdin > 1)
-		argp_error(state, "standard input can be one list only");
+		argp_error(state, "only one LIST can be - (standard input)");
 	if ((opt.max_bytes != 0) != (verb->run == trim))
 		argp_error(state, "--max-bytes SIZE goes with trim, which needs it");
 	if (opt.newest && !(verb->flags & TAKES_NEWEST))
@@ -326,10 +329,10 @@ int main(int argc, char **argv)
 	enum status status;
 
 	program_begin("pclist", &argp, argc, argv);
-	/* From here on it leads nowhere, and the list with it. */
+	/* A file opened later would get the number of standard output, and the list in it. */
 	if (closed)
 		return fail_with(xstrdup("standard output is closed"), STATUS_FAILED);
-	/* As records are, lists are written however quiet it is. */
+	/* A list is written even with -q, as records are. */
 	output_open(&out, NULL, opt.print.json || !(opt.verb->flags & PRINTS), false,
 		    &opt.print.tables);
 	out.json = opt.print.json;

@@ -11,7 +11,7 @@
 
 #define EVENT_POLL_US 100000
 
-/* A row a line: */
+/* One hook a line, which clang-format would pack: */
 /* clang-format off */
 static struct hook hooks[] = {
 	READAHEAD_HOOKS,
@@ -43,16 +43,18 @@ static const char doc[] =
 	"Without -f, -p, -P, -c, --unit, --uid or COMMAND: every file of the whole system, until Ctrl-C.\n"
 	"\n"
 	"EXAMPLES:\n"
-	"    ratrace -f data -- ./reader      each decision while ./reader runs, a summary\n"
+	"    ratrace -f data -- ./reader      each decision for ./reader, and a summary\n"
 	"    ratrace -s -f data -d 10         only the summary, of ten seconds\n"
-	"    ratrace -s -- ./app              which of its files does readahead serve badly?\n"
+	"    ratrace -s -- ./app              where does readahead read in vain?\n"
 	"\n"
-	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input,\n"
-	"3 this kernel cannot do it. With COMMAND: its own; 127 it was not found, 126 it cannot be\n"
-	"executed, 125 it was not started, or ended well and data could not be written.";
+	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "
+	"3 this kernel cannot do it. With COMMAND: its own status; 127 it was not found, 126 it "
+	"cannot be executed, 125 it was not started, or it ended well but data could not be "
+	"written.";
 
 static const struct argp_option argp_options[] = {
-	{ "summary", 's', NULL, 0, "The summary only, no line for each decision", 0 },
+	{ "summary", 's', NULL, 0,
+	  "Print the summary only (default: a line for each decision as well)", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where an experiment runs: the machine in figures, a folder on a real disk, or a whole device
-that is given up for it."""
+"""Where an experiment runs: the machine in figures, a folder on a real disk, or a whole device,
+which is overwritten."""
 import contextlib
 import json
 import os

@@ -58,12 +58,12 @@ void program_begin(const char *name, const struct argp *argp, int argc, char **a
 }
 
 static const struct argp_option print_option_table[] = {
-	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object a line (default: tables)", 0 },
 	{ "columns", OPT_COLUMNS, "LIST", 0,
-	  "Only these columns of tables, in this order (default: all)", 0 },
-	{ "raw", OPT_RAW, NULL, 0, "Tables with one blank between cells, and none within", 0 },
-	{ "noheadings", 'n', NULL, 0, "Tables without headings", 0 },
-	{ "quiet", 'q', NULL, 0, "Print no words and no tables, only errors of usage", 0 },
+	  "Print only these columns, in this order (default: all)", 0 },
+	{ "raw", OPT_RAW, NULL, 0, "Separate cells by one blank, with no blanks within cells", 0 },
+	{ "noheadings", 'n', NULL, 0, "Print tables without headings", 0 },
+	{ "quiet", 'q', NULL, 0, "Print no messages and no tables, only usage errors", 0 },
 	{ "help", 'h', NULL, 0, "Give this help list", -1 },
 	{ NULL, '?', NULL, OPTION_ALIAS, NULL, 0 },
 	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
@@ -104,7 +104,7 @@ static error_t parse_print(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (opt->json &&
 		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))
-			argp_error(state, "--columns, --raw and -n are for tables, -j prints none");
+			argp_error(state, "--columns, --raw and -n are for tables: not with -j");
 		if (opt->json && isatty(STDOUT_FILENO))
 			progress_forbid();
 		break;
@@ -123,13 +123,16 @@ static const struct argp_option run_option_table[] = {
 	{ "file", 'f', "FILE", 0,
 	  "Watch or force FILE, or all files below a directory (repeatable)", 0 },
 	{ "files0-from", OPT_FILES0, "F", 0,
-	  "The same for the names in the file F (-: standard input), each ended by NUL", 0 },
-	{ "duration", 'd', "SECONDS", 0, "Stop after SECONDS (COMMAND keeps running)", 0 },
-	{ "output", 'O', "OUT", 0, "Write data to this file, not to standard output", 0 },
+	  "Take names as for -f from the file F (-: standard input), each ended by NUL", 0 },
+	{ "duration", 'd', "SECONDS", 0,
+	  "Stop after SECONDS (default: no limit; COMMAND keeps running)", 0 },
+	{ "output", 'O', "OUT", 0,
+	  "Write tables or JSON to OUT (default: standard output; tables with COMMAND: standard error)",
+	  0 },
 	{ "tool-status", OPT_TOOL_STATUS, NULL, 0,
 	  "Exit with this program's own status (default: COMMAND's)", 0 },
 	{ "exit-command", OPT_EXIT_COMMAND, NULL, OPTION_HIDDEN, NULL, 0 },
-	{ "verbose", 'v', NULL, 0, "Say what is attached and why", 0 },
+	{ "verbose", 'v', NULL, 0, "Print details, such as which hooks are used and why", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -172,7 +175,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		opt->tool_status = true;
 		break;
 	case OPT_EXIT_COMMAND:
-		/* The default by now; scripts of before may still ask for it. */
+		/* COMMAND's status is the default now; older scripts still ask for it. */
 		break;
 	case ARGP_KEY_ARG:
 		if (!after_dashes(state))
@@ -217,13 +220,15 @@ const struct argp run_argp = {
 };
 
 static const struct argp_option filter_option_table[] = {
-	{ "pid", 'p', "PID", 0, "Count this process alone, without its children", 0 },
-	{ "tree", 'P', "PID", 0, "Count this process and its descendants", 0 },
-	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count tasks below this cgroup v2 directory only", 0 },
+	{ "pid", 'p', "PID", 0, "Count only this process, without its children", 0 },
+	{ "tree", 'P', "PID", 0, "Count only this process and its descendants", 0 },
+	{ "cgroup", 'c', "CGROUP_DIR", 0, "Count only tasks in or below this cgroup v2 directory",
+	  0 },
 	{ "unit", OPT_UNIT, "UNIT", 0,
-	  "Count this systemd unit only, such as nginx.service; waits for its start", 0 },
-	{ "uid", OPT_UID, "USER", 0, "Count processes of this user only, a name or a number", 0 },
-	{ "all", 'a', NULL, 0, "Count everybody, not only COMMAND and its descendants", 0 },
+	  "Count only this systemd unit, such as nginx.service; waits for its start", 0 },
+	{ "uid", OPT_UID, "USER", 0, "Count only processes of this user, a name or a number", 0 },
+	{ "all", 'a', NULL, 0, "Count all processes (default: only COMMAND and its descendants)",
+	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -236,13 +241,13 @@ static uint64_t parse_pid(int key, const char *arg, const struct argp_state *sta
 	return pid;
 }
 
-/* A user who has no name here may have processes all the same. */
+/* A number needs no entry in passwd: a container's user has none here. */
 static uint32_t parse_user(const char *arg, const struct argp_state *state)
 {
 	const struct passwd *user = getpwnam(arg);
 	uint64_t uid = user ? user->pw_uid : UINT64_MAX;
 
-	/* The largest number is nobody's: system calls take it for none. */
+	/* System calls take the largest number as "no user". */
 	if (!user && (parse_u64(arg, &uid) || uid >= UINT32_MAX))
 		argp_error(state, "--uid: no such user: '%s'", arg);
 	return uid;

@@ -14,15 +14,16 @@ enum {
 
 static const struct argp_option learn_option_table[] = {
 	{ "learn", OPT_LEARN, NULL, 0,
-	  "Record the list at each start and force what the last one recorded", 0 },
+	  "At each start, force the list of the last one, record, and renew the list", 0 },
 	{ "learn-for", OPT_LEARN_FOR, "SECONDS", 0,
-	  "Record so long; a program that lives by then has started well (default 30)", 0 },
+	  "Record for SECONDS; a program that still runs then has started well (default 30)", 0 },
 	{ "learn-status", OPT_LEARN_STATUS, "LIST", 0,
-	  "Statuses of a program that ends earlier and started well, such as 0,1 (default 0)", 0 },
+	  "Statuses with which a program may end earlier, such as 0,1 (default 0)", 0 },
 	{ "learn-keep", OPT_LEARN_KEEP, "N", 0,
-	  "Keep pages in the list that up to N starts did without (default 3)", 0 },
+	  "Keep a page that up to N starts in a row did not access (default 3)", 0 },
 	{ "relearn-after", OPT_RELEARN_AFTER, "AGE", 0,
-	  "Record only if the list is older (s, m, h, d, w), or of another kernel or other files",
+	  "Record only if the list is older than AGE (s, m, h, d, w), or if the kernel or more "
+	  "than 5 % of its pages have changed (default: at each start)",
 	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
