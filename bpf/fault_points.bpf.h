@@ -69,7 +69,7 @@ int fault_classic(struct trace_event_raw_mm_filemap_fault *r)
 	return 0;
 }
 
-/* At its entry a fault beyond the end of the file, which is SIGBUS, has not been told apart. */
+/* At function entry faults beyond EOF, which end in SIGBUS, are not filtered yet: do it here. */
 static __always_inline void fault_enter(struct address_space *mapping, struct inode *inode,
 					bool typed, __u64 index)
 {

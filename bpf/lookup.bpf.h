@@ -114,7 +114,7 @@ struct p2c_miss_key {
 
 struct p2c_miss {
 	__u64 ts;
-	__u64 failed; /* or will, if the page is not there by then */
+	__u64 failed; /* the lookup failed, or (NOWAIT) will fail unless the page arrives first */
 };
 
 /*

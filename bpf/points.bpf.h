@@ -131,8 +131,8 @@ int BPF_KPROBE(lookup_kprobe, struct kiocb *iocb, __u64 bytes, struct folio_batc
 	if (!st)
 		return 0;
 	/*
-	 * The kernel watches only so many returns at a time. One that was lost is made up for; what
-	 * that lookup found is gone by now.
+	 * kretprobe maxactive may have dropped the return of this task's last lookup: close that
+	 * lookup as a success. Its batch is no longer valid.
 	 */
 	st->call.batch = 0;
 	lookup_return(st, false);

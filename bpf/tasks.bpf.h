@@ -93,7 +93,7 @@ __noinline int adopt(void)
 	return 0;
 }
 
-/* One that counts if cgroups do not matter. */
+/* As task_counted() without the cgroup filter, whose helper sleepable programs may not call. */
 static __always_inline bool task_meant(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();

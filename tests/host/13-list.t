@@ -278,7 +278,7 @@ echo old >"$list"
 prlimit --fsize=4096 "$CACHEMISS" --resident -f "$file" -w "$list" >/dev/null 2>"$DIR/err"
 is "$? $(cat "$list") $(grep -c 'File too large: nothing was written' "$DIR/err")" '1 old 1' 'a limit of the size of files: status 1, the older list stays'
 prlimit --fsize=200 "$CACHEMISS" --resident -j -f "$file" -O "$DIR/short" 2>"$DIR/err"
-is "$? $(grep -c 'not all data could be written: File too large' "$DIR/err")" '1 1' 'the same of -O'
+is "$? $(grep -c 'write error: File too large' "$DIR/err")" '1 1' 'the same of -O'
 if mkdir "$DIR/full" && mount -t tmpfs -o size=8k page2cache-test "$DIR/full" 2>/dev/null; then
 	at_exit "umount '$DIR/full'"
 	echo old >"$DIR/full/list"

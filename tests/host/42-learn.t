@@ -173,7 +173,7 @@ while step; do
 	is "$(listed other | wc -l) $(stat -c '%a %g' "$list")" '1024 640 65534' 'mode and owner stay'
 	cp -p "$list" "$DIR/first"
 	flock "$list" timeout 60 "$PCFORCE" -v -j -O "$DIR/out" --learn -o "$list" -- true 2>"$ERR"
-	is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c 'another pcforce learns it' "$ERR") $(receipt "$DIR/out" '.resident + .read' | wc -l)" ' 1 1' \
+	is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c 'another pcforce learns this list' "$ERR") $(receipt "$DIR/out" '.resident + .read' | wc -l)" ' 1 1' \
 		'somebody else learns it: it is only forced'
 	ln -s list "$DIR/link"
 	timeout 60 "$PCFORCE" -q --learn -o "$DIR/link" -- cat "$DIR/data" "$DIR/other" >/dev/null

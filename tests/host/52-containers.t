@@ -307,7 +307,7 @@ if memory_group 32M 2>/dev/null; then
 		within_group "$PCFORCE" --now -j -O "$OUT" -f "$large" 2>"$DIR/err"
 		is "$? $(adds_up "$OUT") $(receipt "$OUT" .read)" "4 yes 1 $("$PROGS/cached" -c "$large")" 'READ is what stays in a cgroup smaller than the list'
 		within "$(receipt "$OUT" .read)" 3000 8192 'as much as the level above allows'
-		matches "$(cat "$DIR/err")" 'there is memory for [0-9]+ MiB' 'which is said'
+		matches "$(cat "$DIR/err")" 'only [0-9]+ MiB of the list fit into the available memory' 'which is said'
 	done
 	# Asked for more: what is pushed out is neither called READ nor read again. A wide window
 	# of the kernel's readahead may itself be pushed out before its reader comes.

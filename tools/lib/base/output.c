@@ -106,7 +106,7 @@ int output_close(struct output *out)
 		note_error(out);
 	/* Who has closed a pipe knows that there is no more. */
 	if (out->error && !out->broken_pipe)
-		say("%s: not all data could be written: %s",
+		say("%s: write error: %s",
 		    out->path	       ? out->path
 		    : out->f == stderr ? "stderr"
 				       : "stdout",

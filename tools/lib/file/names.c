@@ -124,7 +124,7 @@ static enum status take_list(struct names *n, const char *list)
 	while (f && !status && (errno = 0, len = getdelim(&name, &room, 0, f)) >= 0) {
 		count++;
 		if (!*name)
-			status = fail_with(xasprintf("%s:%llu: must be a name that is not empty",
+			status = fail_with(xasprintf("%s:%llu: expected a name, found an empty one",
 						     input ? "standard input" : list, count),
 					   STATUS_BAD_INPUT);
 		else

@@ -365,9 +365,8 @@ int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, c
 		err = resolve_batch(link, targets + i,
 				    n - i < RESOLVE_BATCH ? n - i : RESOLVE_BATCH, why);
 	if (err && !*why)
-		*why = xasprintf(
-			"which inode the page cache has for a file: BPF does not answer: %s",
-			strerror(-err));
+		*why = xasprintf("cannot find the page-cache inodes of the files: %s",
+				 strerror(-err));
 	bpf_link__destroy(link);
 	return err;
 }

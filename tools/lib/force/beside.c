@@ -78,7 +78,7 @@ static void start_thread(struct beside *b)
 	err = pthread_create(&b->thread, NULL, prepare, b);
 	b->running = !err;
 	if (err)
-		say("starting a thread: %s", strerror(err));
+		say("cannot start a thread: %s; nothing is forced", strerror(err));
 }
 
 /* Begin with the list, for a moment: where all is in place, COMMAND starts with that. */
@@ -100,7 +100,7 @@ static void attach_ahead(struct beside *b)
 {
 	start_thread(b);
 	if (!join(b, now_ns() + ATTACH_NS))
-		say("the list is not ready after %llu s: COMMAND starts without",
+		say("the list is not ready after %llu s: COMMAND starts without it",
 		    ATTACH_NS / 1000000000);
 }
 
@@ -113,7 +113,8 @@ static enum status arm_around(struct beside *b)
 	if (counters->config->filter_tree)
 		err = counters_add_command(counters, b->command.pid);
 	if (err)
-		return fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
+		return fail_with(xasprintf("cannot count COMMAND: %s", strerror(-err)),
+				 STATUS_FAILED);
 	return hint_arm(b->hint);
 }
 
@@ -141,8 +142,7 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 	err = b->detach ? command_detach(&b->command) : command_fork(&b->command);
 	if (err) {
 		/* A hint that cannot be used keeps no COMMAND from running. */
-		say("%s: nothing can run beside it: %s: it runs without the list", argv[0],
-		    strerror(-err));
+		say("%s: runs without the list: cannot fork: %s", argv[0], strerror(-err));
 		return not_started(b, command_exec(&b->command));
 	}
 	if (watch && b->detach)
@@ -204,7 +204,7 @@ static void finish_firing(struct beside *b)
 	int err = is_of_use(b) ? session_run(&s) : 0;
 
 	if (err)
-		say("waiting: %s", strerror(-err));
+		say("cannot wait for COMMAND: %s", strerror(-err));
 }
 
 /* Stops the hint and prints its receipts. False: it is left behind, not to be touched. */
@@ -213,7 +213,7 @@ static bool end_hint(struct beside *b, bool started)
 	uint64_t until_ns = now_ns() + END_MS * 1000000ULL;
 
 	if (!join(b, until_ns) || !hint_stop(b->hint, END_MS)) {
-		say("COMMAND ended before the list was forced, which did not stop within %d ms: "
+		say("COMMAND ended, but forcing did not stop within %d ms (a device that hangs?): "
 		    "no receipt",
 		    END_MS);
 		return false;
@@ -250,7 +250,7 @@ int run_beside(struct hint *h, const struct run_options *run, bool detach,
 		leave_terminal();
 	err = status ? 0 : session_run(&s);
 	if (err)
-		say("waiting: %s", strerror(-err));
+		say("cannot wait for COMMAND: %s", strerror(-err));
 	if (companion)
 		companion->end(companion, status ? NULL : &b.command, join(&b, 0));
 	if (b.command.ended)

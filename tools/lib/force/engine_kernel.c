@@ -95,7 +95,7 @@ static char *helper_refused(void)
 			       "brings it");
 	skel = force_bpf_skeleton("force_at_miss");
 	if (!skel)
-		return xasprintf("opening the program: %s", strerror(errno));
+		return xasprintf("cannot open the BPF program: %s", strerror(errno));
 	err = helper_set_number(skel->progs.force_at_miss);
 	err = err ? err : pcforce_bpf__load(skel);
 	pcforce_bpf__destroy(skel);
@@ -323,7 +323,7 @@ static bool start_by_miss(const struct force *f, size_t file)
 		if (!a.nr)
 			return false;
 		if (pread(t->fd, &byte, 1, a.index * page_size()) < 0)
-			say_verbose("%s: reading page %llu: %s", t->path,
+			say_verbose("%s: cannot read page %llu: %s", t->path,
 				    (unsigned long long)a.index, strerror(errno));
 		if (state_of(k, file) != PAGE2CACHE_IDLE)
 			return true;
@@ -400,11 +400,11 @@ static const char *stopped_by(int64_t error)
 	case ESTALE:
 		return "the file was truncated";
 	case EBADF:
-		return "its reader has closed the file";
+		return "the reader closed the file";
 	case EDQUOT:
-		return "the limit of --max-bytes, or of the memory that was available";
+		return "the limit of --max-bytes or of available memory was reached";
 	case ENODEV:
-		return "the cgroup of its reader is gone";
+		return "the reader's cgroup is gone";
 	case ECANCELED:
 		return "pcforce ended";
 	default:

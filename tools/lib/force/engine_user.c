@@ -152,10 +152,12 @@ static void check_resident(struct force *f, const struct extent *run)
 	/* Each page is then read, and up to date after that. */
 	bitmap_fill(&uf->absent, run->index, run->nr_pages, true);
 	if (!__atomic_exchange_n(&f->counts[run->file].blind, true, __ATOMIC_RELAXED))
-		say("%s: the kernel does not tell which pages are cached: %s%s; all listed ones "
-		    "are read",
+		say("%s: the kernel does not tell which pages are cached: %s%s; all listed "
+		    "pages are read",
 		    t->path, strerror(-err),
-		    err == -EPERM ? " (it tells the owner, who may write it, and root)" : "");
+		    err == -EPERM
+			    ? " (only root, the owner and processes that may write the file can ask)"
+			    : "");
 }
 
 /*
@@ -366,12 +368,12 @@ static void user_run(struct force *f)
 	if (!f->opt.dry_run)
 		user_verify(f);
 	if (u->pushed_out)
-		say("%llu pages were pushed out again, as our memory cgroup met a limit: they are "
-		    "skipped",
+		say("%llu pages were evicted again, as the memory cgroup of pcforce reached its "
+		    "limit: they are skipped",
 		    (unsigned long long)u->pushed_out);
 	else if (u->budget < 0 && !f->opt.max_bytes)
-		say("there is memory for %llu MiB of the list: the rest is skipped (--max-bytes SIZE "
-		    "reads more)",
+		say("only %llu MiB of the list fit into the available memory: the rest is skipped "
+		    "(--max-bytes SIZE reads more)",
 		    (unsigned long long)(pages * page_size() >> 20));
 	if (!f->stop)
 		return;

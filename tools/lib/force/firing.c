@@ -111,7 +111,7 @@ static void take_files(struct firing *f, bool all)
 	if (!err && f->hold_fd >= 0)
 		err = opens_mark(f->hold_fd, f->force->list, true);
 	if (err)
-		say_verbose("opens are not watched any more: fanotify: %s", strerror(-err));
+		say_verbose("no longer watching opens: fanotify: %s", strerror(-err));
 }
 
 /* Between firings no file is held open, unless the engine needs it. */
@@ -340,7 +340,7 @@ static void *hold_loop(void *ctx)
 	int event;
 
 	if (err)
-		say_verbose("--hold: descriptors of its own: %s", strerror(-err));
+		say_verbose("--hold: cannot get a descriptor table of its own: %s", strerror(-err));
 	p = (struct pollfd){ .fd = f->hold_fd, .events = POLLIN };
 	while (!__atomic_load_n(&f->stop_holding, __ATOMIC_SEQ_CST)) {
 		/* A millisecond of delay at the end is nothing to a held open. */
@@ -384,7 +384,7 @@ int firing_start(struct firing *f, char **why)
 	if (f->bpf->follows)
 		f->opens_fd = opens_watch(f->force->list, false);
 	if (f->opens_fd < 0 && f->trigger == TRIGGER_OPEN) {
-		*why = xasprintf("opens cannot be watched: fanotify: %s", strerror(-f->opens_fd));
+		*why = xasprintf("cannot watch opens: fanotify: %s", strerror(-f->opens_fd));
 		return f->opens_fd;
 	}
 	if (f->bpf->follows && f->opens_fd < 0)
@@ -406,7 +406,7 @@ int firing_start(struct firing *f, char **why)
 	}
 	err = err ? err : start_thread(&f->thread, fire_loop, f, &f->running);
 	if (err)
-		*why = xasprintf("starting a thread: %s", strerror(-err));
+		*why = xasprintf("cannot start a thread: %s", strerror(-err));
 	return err;
 }
 

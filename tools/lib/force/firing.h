@@ -33,8 +33,8 @@ struct firing {
 	uint64_t first_ns;	     /* the triggering reader had its data, 0: not seen */
 	uint64_t last_first_data_ns; /* the same since the latest trigger, whatever came of it */
 	uint64_t done_ns;	     /* all verified, 0: not yet */
-	uint64_t scan_took_ns;	     /* the latest look at all pages took so long ... */
-	uint64_t scan_ended_ns;	     /* ... and ended then */
+	uint64_t scan_took_ns;	     /* duration of the last full residency scan */
+	uint64_t scan_ended_ns;	     /* when it ended */
 
 	int done_fd;	       /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	       /* eventfd: look at `stop` and `requested_ns` */

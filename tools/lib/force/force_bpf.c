@@ -274,7 +274,7 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 		err = b->ring ? 0 : -errno;
 	}
 	if (err) {
-		*why = xasprintf("watching the files: %s", strerror(-err));
+		*why = xasprintf("cannot watch the files: %s", strerror(-err));
 		return STATUS_FAILED;
 	}
 	if (hooks_attach(force_hooks, nr_force_hooks, b->skel->obj, why))

@@ -22,7 +22,7 @@ static void say_change(const struct list_file *f)
 		say("warning: %s: it was written to since the list was recorded", f->target.path);
 }
 
-/* In one line, as a list that is used at each start has always some: -v names all of them. */
+/* In one line: a list that is used for long nearly always has changed files. -v names all. */
 static void say_changes(const struct hint *h, const struct changes *c)
 {
 	if (c->unready + c->written == 1) {
@@ -179,7 +179,7 @@ static enum status prepare(struct hint *h)
 	int err = force_init(&h->force, &h->list, &fo);
 
 	if (err)
-		return fail_with(xasprintf("preparing to force: %s", strerror(-err)),
+		return fail_with(xasprintf("cannot prepare forcing: %s", strerror(-err)),
 				 STATUS_FAILED);
 	h->firing = (struct firing){
 		.trigger = h->opt.trigger,
@@ -273,7 +273,7 @@ enum status hint_conclude(struct hint *h)
 		output_after_command(h->out);
 	receipts = receipt_print(&h->receipt);
 	if (receipt_was_cut(&h->receipt))
-		say("the end of the run stopped forcing: what was not read is skipped");
+		say("the end of the run stopped forcing: pages that were not read are skipped");
 	if (!h->firing.fired_ns && h->force.plan.nr_runs && h->firing.trigger != TRIGGER_NOW)
 		say("the trigger did not fire: none of the list's files %s%s%s",
 		    h->firing.trigger == TRIGGER_OPEN	? "was opened"

@@ -90,7 +90,8 @@ static void find_disks(struct idle *d, int fd, dev_t dev)
 		add_links(d, path);
 	}
 	say_verbose("--idle: one request at a time to device %u:%u, %s", major(dev), minor(dev),
-		    d->nr ? "when it has no other" : "which may have others: /sys does not tell");
+		    d->nr ? "when it has no other request"
+			  : "beside any others: /sys shows no count of its requests");
 }
 
 /* What the disks have been asked for. */

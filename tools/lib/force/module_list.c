@@ -29,7 +29,7 @@ static char *verifier_refused(void)
 	int err;
 
 	if (!skel)
-		return xasprintf("opening the program: %s", strerror(errno));
+		return xasprintf("cannot open the BPF program: %s", strerror(errno));
 	err = module_list_configure(skel);
 	err = err ? err : pcforce_bpf__load(skel);
 	pcforce_bpf__destroy(skel);

@@ -223,5 +223,6 @@ void submit_await(int fd, uint64_t index, uint64_t nr)
 
 	/* Errors show when the pages are verified. */
 	if (pread(fd, data, nr * page_size(), index * page_size()) < 0)
-		say_verbose("reading page %llu: %s", (unsigned long long)index, strerror(errno));
+		say_verbose("cannot read page %llu: %s", (unsigned long long)index,
+			    strerror(errno));
 }

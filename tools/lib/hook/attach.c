@@ -55,7 +55,7 @@ static char *tracepoint_refused(const struct btf *btf, const char *name)
 	snprintf(type, sizeof(type), "btf_trace_%s", name);
 	if (btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0)
 		return NULL;
-	return xstrdup("this kernel has no such tracepoint (Linux 6.18 has it)");
+	return xstrdup("this kernel has no such tracepoint");
 }
 
 /* The smallest program there is: only the kernel knows what it allows. */

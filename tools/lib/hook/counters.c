@@ -413,10 +413,11 @@ bool counters_late_known(const struct counters *w)
 void counters_complain(const struct counters *w)
 {
 	if (w->watch->late_unknown)
-		say_verbose("late hits: not known: the kernel does not name the functions on its "
-			    "stacks (CONFIG_KALLSYMS)");
+		say_verbose(
+			"late hits are not known: the kernel shows no function names of its stacks "
+			"(CONFIG_KALLSYMS)");
 	if (w->watch->tasks_lost)
-		say("%llu descendants could not be followed: their accesses are not counted",
+		say("%llu descendants are not counted: the table of processes is full",
 		    (unsigned long long)w->watch->tasks_lost);
 	if (w->watch->states_lost)
 		say("%llu events were not counted: the kernel had no memory for the state of their "

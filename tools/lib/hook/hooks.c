@@ -335,8 +335,7 @@ void hooks_detach(struct hook *hooks, size_t n)
 	}
 	if (missed > before)
 		say("%" PRIu64
-		    " events were missed: the kernel does not run a BPF program on a CPU "
-		    "that is in the middle of one; counts are lower bounds",
+		    " events were missed (BPF recursion protection); counts are lower bounds",
 		    missed - before);
 }
 

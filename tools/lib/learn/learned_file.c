@@ -111,7 +111,7 @@ enum learned_state learned_file_open(struct learned_file *f, const char *path,
 
 	*f = (struct learned_file){ .path = path, .fd = -1 };
 	if (p->stream) {
-		say("%s: not a list: not replaced", path);
+		say("%s: not a list: not replaced (it is not a regular file)", path);
 		return LEARNED_FORCED;
 	}
 	if (!is_safe(p)) {
@@ -122,7 +122,7 @@ enum learned_state learned_file_open(struct learned_file *f, const char *path,
 	}
 	err = open_locked(f, p);
 	if (err == -EWOULDBLOCK)
-		say_verbose("%s: another pcforce learns it: it is only forced", path);
+		say_verbose("%s: another pcforce learns this list: it is only forced", path);
 	else if (err)
 		say("%s: not learned: %s", path, strerror(-err));
 	if (err)
@@ -145,7 +145,7 @@ void learned_file_touch(const struct learned_file *f, bool now)
 					  { .tv_nsec = now ? UTIME_NOW : 0 } };
 
 	if (futimens(f->fd, times))
-		say_verbose("%s: its time cannot be set: %s", f->path, strerror(errno));
+		say_verbose("%s: cannot set the modification time: %s", f->path, strerror(errno));
 }
 
 void learned_file_close(struct learned_file *f, const struct list_place *p)

@@ -88,11 +88,11 @@ static bool record(struct learner *l, pid_t pid)
 		err = counters_add_task(&run->counters, pid);
 	if (err) {
 		trace_end(&tool, run);
-		status =
-			fail_with(xasprintf("counting COMMAND: %s", strerror(-err)), STATUS_FAILED);
+		status = fail_with(xasprintf("cannot count COMMAND: %s", strerror(-err)),
+				   STATUS_FAILED);
 	}
 	if (status) {
-		say("%s: not learned", l->file.path);
+		say("%s: not learned: the start cannot be recorded", l->file.path);
 		return false;
 	}
 	l->state = LEARNER_RECORDS;
@@ -113,7 +113,7 @@ static void write_list(struct learner *l, struct offsets_section *sections, uint
 	}
 	if (!changed && l->file.this_kernel) {
 		learned_file_touch(&l->file, true);
-		say_verbose("%s: the same pages as before", l->file.path);
+		say_verbose("%s: not rewritten: the same pages as before", l->file.path);
 		return;
 	}
 	if (!learned_file_stays(&l->file, &w->place)) {
@@ -216,9 +216,9 @@ static char *failure(const struct learner *l, const struct command *command)
 	int status = command->wait_status;
 
 	if (!command->ended)
-		return xstrdup("the run was ended");
+		return xstrdup("pcforce was ended");
 	if (command->detached)
-		return xstrdup("how COMMAND has ended is not known");
+		return xstrdup("the exit status of COMMAND is not known");
 	if (WIFSIGNALED(status))
 		return xasprintf("COMMAND was ended by signal %d", WTERMSIG(status));
 	if (l->opt->good[WEXITSTATUS(status)])
@@ -231,7 +231,7 @@ static void end(struct companion *c, const struct command *command, bool loaded)
 	struct learner *l = learner_of(c);
 
 	if (l->state == LEARNER_RECORDS)
-		finish(l, command ? failure(l, command) : xstrdup("the run was ended"));
+		finish(l, command ? failure(l, command) : xstrdup("pcforce was ended"));
 	/* What was known too late for this start is for the next one to look at. */
 	if (l->state == LEARNER_ASKS && loaded && is_outdated(&l->hint->list))
 		learned_file_touch(&l->file, false);

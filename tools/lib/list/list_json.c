@@ -60,7 +60,7 @@ static const char *take_object(struct list_files *l, struct page_runs *runs, str
 	if (!json_object_object_get_ex(o, "file", &name))
 		return NULL;
 	if (!json_object_is_type(name, json_type_string))
-		return "\"file\" must be a text";
+		return "\"file\" must be a string";
 	len = json_object_get_string_len(name);
 	if (!len || strlen(json_object_get_string(name)) != len)
 		return "\"file\": a path is expected, without NUL bytes";

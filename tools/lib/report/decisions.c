@@ -190,7 +190,7 @@ static char *shape(const struct p2c_ra_counts *c)
 	unsigned long long all = decided(c), started = n[RA_SYNC] - c->plain;
 
 	if (n[RA_FORCE] * 2 > all)
-		return xasprintf("asked for by a program (readahead, fadvise, madvise), in parts "
+		return xasprintf("requested by a program (readahead, fadvise, madvise), in parts "
 				 "of at most %llu page%s",
 				 (unsigned long long)c->largest, c->largest == 1 ? "" : "s");
 	if (n[RA_SYNC] && c->off * 2 > all)
@@ -442,13 +442,12 @@ void decisions_summary(struct decisions *d)
 			n - BUSIEST);
 	output_flush(d->out);
 	if (lost_events)
-		say("%" PRIu64 " decisions have no line: the system makes them faster than they "
-		    "can be printed; the summary counts them",
+		say("%" PRIu64
+		    " decisions are not shown (ring buffer full); the summary counts them",
 		    lost_events);
 	if (lost_pages)
-		say("the use of %" PRIu64
-		    " times 64 pages could not be followed: the table of pages "
-		    "that were read ahead and are cached is full",
+		say("page tracking table full: whether pages were used is not known of %" PRIu64
+		    " groups of 64",
 		    lost_pages);
 	free(all);
 	known_files_free(&files);

@@ -141,7 +141,7 @@ void report_interval(struct report *r, struct output *out, uint64_t ts_us)
 
 	err = counters_total(r->counters, &all);
 	if (err) {
-		say("an interval's counts cannot be read: %s", strerror(-err));
+		say("cannot read the counts of an interval: %s", strerror(-err));
 		return;
 	}
 	account_derive(&all, counters_late_known(r->counters), &r->before, &now);
@@ -265,7 +265,7 @@ bool report_incomplete(const struct report *r)
 	for (i = 0; i < r->nr_files; i++)
 		unknown += r->files[i].a.pages_unknown;
 	if (unknown)
-		say("of %zu file%s pages may be missing in the list: tracepoints do not tell where "
+		say("pages of %zu file%s may be missing from the list: tracepoints do not tell where "
 		    "large requests of io_uring or of the kernel itself begin",
 		    unknown, unknown == 1 ? "" : "s");
 	return unknown || r->counters->exact == NOT_EXACT || lost_events(r);

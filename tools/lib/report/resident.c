@@ -129,7 +129,7 @@ static int look_at(struct resident *r, const struct target *t, unsigned int map_
 	picture_init(&r->picture, map_width, pages);
 	err = residency_runs(t->fd, 0, pages, add_resident, r);
 	if (err)
-		say("%s: which pages are cached: %s", t->path, strerror(-err));
+		say("%s: cannot find out which pages are cached: %s", t->path, strerror(-err));
 	*row = (struct resident_file){ t->path, 1, !err, pages, r->pages };
 	return err;
 }

@@ -80,7 +80,8 @@ static enum status load(const struct tool *tool, struct trace_run *w)
 	w->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(w->obj, "ring"), tool->event, w,
 				   NULL);
 	if (!w->ring)
-		return fail_with(xasprintf("ring buffer: %s", strerror(errno)), STATUS_FAILED);
+		return fail_with(xasprintf("cannot create the ring buffer: %s", strerror(errno)),
+				 STATUS_FAILED);
 	return STATUS_DONE;
 }
 
@@ -244,7 +245,8 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 	}
 	err = session_run(&s);
 	if (err)
-		return fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED);
+		return fail_with(xasprintf("cannot wait for events: %s", strerror(-err)),
+				 STATUS_FAILED);
 	return STATUS_DONE;
 }
 
