@@ -44,7 +44,7 @@ static const char doc[] =
 	"    cachemiss -f /var/lib/db/data 1       one file, a line a second\n"
 	"    cachemiss -f data -- ./reader         one file, while ./reader runs\n"
 	"    cachemiss -w app.offsets -- ./app     record a cold start for pcforce\n"
-	"    cachemiss --unit db.service -w a.list a service, from its start to its stop\n"
+	"    cachemiss --unit db.service -w a.list a service, start to stop\n"
 	"    cachemiss --resident -f data          what of a file is cached now\n"
 	"\n"
 	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "

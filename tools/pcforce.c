@@ -107,7 +107,7 @@ static const struct argp_option argp_options[] = {
 	  "Treat a file with a newer mtime as stale (default: only warn)", 0 },
 	{ "tolerate", OPT_TOLERATE, "PERCENT", 0,
 	  "Exit with status 0 if at most PERCENT of the pages are not resident at the end "
-	  "(default 0; 1 with --learn)",
+	  "(default 0; 1 for a learned list)",
 	  0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
