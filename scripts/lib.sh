@@ -141,7 +141,7 @@ evict()
 		[ "$left" != 0 ] || return 0
 		sleep "0.$try"
 	done
-	die "$1: $left pages stay in the page cache, somebody is using it"
+	die "$1: $left pages stay in the page cache: another process uses the file"
 }
 
 # load FILE: all of it, by ordinary reading; seen to be there (idle pages may be reclaimed)
@@ -154,7 +154,7 @@ load()
 		cat -- "$1" >/dev/null
 		[ "$(resident "$1")" != "$pages" ] || return 0
 	done
-	die "$1: does not stay in the page cache; is there enough memory?"
+	die "$1: does not stay in the page cache: is there enough memory?"
 }
 
 # touch_memory BYTES: in a virtual machine, memory that the host has taken back is slow to
