@@ -8,7 +8,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool record_pages = false;
-const volatile bool record_hits = false; /* of pages that were cached before, too */
+const volatile bool record_hits = false; /* also list pages that were cached before */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -23,7 +23,7 @@ struct p2c_chunk_key {
 struct p2c_chunk_pages {
 	__u64 fresh;  /* entered the page cache since the recording began */
 	__u64 listed; /* handed over in a page_record */
-	__u64 along;  /* the same, but as mapped along with others */
+	__u64 along;  /* handed over as mapped along with others */
 };
 
 struct {
@@ -56,7 +56,7 @@ static __always_inline void send_run(__u32 slot, struct p2c_chunk_pages *c, __u6
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		/* The page's next access tries again. */
+		/* The ring buffer is full: the page's next access tries again. */
 		count(slot, COUNT_LOST, 1);
 		return;
 	}
@@ -82,7 +82,7 @@ struct p2c_list_walk {
 	bool any; /* cached before or not; else only what entered the page cache since */
 };
 
-/* A range that fault-around went over has holes. */
+/* Fault-around maps only cached pages, so its range may have holes. */
 static long drop_hole(__u32 i, void *data)
 {
 	struct p2c_list_walk *w = data;
@@ -210,7 +210,7 @@ static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u64 last,
 				      bool resolved)
 {
-	/* Mapped pages are used without any further event: they count as accessed. */
+	/* Accesses to mapped pages cause no event, so mapped pages count as accessed. */
 	list_pages(slot, first, last, PAGE_MAPPED, false);
 	list_along(slot, inode, first, last);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where kernels differ, and how CO-RE tells them apart. */
+/* Differences between kernels, and how CO-RE tells them apart. */
 #ifndef PAGE2CACHE_COMPAT_BPF_H
 #define PAGE2CACHE_COMPAT_BPF_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where the programs of ratrace.bpf.c attach that see what readahead decides. */
+/* The programs of ratrace.bpf.c that see readahead's decisions, and where they attach. */
 #ifndef PAGE2CACHE_DECISION_POINTS_BPF_H
 #define PAGE2CACHE_DECISION_POINTS_BPF_H
 

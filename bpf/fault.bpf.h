@@ -112,7 +112,7 @@ static __always_inline void fault_visit(__u32 slot, struct address_space *mappin
 	struct p2c_task_state *st = state_get();
 	bool first, present;
 
-	/* A visit that may be one of several is none that counts. */
+	/* Do not count a visit that may be one of several for the same fault. */
 	if (!st)
 		return;
 	first = take_fault(st);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where the programs attach that see page faults; of points.bpf.h. */
+/* The programs that see page faults, and where they attach; a part of points.bpf.h. */
 #ifndef PAGE2CACHE_FAULT_POINTS_BPF_H
 #define PAGE2CACHE_FAULT_POINTS_BPF_H
 
@@ -216,7 +216,10 @@ int BPF_PROG(around_fexit, struct vm_fault *vmf, unsigned long first, unsigned l
 
 	if (slot < 0)
 		return 0;
-	/* By its own name: behind the arguments, of which another kernel may have more. */
+	/*
+	 * Read the field by its name: it follows the arguments, of which another kernel may have
+	 * more.
+	 */
 	if (!bpf_get_func_ret(ctx, &ret))
 		around_exit(vmf, mapping, mapping->host, true, slot, first, last, ret);
 	return 0;

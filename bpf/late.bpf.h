@@ -118,7 +118,7 @@ static __always_inline void lookup_sleep(void *ctx)
 		}
 	} else if (where == WHERE_FAULT) {
 		st = state_if_any();
-		/* One sleep is enough: ts marks a hit that is late already. */
+		/* Count one sleep only: ts marks a hit that is already late. */
 		if (st && st->phase == FAULT_HIT && !st->ts) {
 			st->ts = 1;
 			count(st->slot, COUNT_MMAP_LATE, 1);

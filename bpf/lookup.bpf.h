@@ -280,7 +280,7 @@ static __always_inline void lookup_end(const struct p2c_lookup *l)
 			how = HOW_MISS;
 	}
 	count_unseen(l, unseen, how == HOW_LATE);
-	/* Whether this lookup slept or the one before is not known then. */
+	/* It is then not known whether this lookup or the one before slept. */
 	if (unseen && how == HOW_LATE)
 		how = HOW_HIT;
 	if (how != HOW_MISS)
@@ -322,7 +322,7 @@ __noinline int place_lookup(struct p2c_lookup *l)
 	l->first = l->index;
 	l->before = BEFORE_NOTHING;
 	if (!request_of(l->inode, l->last, &r) || r.first > l->index) {
-		/* Where nothing was put into the page cache, no page is waited for. */
+		/* If no page was put into the page cache, none is waited for. */
 		if (pages_came && l->last > l->index)
 			l->before = BEFORE_UNKNOWN;
 	} else if (r.first < l->last) {
@@ -434,7 +434,7 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	key.index = index;
 	key.tid = (__u32)bpf_get_current_pid_tgid();
 	before = bpf_map_lookup_elem(&misses, &key);
-	/* Numbers of tasks are used again: another's lookup is none of this task's. */
+	/* Task numbers are reused: a lookup of an earlier task is not one of this task. */
 	if (st && !st->open)
 		before = NULL;
 	/*
@@ -460,7 +460,7 @@ static __always_inline void lookup_miss(__u32 slot, __u64 inode, __u64 index)
 	on_miss(slot, index, false);
 }
 
-/* A task ends: lookups of it that failed, or that a signal broke off, are over. */
+/* A task ends: its lookups that failed, or that a signal interrupted, are over. */
 static __always_inline void forget_lookups(void)
 {
 	struct p2c_task_state *st = state_if_any();

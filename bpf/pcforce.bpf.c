@@ -13,11 +13,11 @@ const volatile bool fire_on_opens = false; /* trigger `open`; with kfunc only */
 
 /* Set and cleared by the user side, too. */
 __u32 armed = 0;
-__u32 await_first = 0; /* the next access to get its data is reported */
-__u32 await_tid = 0;   /* of this task only, 0: of any */
-__u32 forcing = 0;     /* removals now are forcing's doing */
+__u32 await_first = 0; /* report the first data of the next access */
+__u32 await_tid = 0;   /* only of this task; 0: of any */
+__u32 forcing = 0;     /* pages removed now were evicted by forcing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
-__u32 asked_slot = 0;  /* whose list the module has been asked to force; 0: none */
+__u32 asked_slot = 0;  /* slot whose list the module was asked to force; 0: none */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -70,7 +70,7 @@ static __always_inline bool disarm(void)
 	return true;
 }
 
-/* For the kernel: a list for each file, its head first (struct page2cache_head). */
+/* The kernel's input: a list for each file, its head first (struct page2cache_head). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -124,7 +124,7 @@ static __always_inline void fire(__u32 slot, __u64 index)
 	ts_ns = clock_now();
 	if (kfunc)
 		force_held(slot, index);
-	/* Only now: who is told of it may take this processor. */
+	/* Notify last: the process that is woken may take this CPU. */
 	tell(slot, index, ts_ns, FORCE_FIRED);
 }
 
@@ -196,7 +196,7 @@ static long use_step(__u32 i, void *data)
 	return 0;
 }
 
-/* A lookup, or mapped pages: which of them were forced? */
+/* Count which pages of a lookup, or of a mapping, were forced. */
 static __always_inline bool use_pages(__u32 slot, __u64 first, __u64 last)
 {
 	struct p2c_page_walk w = { .first = first, .last = last, .slot = slot };
@@ -391,7 +391,7 @@ int BPF_PROG(force_at_miss, struct filemap_miss *miss)
 	first_tid = bpf_get_current_pid_tgid();
 	bpf_force_page2cache(ctx, &extents, f->first_extent, 0);
 	first_tid = 0;
-	/* Only now: who is told of it may take this processor. */
+	/* Notify last: the process that is woken may take this CPU. */
 	if (!own)
 		tell(slot, miss->index, ts_ns, FORCE_FIRED);
 	return 0;

@@ -359,7 +359,7 @@ static long use_step(__u32 i, void *data)
 	mask &= ~__sync_fetch_and_or(&c->used, mask);
 	if (!mask)
 		return 0;
-	/* Pages that are used at once were mostly read at once: one age for all of them. */
+	/* Pages that are used together were mostly read together, so they share one age. */
 	bit = popcount((mask & -mask) - 1);
 	/* clang 19 looks this up in a table, and as it knows the table, it would drop the & 63. */
 	barrier_var(bit);
@@ -415,7 +415,7 @@ static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum 
 
 static __always_inline void on_fault(__u32 slot, __u64 index, enum p2c_how how)
 {
-	/* A late hit is told twice. */
+	/* A late hit is reported twice: count it once. */
 	if (how == HOW_LATE)
 		return;
 	decision_end();
@@ -454,7 +454,7 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 	struct p2c_ra_decision *d = decision_on(slot, w.first, w.last);
 
-	/* Others put pages in as well: writers, and lookups where readahead did not. */
+	/* Pages are also inserted by writers, and by lookups for which readahead did nothing. */
 	if (!d)
 		return;
 	d->r.pages_read += nr;
@@ -470,7 +470,7 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	bpf_loop(FOLIO_CHUNKS, drop_step, &w, 0);
 }
 
-/* Numbers of tasks are used again. */
+/* Task numbers are reused: forget what the earlier task with this number left. */
 static __always_inline void on_exit(void)
 {
 	decision_end();

@@ -18,14 +18,14 @@ struct p2c_file_key {
 	__u32 gen;  /* inode.i_generation */
 };
 
-/* What a classic tracepoint's record tells of a file, */
+/* What a classic tracepoint's record tells of a file. */
 struct p2c_named_key {
 	__u64 ino;
 	__u32 dev; /* as above */
 	__u32 pad;
 };
 
-/* and what is known of it while the user side keeps its inode. */
+/* What is known of such a file while the user side keeps its inode in memory. */
 struct p2c_named_file {
 	__u64 inode; /* struct inode */
 	__u32 slot;
@@ -43,12 +43,12 @@ enum p2c_count {
 	COUNT_READ_MISSES,
 	COUNT_READ_LATE,
 	COUNT_READS_UNSEEN,   /* reads of which lookups may have ended unseen ... */
-	COUNT_READS_UNPLACED, /* ... and of which it is not known either which pages these were of */
+	COUNT_READS_UNPLACED, /* ... of these, reads whose pages are not known */
 	COUNT_MMAP_HITS,      /* resolved by filemap_fault(), page present */
 	COUNT_MMAP_MISSES,    /* page absent at the first filemap_fault() */
 	COUNT_MMAP_LATE,
-	COUNT_AROUND,	     /* faults that fault-around served first ... */
-	COUNT_AROUND_REDONE, /* ... and that came to filemap_fault() all the same */
+	COUNT_AROUND,	     /* faults that fault-around resolved at first ... */
+	COUNT_AROUND_REDONE, /* ... of these, faults that still came to filemap_fault() */
 	COUNT_INSERTED,
 	COUNT_REMOVED,
 	COUNT_LOST,
@@ -81,7 +81,7 @@ struct p2c_file_name {
 	struct p2c_file_key key;
 	__u32 bytes; /* of names[]; 0: the path could not be read whole */
 	__u32 pad;
-	char names[NAME_BYTES + 256]; /* one more, so that a verifier sees that it fits */
+	char names[NAME_BYTES + 256]; /* one component more, so that the verifier sees it fit */
 };
 
 /* The same for a path that is short, as most are: with it an element of a map takes 256 bytes. */
@@ -154,7 +154,7 @@ struct page2cache_head {
 	__u64 nr_extents; /* that follow */
 	__u64 max_pages;  /* to be submitted */
 	__u64 state;
-	__s64 error;   /* why it ended before the last extent */
+	__s64 error;   /* errno: why it ended before the last extent; 0: it did not */
 	__u64 reached; /* extents; their pages are one of the next five each */
 	__u64 resident;
 	__u64 read;
@@ -165,12 +165,12 @@ struct page2cache_head {
 	__u64 end_ns; /* CLOCK_MONOTONIC of the first time namespace */
 };
 
-/* So many lists of one map the kernel reads at a time. */
+/* The kernel reads at most this many lists of one map at a time. */
 #define PAGE2CACHE_LISTS 16
 
 #define PAGE2CACHE_HEAD (sizeof(struct page2cache_head) / sizeof(struct page2cache_extent))
 
-/* What the tool has the module take a list of: take_list(). */
+/* Argument of take_list(): the file whose list the module shall take. */
 struct p2c_take_list {
 	__s32 fd;    /* of the file, as the tool has it open */
 	__u32 slot;  /* the file's */
@@ -181,7 +181,7 @@ struct p2c_take_list {
 
 #define NO_INDEX (~0ULL) /* no page was missed */
 
-/* In the place of the helper's number, which is no ABI. */
+/* Placeholder for the helper's number, which differs between kernels (it is no ABI). */
 #define HELPER_PLACEHOLDER 0x70326370
 
 /* Who decided to read ahead. */
@@ -235,7 +235,7 @@ struct p2c_ra_counts {
 	__u64 pages_read;
 	__u64 pages_used;
 	__u64 pages_unused_removed;
-	__u64 lost_pages;  /* whose use could not be followed */
+	__u64 lost_pages;  /* chunks of pages whose use is not known, as the table was full */
 	__u64 lost_events; /* records that the ring buffer had no room for */
 	__u64 windows[RA_HIST];
 	__u64 largest; /* window */
@@ -291,10 +291,10 @@ struct p2c_watch {
 	__u32 tree_tgid;       /* while its descendants are looked for, 0: they are not */
 	__u32 cgroup_level;    /* of that cgroup: the root's is 0 */
 	__u32 top_level;       /* below which a unit's cgroup is named */
-	__u32 on;	       /* accesses count: programs are attached and detached one by one */
-	__u32 nr_slots;	       /* in use, SLOT_OTHERS included: the user side begins with 1 */
-	__u32 stack_seen[NR_WHERE];   /* of such a function: names were looked for on it */
-	__u32 late_unknown;	      /* and not found: where a task sleeps cannot be told */
+	__u32 on;	/* whether accesses count: programs are attached and detached one by one */
+	__u32 nr_slots; /* in use, SLOT_OTHERS included: the user side begins with 1 */
+	__u32 stack_seen[NR_WHERE]; /* of such a function: names were looked for on it */
+	__u32 late_unknown; /* no names were found on it: it is not known where tasks sleep */
 	struct p2c_file_counts total; /* of all files, as of the latest run of add_up() */
 };
 

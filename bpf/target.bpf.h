@@ -61,7 +61,7 @@ struct {
 
 const volatile struct p2c_file_counts no_counts = {};
 
-/* An AND that the compiler cannot see through: it stays, in this register. */
+/* An AND that the compiler cannot remove, so that the verifier sees the bound in this register. */
 #define KEEP_BITS(x, mask) asm volatile("%0 &= %1" : "+r"(x) : "i"(mask))
 
 /* A name for the file, any of its links: from the leaf up, as far as it fits. */
@@ -88,7 +88,7 @@ static __always_inline void read_name(struct p2c_file_name *name, struct inode *
 		len = BPF_CORE_READ(dentry, d_name.len) & 0xff;
 		if (used + len >= NAME_BYTES)
 			return;
-		/* Older verifiers do not see it from the comparison. */
+		/* Older verifiers do not derive the bound from the comparison. */
 		KEEP_BITS(used, NAME_BYTES - 1);
 		KEEP_BITS(len, 0xff);
 		bpf_probe_read_kernel(&name->names[used], len, text);
@@ -153,11 +153,13 @@ static __always_inline int new_slot(struct inode *inode, const struct p2c_file_k
 		__sync_fetch_and_sub(&watch.nr_slots, 1);
 		return beyond(key);
 	}
-	/* Without memory at the moment: this slot stays empty, and the next access tries again. */
+	/* There is no memory now: this slot stays empty, and the file's next access tries again. */
 	if (!keep_counts(slot) || !keep_name(slot, inode, key))
 		return SLOT_OTHERS;
 	if (bpf_map_update_elem(&files, key, &slot, BPF_NOEXIST)) {
-		/* Another CPU was faster: its slot counts, this one stays empty. */
+		/*
+		 * Another CPU has added the file meanwhile: its slot counts, this one stays empty.
+		 */
 		raced = bpf_map_lookup_elem(&files, key);
 		return raced ? *raced : SLOT_OTHERS;
 	}

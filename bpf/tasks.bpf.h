@@ -66,7 +66,7 @@ static __always_inline bool descends(struct task_struct *task)
 	return false;
 }
 
-/* Tasks of which it is known that they do not descend from one that is counted. */
+/* Tasks known not to descend from a counted one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -82,7 +82,7 @@ __noinline int adopt(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	/* Nobody would take the number of a task out after task_exit(). */
+	/* Do not add an exiting task: nothing removes its number after task_exit(). */
 	if (task->flags & PF_EXITING || bpf_task_storage_get(&strangers, task, 0, 0))
 		return 0;
 	if (descends(task)) {
@@ -194,7 +194,7 @@ int find_tree(struct bpf_iter__task *ctx)
 		__sync_fetch_and_add(&watch.tasks_found, 1);
 		return 0;
 	}
-	/* After task_exit() nobody else would take the number out, which is used again. */
+	/* After task_exit() nothing would remove the number, which will be reused. */
 	bpf_map_delete_elem(&counted_tasks, &tid);
 	if (has_children(task))
 		__sync_fetch_and_add(&watch.tasks_lost, 1);
@@ -255,7 +255,7 @@ int task_exit_classic(void *record)
 	return 0;
 }
 
-/* The number that the thread had before is used again. */
+/* Remove the thread's former number, which will be reused. */
 static __always_inline void task_execs(__u32 tid, __u32 old_tid)
 {
 	if (tid != old_tid)
@@ -269,7 +269,7 @@ int BPF_PROG(task_exec, struct task_struct *task, pid_t old_tid)
 	return 0;
 }
 
-/* The record of the classic tracepoint. */
+/* The record of this classic tracepoint. */
 struct p2c_exec {
 	__u64 entry;
 	__u32 filename;

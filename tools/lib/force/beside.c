@@ -13,19 +13,27 @@
 #include "force/waiting.h"
 
 /*
- * COMMAND is let go this long after our start at the latest, however far the list is.
- * A start that finds all pages cached is over by then.
+ * COMMAND starts at most this long after pcforce, however far the list is. If all pages are cached,
+ * forcing is over by then.
  */
 #define LET_GO_NS 4000000
-/* Programs that watch COMMAND have to be attached before it begins: for so long it waits. */
+/*
+ * With a trigger or --follow, COMMAND waits at most this long until the BPF programs are attached.
+ */
 #define ATTACH_NS 10000000000ULL
-/* What still runs that long after COMMAND's end is left behind. */
+/* Threads that still run this long after COMMAND's end are left behind. */
 #define END_MS 100
-/* COMMAND has ended and processes of it live: for so long is finished what was begun. */
+/*
+ * If COMMAND has ended and processes of it live, forcing that has begun goes on for at most this
+ * long.
+ */
 #define FINISH_US 30000000
 #define LOOK_US	  5000
 
-/* The list, in a thread of its own: whatever it waits for, COMMAND does not. */
+/*
+ * The list is taken by a thread of its own, so that COMMAND never waits for what the list waits
+ * for.
+ */
 struct beside {
 	struct hint *hint;
 	struct companion *companion; /* NULL: none */
@@ -60,7 +68,7 @@ static bool await_fd(int fd, uint64_t until_ns)
 	return ppoll(&p, 1, &wait, NULL) > 0;
 }
 
-/* Is the thread at its end, by then at the latest? */
+/* Waits for the end of the thread until the given time. Returns whether it has ended. */
 static bool join(struct beside *b, uint64_t until_ns)
 {
 	struct timespec until = timespec_of(until_ns);
@@ -81,7 +89,7 @@ static void start_thread(struct beside *b)
 		say("cannot start a thread: %s; nothing is forced", strerror(err));
 }
 
-/* Begin with the list, for a moment: where all is in place, COMMAND starts with that. */
+/* Give the list a moment before COMMAND starts: if all pages are cached, that is all it takes. */
 static void force_ahead(struct beside *b, uint64_t start_ns)
 {
 	bool ready;
@@ -104,7 +112,9 @@ static void attach_ahead(struct beside *b)
 		    ATTACH_NS / 1000000000);
 }
 
-/* Armed before COMMAND is let go, and not a moment before its process exists. */
+/*
+ * The trigger is armed before COMMAND starts, but after its process exists: BPF needs its number.
+ */
 static enum status arm_around(struct beside *b)
 {
 	struct counters *counters = &b->hint->bpf.counters;
@@ -121,13 +131,13 @@ static enum status arm_around(struct beside *b)
 /* COMMAND cannot be executed. Returns the exit status. */
 static int not_started(const struct beside *b, int err)
 {
-	/* It is the user's mistake to see, whatever else is to be quiet. */
+	/* A COMMAND that cannot be executed is the user's mistake: say so even with -q. */
 	quiet = false;
 	fail_with(command_error(&b->command, err), STATUS_FAILED);
 	return command_start_status(err);
 }
 
-/* COMMAND's process, and the list as far as it is by the time that COMMAND is let go. */
+/* Fork COMMAND's process, and get the list as far as possible before COMMAND starts. */
 static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 {
 	bool watch = b->hint->opt.watch;
@@ -141,7 +151,7 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 		attach_ahead(b);
 	err = b->detach ? command_detach(&b->command) : command_fork(&b->command);
 	if (err) {
-		/* A hint that cannot be used keeps no COMMAND from running. */
+		/* Without a process for the list, COMMAND still runs. */
 		say("%s: runs without the list: cannot fork: %s", argv[0], strerror(-err));
 		return not_started(b, command_exec(&b->command));
 	}
@@ -153,7 +163,7 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 		b->status = arm_around(b);
 	if (!b->running && !b->status)
 		waiting_run(b->hint, start_ns);
-	/* Ctrl-C ends it as well while it waits. */
+	/* Ctrl-C also ends COMMAND's process while that waits at the gate. */
 	command_poll(&b->command);
 	err = b->command.ended ? 0 : command_go(&b->command);
 	return err ? not_started(b, err) : 0;
@@ -183,14 +193,14 @@ static void leave_terminal(void)
 static bool is_of_use(void *ctx)
 {
 	struct beside *b = ctx;
-	/* Without a trigger a list that is being loaded is as good as begun with. */
+	/* Without a trigger, forcing counts as begun while the list is still being loaded. */
 	bool begun = !join(b, 0) ? !b->hint->opt.watch
 				 : !b->status && firing_under_way(&b->hint->firing);
 
 	return begun && command_left_any(&b->command);
 }
 
-/* A signal ends this, as it has no COMMAND any more that it could be passed on to. */
+/* A signal ends this wait: COMMAND, to which it would be passed on, has ended. */
 static void finish_firing(struct beside *b)
 {
 	struct session s = {

@@ -6,7 +6,7 @@
 #include "base/options.h"
 #include "force/hint.h"
 
-/* What goes on beside COMMAND and its list: --learn. */
+/* A companion runs beside COMMAND and its list: --learn records with one. */
 struct companion {
 	/*
 	 * COMMAND's process (0: there is none) waits to be let go. LOADED: the hint has its list.

@@ -37,7 +37,7 @@ static enum status attaches(struct bpf_object *obj, struct hook *hooks, size_t n
 	return status;
 }
 
-/* Those of the trigger, and of following what is forced. */
+/* The events of the trigger, and those by which forced pages are followed. */
 static enum status trigger_attaches(char **why)
 {
 	struct pcforce_bpf *skel = force_bpf_skeleton(NULL);
@@ -53,7 +53,7 @@ static enum status trigger_attaches(char **why)
 	return status;
 }
 
-/* What the other programs need beyond these. */
+/* The events that cachemiss and ratrace need beyond these. */
 static struct hook other_hooks[] = { READAHEAD_HOOKS };
 
 static enum status others_attach(char **why)
@@ -111,7 +111,7 @@ static const char *candidate_reason(const struct hook *h, const struct candidate
 	return h->chosen ? "not needed: there is a better one" : "only some engines need it";
 }
 
-/* What serves it; where this run did not need the event, what would. NULL: nothing does. */
+/* The hook that serves the event, or would if this run needed the event. NULL: no hook does. */
 static const struct candidate *serves(const struct hook *h)
 {
 	size_t k;

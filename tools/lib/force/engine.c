@@ -19,8 +19,8 @@ const struct engine *engine_find(const char *name)
 }
 
 /*
- * Which file of the list is on FUSE, to be freed: its server is a process that may never answer,
- * and the kernel forces none of its files. NULL: none is; virtiofs is no such.
+ * Names a file of the list that is on FUSE (to be freed, NULL: none is). The server of such a file
+ * is a process that may never answer, so the kernel forces none. virtiofs has no such server.
  */
 static char *on_fuse(const struct list *l)
 {
@@ -33,7 +33,7 @@ static char *on_fuse(const struct list *l)
 
 		if (l->files[i].state != LIST_READY)
 			continue;
-		/* Mostly they are all on one. */
+		/* Most lists have files of one file system only: ask for its type once. */
 		if (t->id.dev != dev) {
 			free(type);
 			dev = t->id.dev;

@@ -19,11 +19,16 @@ struct engine {
 	const char *name;
 	/* It forces without any BPF program where no trigger has to be seen. */
 	bool plain;
-	/* A program of its own begins within the access that misses: nobody need hurry after. */
+	/*
+	 * Its own program starts within the access that misses, so pcforce need not react quickly.
+	 */
 	bool at_miss;
-	/* A program of its own begins within the open(2): it has to be armed before. */
+	/* Its own program starts within the open(2), so it has to be armed before the next open. */
 	bool at_open;
-	/* Its programs are given the files before: they stay open as long as it may force. */
+	/*
+	 * Its programs are given the files in advance, so these stay open as long as the engine may
+	 * force.
+	 */
 	bool holds_files;
 	/* The events that its own programs are attached to, NULL at the end; NULL: no programs. */
 	const char *const *events;

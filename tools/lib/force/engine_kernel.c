@@ -24,11 +24,11 @@
 #include "shared.h"
 #include "pcforce.skel.h"
 
-/* How often the answers are looked at. The kernel notes the time of its end. */
+/* Poll interval for the kernel's answers. It costs no precision: the kernel notes when it ended. */
 #define POLL_NS 2000000
-/* By then the module's worker has begun, or it has refused the file. */
+/* After this time the module's worker has begun, or has refused the file. */
 #define BEGIN_NS 5000000000ULL
-/* What a stopped list may still take: the device has been asked already. */
+/* How long a stopped list may take to end: requests that the device already has still complete. */
 #define STOP_NS 80000000ULL
 
 struct kernel_state {
@@ -42,7 +42,7 @@ struct kernel_state {
 struct kernel_way {
 	/* Between open and load of the programs. Returns 0 or -errno. */
 	int (*configure)(struct pcforce_bpf *skel);
-	/* The module has to be given a file before the programs may force it. */
+	/* The module must be given a file before its programs may force it. */
 	bool takes_files;
 	/* Have the list of a file forced now. Returns whether it is. */
 	bool (*start)(const struct force *f, size_t file);
@@ -256,7 +256,7 @@ static bool kernel_worked(const struct force *f)
 	for (i = 0; i < f->list->nr_files; i++) {
 		if (!k->nr[i])
 			continue;
-		/* The kernel may find all in place: then nothing is ever submitted. */
+		/* If the kernel finds all pages cached, it never submits any. */
 		while (state_of(k, i) == PAGE2CACHE_RUNNING && !head_of(k, i)->submitted &&
 		       !f->stop)
 			nanosleep(&pause, NULL);
@@ -308,7 +308,7 @@ static void await_others(const struct kernel_state *k)
 		nanosleep(&pause, NULL);
 }
 
-/* Read a page of the file that is absent: that miss has the kernel begin with the list. */
+/* Read an absent page of the file: this miss makes the kernel start with the list. */
 static bool start_by_miss(const struct force *f, size_t file)
 {
 	const struct target *t = &f->list->files[file].target;
@@ -371,7 +371,7 @@ static bool start_by_module(const struct force *f, size_t file)
 	return has_begun(f, file);
 }
 
-/* Until the kernel is done with the file, or what is left of a stop's grace. */
+/* Wait until the kernel is done with the file, or until the grace period after a stop is over. */
 static void await(const struct force *f, size_t file, uint64_t *deadline)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
@@ -412,7 +412,10 @@ static const char *stopped_by(int64_t error)
 	}
 }
 
-/* What the file's head says may have been overwritten: any process may map a map. */
+/*
+ * Do not trust the numbers in the file's head: a process with the rights may map this map and write
+ * to it.
+ */
 static uint64_t nr_listed(const struct force *f, size_t file)
 {
 	const struct kernel_state *k = f->state;
@@ -449,7 +452,10 @@ static void take_answers(struct force *f, size_t file)
 	c->failed += head->failed;
 	c->past_eof += head->past_eof;
 	c->submitted += head->submitted;
-	/* What it has not come to: it ended early, or was stopped and has not ended yet. */
+	/*
+	 * Pages that the kernel has not reached, because it ended early, or was stopped and has not
+	 * ended yet, are skipped.
+	 */
 	force_skip_rest(c);
 	if (head->error)
 		say("%s: the kernel stopped early: %s", f->list->files[file].target.path,

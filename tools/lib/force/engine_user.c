@@ -14,13 +14,13 @@
 #include "force/memory.h"
 
 #define MAX_JOBS 64
-/* A thread takes 64 MiB at once. */
+/* A thread takes 64 MiB of the plan at a time. */
 #define UNIT_PAGES (1ULL << 14)
 /* Keep the batch small: a page that another task reads between check and submission would
  * be counted as ours.
  */
 #define CHECK_PAGES 512
-/* Of cached pages, asked at once whether they are up to date. */
+/* How many cached pages are checked at once for being up to date. */
 #define ASK_PAGES 4096
 
 /* For scattered pages one thread is at the device's limit, and the reader needs a CPU. */
@@ -47,7 +47,10 @@ static int user_prepare(struct force *f)
 		if (l->files[i].state != LIST_READY)
 			continue;
 		err = bitmap_init(&u->files[i].absent, l->files[i].nr_pages);
-		/* Mostly that of the file before: sysfs is slow. */
+		/*
+		 * Keep the limits of the last device: sysfs is slow, and most files are on the same
+		 * one.
+		 */
 		if (limits.dev != l->files[i].target.id.dev)
 			submit_limits(l->files[i].target.fd, l->files[i].target.id.dev, &limits);
 		u->files[i].limits = limits;
@@ -149,7 +152,9 @@ static void check_resident(struct force *f, const struct extent *run)
 		add(&f->counts[run->file].resident, c.resident);
 		return;
 	}
-	/* Each page is then read, and up to date after that. */
+	/*
+	 * The kernel does not say what is cached, so each page is read, which makes it up to date.
+	 */
 	bitmap_fill(&uf->absent, run->index, run->nr_pages, true);
 	if (!__atomic_exchange_n(&f->counts[run->file].blind, true, __ATOMIC_RELAXED))
 		say("%s: the kernel does not tell which pages are cached: %s%s; all listed "
@@ -161,8 +166,8 @@ static void check_resident(struct force *f, const struct extent *run)
 }
 
 /*
- * Check runs that lie close together all at once: mostly nothing of them is there. Returns
- * the run behind those that were checked.
+ * Check runs that lie close together with one call, as most of their pages are absent. Returns the
+ * index behind the last run checked.
  */
 static size_t check_near(struct force *f, size_t i)
 {
@@ -264,7 +269,7 @@ static void submit_absent(struct force *f, const struct extent *run, uint64_t in
 		skip_pages(f, run->file, index + allowed, nr - allowed);
 	if (!allowed)
 		return;
-	/* No reading ahead into what the budget does not cover. */
+	/* Do not let the kernel read ahead beyond what the budget covers. */
 	if (left < (int64_t)(run_end - index))
 		run_end = index + allowed + (left > 0 ? left : 0);
 	if (user_is_gentle(f))
@@ -350,7 +355,7 @@ static void user_run(struct force *f)
 
 	for (i = 0; i < f->list->nr_files; i++) {
 		bitmap_clear(&u->files[i].absent);
-		/* Exactly what is asked for, nothing around it. */
+		/* FADV_RANDOM: read exactly the requested pages, and nothing around them. */
 		if (f->list->files[i].state == LIST_READY)
 			posix_fadvise(f->list->files[i].target.fd, 0, 0, POSIX_FADV_RANDOM);
 	}

@@ -19,23 +19,29 @@
  */
 #define FIRST_DATA_NS 2000000
 
-/* How often files are marked anew whose inodes the kernel may have dropped. */
+/*
+ * Interval at which files are marked anew, because the kernel may have dropped their inodes and
+ * marks.
+ */
 #define RENEW_MS 10000
 
-/* Opens that are held at once; further ones are let go. */
+/* At most this many opens are held at a time; others are let through. */
 #define MAX_HELD 256
 /* The thread that holds them looks at least each 100 ms whether to end. */
 #define LET_GO_MS 300
 
 /*
- * Of a firing in the kernel the reader's first data tells. A reader that ends before it has
- * any leaves an event that is found so much later.
+ * A firing inside the kernel is noticed by the reader's first data. If the reader ends before that,
+ * the firing is found by polling at this interval.
  */
 #define LOOK_MS 1000
 
 const char *const trigger_names[NR_TRIGGERS] = { "access", "miss", "open", "now" };
 
-/* Data that came before the firing, which an open asked for that was held, is not its first. */
+/*
+ * Data that arrived before the firing is not its first data: a held open may have requested the
+ * firing, and it begins later.
+ */
 static void take_first_data(struct firing *f)
 {
 	if (f->last_first_data_ns >= f->fired_ns)
@@ -52,7 +58,9 @@ int firing_event(void *ctx, void *data, size_t size)
 		f->last_first_data_ns = 0;
 	} else if (r->event == FORCE_FIRST_DATA) {
 		f->last_first_data_ns = r->ts_ns;
-		/* Of the firing under way, unless another is asked for by now. */
+		/*
+		 * The data belongs to the firing under way, unless a new one was requested since.
+		 */
 		if (!f->requested_ns && !f->first_ns)
 			take_first_data(f);
 	}
@@ -80,7 +88,7 @@ static void set_priority(bool high)
 {
 	struct sched_param p = { .sched_priority = high ? 1 : 0 };
 
-	/* Not permitted: a later start, nothing worse. */
+	/* If this is not permitted, forcing only starts a little later. */
 	pthread_setschedparam(pthread_self(), high ? SCHED_FIFO : SCHED_OTHER, &p);
 }
 
@@ -143,7 +151,7 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	bool again = f->fired_ns;
 
 	take_files(f, true);
-	/* Armed again and all still in place: that makes no new receipt. */
+	/* Re-armed, and all pages are still cached: no new receipt. */
 	if (again && !force_needed(f->force)) {
 		let_files_go(f);
 		force_bpf_forcing(f->bpf, false);
@@ -191,7 +199,7 @@ static bool opens_are_ours(const struct firing *f)
 	return force_bpf_armed(f->bpf);
 }
 
-/* Opens since: one that counts fires, or arms for its first access. */
+/* Handle the opens since the last call: one that counts fires, or re-arms for its first access. */
 static void take_opens(struct firing *f)
 {
 	uint64_t now = now_ns();
@@ -203,8 +211,8 @@ static void take_opens(struct firing *f)
 	if (!counts || (f->once && f->fired_ns))
 		return;
 	/*
-	 * A firing that finds all in place has looked at every page. Not more than
-	 * half of the time is spent so, however often a file is opened.
+	 * A firing that finds all pages cached has still looked at each. Spend at most half of the
+	 * time on such scans, however often a file is opened.
 	 */
 	if (now - f->scan_ended_ns < f->scan_took_ns)
 		return;
@@ -224,7 +232,10 @@ static void *fire_loop(void *ctx)
 		{ .fd = f->opens_fd, .events = POLLIN },
 		{ .fd = f->bpf->ring ? ring_buffer__epoll_fd(f->bpf->ring) : -1, .events = POLLIN },
 	};
-	/* Not if the kernel forces: then the reader needs the processor more than we do. */
+	/*
+	 * No raised priority if the kernel forces: the reader then needs the CPU more than this
+	 * thread.
+	 */
 	bool urgent = !engine_of(f)->at_miss;
 	uint64_t asked, renewed_ns = now_ns();
 	int wait_ms;
@@ -261,7 +272,7 @@ static void *fire_loop(void *ctx)
 	return NULL;
 }
 
-/* --hold: who opens a file of the list waits until it is forced, or for so long. */
+/* --hold: an open of a listed file waits until the list is forced, or until its time is over. */
 
 struct held {
 	int event;
@@ -313,7 +324,7 @@ static int own_descriptors(const struct firing *f)
 	return 0;
 }
 
-/* A descriptor for the next event: if need be, that of an open which then waits no longer. */
+/* Make sure of a descriptor for the next event, if need be by letting a held open go. */
 static bool have_descriptor(struct firing *f, struct held *held, size_t *n)
 {
 	int spare = fcntl(f->hold_fd, F_DUPFD_CLOEXEC, 0);
@@ -447,10 +458,12 @@ bool firing_stop(struct firing *f, unsigned int ms)
 	if (f->wake_fd > 0)
 		wake(f->wake_fd);
 	over = join(f->thread, &f->running, ms);
-	/* Only now: our own opens of the files have to be let go as well. */
+	/*
+	 * Stop the holding thread last: it has to allow this process's own opens of the files, too.
+	 */
 	__atomic_store_n(&f->stop_holding, true, __ATOMIC_SEQ_CST);
 	over &= join(f->hold_thread, &f->holding, LET_GO_MS);
-	/* Who opens a file does not wait for a thread that is left behind. */
+	/* No open may wait for a thread that is left behind. */
 	close_fd(&f->hold_fd);
 	if (!over)
 		return false;

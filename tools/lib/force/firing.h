@@ -38,7 +38,7 @@ struct firing {
 
 	int done_fd;	       /* eventfd, readable when a firing with --once is over */
 	int wake_fd;	       /* eventfd: look at `stop` and `requested_ns` */
-	uint64_t requested_ns; /* somebody else than BPF asks to fire */
+	uint64_t requested_ns; /* a firing was requested other than by BPF */
 	bool busy;	       /* the thread is at a firing, or looks whether one is asked for */
 	bool stop;
 	bool stop_holding; /* later than stop: forcing opens the files itself */

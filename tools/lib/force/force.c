@@ -11,7 +11,7 @@ uint64_t force_max_bytes(const struct force *f)
 	return f->opt.max_bytes ? f->opt.max_bytes : memory_room(!f->opt.other_pays);
 }
 
-/* Before a run nothing is done: all that is listed is skipped. */
+/* Before a run, all listed pages count as skipped. */
 static void start_counts(struct force *f)
 {
 	size_t i;
@@ -89,7 +89,7 @@ void force_skip_rest(struct force_counts *c)
 	c->skipped = c->requested - c->resident - c->read - c->failed - c->past_eof;
 }
 
-/* Nobody reads what is left; what of it is resident is said all the same. */
+/* The extents left to readahead are not read, but their resident pages are counted. */
 static void count_left(struct force *f)
 {
 	const struct extent *left;
@@ -117,7 +117,7 @@ void force_run(struct force *f)
 
 	list_settle(f->list);
 	start_counts(f);
-	/* Ready files are the engine's to account for. */
+	/* The engine counts the pages of ready files. */
 	for (i = 0; i < f->list->nr_files; i++) {
 		if (f->list->files[i].state == LIST_READY)
 			f->counts[i].skipped = 0;

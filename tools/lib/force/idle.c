@@ -13,14 +13,16 @@
 #include "file/uuid.h"
 #include "force/idle.h"
 
-/* How often a busy device is looked at. */
+/* Interval at which a busy device is checked. */
 #define LOOK_NS 1000000ULL
 /*
- * A device that is never idle takes a request of ours when it has done so many of others: of
- * these one in so many has waited, which its 99th percentile does not show.
+ * A device that is never idle gets one of our requests per so many of others. So one in so many of
+ * theirs has waited, too few to show in their 99th percentile.
  */
 #define OTHERS 200
-/* So that forcing gets on with a device that does little, and slowly. */
+/*
+ * Submit after this time anyway, so that forcing makes progress on a slow device with few requests.
+ */
 #define WAIT_NS 100000000ULL
 
 void idle_begin(void)
@@ -51,7 +53,7 @@ static size_t add_links(struct idle *d, const char *dir)
 	return n;
 }
 
-/* What a block device is made of, down to the disks: others use more of these than this device. */
+/* Find the disks below a block device: others use them through more devices than this one. */
 static void add_disk(struct idle *d, const char *dir)
 {
 	char path[PATH_MAX];
@@ -94,7 +96,7 @@ static void find_disks(struct idle *d, int fd, dev_t dev)
 			  : "beside any others: /sys shows no count of its requests");
 }
 
-/* What the disks have been asked for. */
+/* Add up the requests that the disks have been given. */
 struct look {
 	uint64_t in_flight;
 	uint64_t done;
@@ -130,7 +132,9 @@ void idle_wait(struct idle *d, int fd, dev_t dev, const volatile bool *stop)
 	if (d->dev != dev)
 		find_disks(d, fd, dev);
 	first = now = look_at(d);
-	/* Who reads page after page leaves gaps: once it was busy, only a longer one will do. */
+	/*
+	 * A reader of single pages leaves short gaps. So after a busy look, wait for a longer gap.
+	 */
 	for (idle = !now.in_flight;
 	     !idle && !*stop && now_ns() < end && now.done - first.done < OTHERS;) {
 		last = now;

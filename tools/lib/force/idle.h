@@ -13,7 +13,7 @@
 
 #include "base/util.h"
 
-/* Of an array of disks so many are asked. */
+/* At most this many disks of an array are watched. */
 #define IDLE_DISKS 32
 
 struct idle {

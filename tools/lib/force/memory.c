@@ -17,7 +17,7 @@ struct version {
 	const char *counters[2]; /* ... under these names; NULL: it is the file's only number */
 };
 
-/* Where a system has both, memory is the first one's if that has it. */
+/* If a system has both versions, the first one controls memory if it has the controller. */
 static const struct version versions[] = {
 	{ .type = "cgroup",
 	  .controller = "memory",
@@ -167,7 +167,7 @@ static bool go_up(struct group *g)
 	return true;
 }
 
-/* What a level leaves: all of its limit but what it has in use and cannot give up. */
+/* What a level leaves: its limit less the memory in use that cannot be reclaimed. */
 static uint64_t level_room(const struct group *g)
 {
 	uint64_t limit = UINT64_MAX, used, n;

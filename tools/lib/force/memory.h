@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How much may be read in before it pushes out what was read before. */
+/* How much can be read before it evicts pages that were read before. */
 #ifndef PAGE2CACHE_MEMORY_H
 #define PAGE2CACHE_MEMORY_H
 

@@ -51,7 +51,7 @@ int opens_watch(const struct list *l, bool hold)
 
 bool opens_next(int fd, pid_t *pid, int *event)
 {
-	/* One at a time: the kernel hands out what fits whole. */
+	/* Read one event at a time: the kernel hands out as many as fit. */
 	struct fanotify_event_metadata m;
 
 	for (;;) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "force/pace.h"
 
-/* What is submitted at once takes so long at most, unless it is a single page. */
+/* One submission takes at most this long at the given rate, unless it is a single page. */
 #define PIECE_NS 50000000ULL
-/* Time that passed without reading is made up for, but no more of it than this. */
+/* At most this much time without reading is made up for. */
 #define SLACK_NS PIECE_NS
 /* How soon a stop is noticed. */
 #define LOOK_NS 20000000ULL

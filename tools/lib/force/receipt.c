@@ -6,7 +6,7 @@
 
 double receipt_accuracy(const struct force_usage *t, uint64_t read)
 {
-	/* A kernel's engine that was stopped may have read more than it has counted. */
+	/* A kernel engine that was stopped may have read pages that it has not counted. */
 	if (!t->known || !read || t->used > read)
 		return -1;
 	return (double)t->used / read;
@@ -14,10 +14,10 @@ double receipt_accuracy(const struct force_usage *t, uint64_t read)
 
 double receipt_coverage(const struct force_usage *t, bool recorded_known, uint64_t recorded)
 {
-	/* What was not accessed at all did not miss, and that says nothing. */
+	/* A file that was not accessed had no misses, which says nothing about coverage. */
 	if (!t->known || !t->accesses || !recorded_known || !recorded)
 		return -1;
-	/* More misses than were recorded: nothing of them is covered. */
+	/* More misses than were recorded: the coverage is 0, not negative. */
 	return t->misses < recorded ? (double)(recorded - t->misses) / recorded : 0;
 }
 
@@ -67,7 +67,7 @@ static char *used_cell(const struct column *c, const void *row)
 	return cell_known(l->t.known, l->t.used);
 }
 
-/* Scripts get a number. */
+/* With --raw the cell is a bare number, for scripts. */
 static char *skipped_cell(const struct column *c, const void *row)
 {
 	const struct line *l = row;
@@ -134,7 +134,7 @@ static struct line line_of(const struct receipt *r, size_t i)
 		return l;
 	l.file = &f->list->files[i];
 	l.c = f->counts[i];
-	/* The thread that forces is left behind: as far as it has come. */
+	/* The forcing thread was left behind: show the counts as far as it has come. */
 	if (r->firing->running)
 		force_skip_rest(&l.c);
 	if (!r->firing->bpf->follows)

@@ -8,9 +8,9 @@
 #include "force/engine_user.h"
 #include "force/memory.h"
 
-/* Looked at at once. */
+/* Pages checked with one call. */
 #define LOOK_PAGES 4096
-/* Waited for by one read. */
+/* Bytes that one read waits for. */
 #define WAIT_BYTES (256 << 10)
 /* After a stop, spend at most this long on verifying what has arrived. */
 #define STOP_NS 80000000ULL
@@ -98,7 +98,7 @@ struct rest {
 	uint32_t file;
 };
 
-/* To read once more what was pushed out would push out others. */
+/* Do not read evicted pages again: that would evict others. */
 static int wait_or_leave(void *ctx, uint64_t index, uint64_t nr, bool cached)
 {
 	const struct rest *r = ctx;
@@ -166,7 +166,7 @@ static void verify_run(struct force *f, struct look *l, const struct extent *run
 	uint64_t at = run->index, end = run->index + run->nr_pages, from;
 	int fd = f->list->files[run->file].target.fd;
 
-	/* Straight to the next page that was absent, each time. */
+	/* Jump from one page that was absent to the next. */
 	while ((at = bitmap_next(absent, at, end, true)) < end && !user_too_late(f)) {
 		if (fd != l->map.fd || at < l->first || at >= l->first + l->nr)
 			look_at(l, fd, at, near_end - at);

@@ -14,11 +14,14 @@
 /* Loading takes some 0.2 us an extent; to read that in takes ten times as long. */
 #define LOAD_NS 1000000000ULL
 #define LOOK_NS 2000000
-/* What the forcing reads first tells how fast it is; a device that is slower is not waited for. */
+/*
+ * The rate is measured over this much data. If reading it takes longer than this, the device is
+ * too slow to wait for.
+ */
 #define SAMPLE_BYTES (8ULL << 20)
 #define SAMPLE_NS    1000000000ULL
 
-/* What --wait allows. */
+/* The limit that --wait sets. */
 static uint64_t given_until(const struct hint *h, uint64_t start_ns)
 {
 	return start_ns + h->opt.wait_ms * 1000000ULL;
@@ -50,7 +53,7 @@ static void pause_looking(void)
 	nanosleep(&moment, NULL);
 }
 
-/* When the forcing should be over at its rate so far, and half as much again; 0: not known. */
+/* One and a half times the time that forcing should take at its rate so far; 0: not known. */
 static uint64_t estimate(const struct hint *h)
 {
 	const struct list_file *f = &h->list.files[h->force.plan.shuffled];

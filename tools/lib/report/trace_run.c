@@ -212,7 +212,7 @@ static int start_command(struct trace_run *w)
 	if (!err)
 		return 0;
 	w->start_status = command_start_status(err);
-	/* It is the user's mistake to see, whatever else is to be quiet. */
+	/* A COMMAND that cannot be executed is the user's mistake: say so even with -q. */
 	quiet = false;
 	fail_with(command_error(&w->command, err), STATUS_FAILED);
 	return err;
