@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,27 @@ struct remote_mount {
 static const char *const types[] = { "fuse", "nfs",   "cifs",	"smb3",	    "9p",     "virtiofs",
 				     "ceph", "afs",   "coda",	"orangefs", "autofs", "lustre",
 				     "gfs2", "ocfs2", "beegfs", "gpfs",	    "panfs",  "wekafs" };
+
+/* The same, virtiofs among FUSE. */
+static const unsigned int magics[] = {
+	FUSE_SUPER_MAGIC,	 NFS_SUPER_MAGIC,	    CIFS_SUPER_MAGIC,
+	SMB2_SUPER_MAGIC,	 SMB_SUPER_MAGIC,	    V9FS_MAGIC,
+	CEPH_SUPER_MAGIC,	 AFS_SUPER_MAGIC,	    AFS_FS_MAGIC,
+	CODA_SUPER_MAGIC,	 0x20030528 /* orangefs */, AUTOFS_SUPER_MAGIC,
+	0x0bd00bd0 /* lustre */, 0x01161970 /* gfs2 */,	    OCFS2_SUPER_MAGIC,
+	0x19830326 /* beegfs */, 0x47504653 /* gpfs */,	    0xaad7aaea /* panfs */
+};
+
+bool remote_magic(unsigned int f_type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(magics); i++) {
+		if (f_type == magics[i])
+			return true;
+	}
+	return false;
+}
 
 static bool is_remote(const char *type)
 {

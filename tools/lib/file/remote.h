@@ -27,4 +27,10 @@ int remote_lstat(struct remote *r, const char *path, struct stat *st);
 const char *remote_silent_below(struct remote *r, const char *dir);
 void remote_free(struct remote *r);
 
+/*
+ * Is F_TYPE of statfs(2) that of such a file system? For a descriptor from another mount namespace,
+ * whose mount is not listed here.
+ */
+bool remote_magic(unsigned int f_type);
+
 #endif

@@ -85,13 +85,15 @@ static bool is_listed(const char *list, const char *name)
 	return false;
 }
 
-/* The path of this process in the hierarchy that has the memory of a version. */
-static bool find_path(const struct version *v, char path[PATH_MAX])
+/* The path of a process, 0: this one, in the hierarchy that has the memory of a version. */
+static bool find_path(const struct version *v, pid_t pid, char path[PATH_MAX])
 {
-	FILE *f = fopen("/proc/self/cgroup", "re");
 	char line[PATH_MAX + 256], *controllers, *at;
 	bool found = false;
+	FILE *f;
 
+	snprintf(line, sizeof(line), pid ? "/proc/%d/cgroup" : "/proc/self/cgroup", pid);
+	f = fopen(line, "re");
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = 0;
 		controllers = strchr(line, ':');
@@ -143,14 +145,14 @@ static bool find_folder(struct group *g, const char *path)
 	return found;
 }
 
-static bool find_group(struct group *g)
+static bool find_group(struct group *g, pid_t pid)
 {
 	char path[PATH_MAX];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(versions); i++) {
 		g->version = &versions[i];
-		if (find_path(g->version, path))
+		if (find_path(g->version, pid, path))
 			return find_folder(g, path);
 	}
 	return false;
@@ -195,23 +197,43 @@ static uint64_t system_room(void)
 	return n ? n * 1024 : UINT64_MAX;
 }
 
+/* What a group leaves, and each level above it; ROOM at most. */
+static uint64_t group_room(struct group *g, uint64_t room)
+{
+	uint64_t n;
+
+	do {
+		n = level_room(g);
+		room = n < room ? n : room;
+	} while (go_up(g));
+	return room;
+}
+
 uint64_t memory_room(bool own)
 {
-	uint64_t room = system_room(), n;
+	uint64_t room = system_room();
 	struct group g;
-	bool at = own && find_group(&g);
 
-	for (; at; at = go_up(&g)) {
-		n = level_room(&g);
-		room = n < room ? n : room;
-	}
+	if (own && find_group(&g, 0))
+		room = group_room(&g, room);
 	return room / 10 * 9;
+}
+
+uint64_t memory_room_of(pid_t pid)
+{
+	struct group ours, its;
+	uint64_t room;
+
+	if (!find_group(&its, pid) || (find_group(&ours, 0) && !strcmp(ours.dir, its.dir)))
+		return UINT64_MAX;
+	room = group_room(&its, UINT64_MAX);
+	return room == UINT64_MAX ? room : room / 10 * 9;
 }
 
 uint64_t memory_limit_hits(void)
 {
 	struct group g;
-	bool at = find_group(&g);
+	bool at = find_group(&g, 0);
 	uint64_t hits = 0;
 	size_t i;
 

@@ -3,6 +3,8 @@
 #ifndef PAGE2CACHE_MEMORY_H
 #define PAGE2CACHE_MEMORY_H
 
+#include <sys/types.h>
+
 #include "base/util.h"
 
 /*
@@ -10,6 +12,11 @@
  * or of what the memory cgroup of this process leaves, each level above it included, if OWN.
  */
 uint64_t memory_room(bool own);
+/*
+ * The same 90 % of what the memory cgroup of process PID leaves, for page cache that is ours but
+ * stands for the process: UINT64_MAX where that group has no limit or is this process's, too.
+ */
+uint64_t memory_room_of(pid_t pid);
 
 /* How often this process and others in its memory cgroup have met a limit so far. */
 uint64_t memory_limit_hits(void);
