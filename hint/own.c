@@ -13,10 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cached.h"
 #include "own.h"
 
-/* What any device reads at once: the kernel silently leaves out what is more. */
-#define CHUNK_BYTES (128U << 10)
 /*
  * A thread without hints naps before it rests. So a stream of hints with short gaps makes no
  * system call, and what gathers during a nap is merged. 20 naps are 1 ms or a little more.
@@ -33,6 +32,11 @@
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
+/*
+ * Who asks rings again after so long: the other process of a shared ring can take the bell's
+ * change back before the thread has seen it.
+ */
+#define RING_AGAIN_NS 10000000
 
 static uint64_t size_of(void *ctx, uint32_t file)
 {
@@ -46,17 +50,90 @@ static uint64_t size_of(void *ctx, uint32_t file)
 
 static bool ends(const struct own *o)
 {
-	return __atomic_load_n(&o->stop, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&o->asked, __ATOMIC_ACQUIRE) == OWN_END;
+}
+
+/* Wait for a piece that has been submitted. What its byte is does not matter. */
+static void await(const struct own *o, const struct own_piece *p)
+{
+	char byte;
+
+	if (p->file >= 0 && pread(o->files[p->file], &byte, 1, p->at) < 0)
+		return;
+}
+
+/* A piece is submitted when the one OWN_FLIGHT before it has been read. */
+static void sent(struct own *o, int file, uint64_t last_page)
+{
+	struct own_piece *p = &o->flight[o->nr_sent++ % OWN_FLIGHT];
+
+	await(o, p);
+	*p = (struct own_piece){ file, last_page };
+}
+
+/* How many of N bytes from AT of a file are absent: all, if that is not to be known. */
+static uint64_t absent_bytes(const struct own *o, int file, uint64_t at, uint64_t n)
+{
+	int64_t cached = 0;
+
+	if (o->results[file].stat.forced != PAGEHINT_UNKNOWN)
+		cached = cached_pages(o->files[file], at, n);
+	return cached > 0 ? n - cached * o->page_size : n;
+}
+
+/* So many bytes were absent before N from AT were submitted: count those that no longer are. */
+static void count_forced(struct own *o, int file, uint64_t at, uint64_t n, uint64_t absent)
+{
+	struct result *r = &o->results[file];
+	int64_t cached;
+
+	if (r->stat.forced == PAGEHINT_UNKNOWN)
+		return;
+	cached = cached_pages(o->files[file], at, n) - (n - absent) / o->page_size;
+	if (cached > 0)
+		result_set(r, &r->stat.forced, r->stat.forced + cached);
+}
+
+uint64_t own_cached(const struct own *o)
+{
+	int64_t pages = 0, n;
+	size_t i;
+
+	for (i = 0; i < PAGEHINT_MAX_FILES; i++) {
+		if (o->files[i] < 0 || o->results[i].stat.forced == PAGEHINT_UNKNOWN)
+			continue;
+		n = cached_pages(o->files[i], 0, 0);
+		pages += n > 0 ? n : 0;
+	}
+	return pages * o->page_size;
+}
+
+/* Have the kernel read N bytes from AT of a file; false: nothing more of this range. */
+static bool read_in(struct own *o, int file, uint64_t at, uint64_t n)
+{
+	uint64_t absent = absent_bytes(o, file, at, n);
+
+	if (!absent)
+		return true;
+	if (o->limits && !o->limits->admit(o->limits->ctx, absent))
+		return false;
+	/* Where the file has no page cache, nothing of it is in flight. */
+	if (readahead(o->files[file], at, n))
+		return false;
+	count_forced(o, file, at, n, absent);
+	if (o->limits)
+		sent(o, file, at + n - o->page_size);
+	return true;
 }
 
 /* One thread submits as fast as a device reads scattered pages: more, or io_uring, gain nothing. */
-static void submit(const struct own *o, const struct request *r)
+static void submit(struct own *o, const struct request *r)
 {
 	uint64_t at = r->first * o->page_size, end = r->end * o->page_size, n;
 
 	for (; at < end && !ends(o); at += n) {
-		n = end - at < CHUNK_BYTES ? end - at : CHUNK_BYTES;
-		if (readahead(o->files[r->file], at, n))
+		n = end - at < OWN_PIECE_BYTES ? end - at : OWN_PIECE_BYTES;
+		if (!read_in(o, r->file, at, n))
 			return;
 	}
 }
@@ -86,7 +163,27 @@ static int open_file(struct own *o)
 		return -EMFILE;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/fd/%d", o->tid, o->fd);
 	o->files[id] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return o->files[id] < 0 ? -errno : id;
+	if (o->files[id] < 0)
+		return -errno;
+	/* So that await() reads no page but its own. */
+	posix_fadvise(o->files[id], 0, 0, POSIX_FADV_RANDOM);
+	result_reset(&o->results[id], o->may_count && cached_is_told(o->files[id]));
+	return id;
+}
+
+static int close_file(struct own *o)
+{
+	int i;
+
+	if (o->id < 0 || o->id >= PAGEHINT_MAX_FILES || o->files[o->id] < 0)
+		return -EBADF;
+	for (i = 0; i < OWN_FLIGHT; i++) {
+		if (o->flight[i].file == o->id)
+			o->flight[i].file = -1;
+	}
+	close(o->files[o->id]);
+	o->files[o->id] = -1;
+	return 0;
 }
 
 static void answer(struct own *o)
@@ -101,8 +198,7 @@ static void answer(struct own *o)
 		o->result = open_file(o);
 		break;
 	case OWN_CLOSE:
-		close(o->files[o->id]);
-		o->files[o->id] = -1;
+		o->result = close_file(o);
 		break;
 	}
 	__atomic_store_n(&o->asked, OWN_NOTHING, __ATOMIC_RELEASE);
@@ -124,9 +220,9 @@ static void rest(struct own *o, bool nap)
 		ring_wake_after(&o->consumer, NAP_HINTS * HINT_WORDS, APART_HINTS * HINT_WORDS);
 	} else {
 		ring_wake_after(&o->consumer, 1, 0);
-		ns = ring_barrier() ? -1 : BLIND_REST_NS;
+		ns = ring_barrier(o->limits) ? -1 : BLIND_REST_NS;
 	}
-	if (ring_is_empty(&o->consumer) && !is_asked(o) && !ends(o))
+	if (ring_is_empty(&o->consumer) && !is_asked(o))
 		ring_rest(&o->consumer, bell, ns);
 }
 
@@ -150,16 +246,20 @@ static void *drain(void *ctx)
 			naps += naps < NAPS;
 		}
 	}
+	answer(o);
 	return NULL;
 }
 
 /* Have the thread do something, and wait for it. */
 static int ask(struct own *o, enum own_asked what)
 {
+	const struct timespec again = { 0, RING_AGAIN_NS };
+
 	__atomic_store_n(&o->asked, what, __ATOMIC_RELEASE);
-	ring_ring(o->ring);
-	while (is_asked(o))
-		syscall(SYS_futex, &o->asked, FUTEX_WAIT_PRIVATE, what, NULL, NULL, 0);
+	while (is_asked(o)) {
+		ring_ring(o->ring);
+		syscall(SYS_futex, &o->asked, FUTEX_WAIT_PRIVATE, what, &again, NULL, 0);
+	}
 	return o->result;
 }
 
@@ -182,7 +282,8 @@ static int create(struct own *o)
 	return err;
 }
 
-struct own *own_start(struct ring *r, uint64_t nr_words)
+struct own *own_start(struct ring *r, uint64_t nr_words, struct result *results,
+		      const struct own_limits *limits)
 {
 	struct own *o = calloc(1, sizeof(*o));
 	int err;
@@ -190,7 +291,10 @@ struct own *own_start(struct ring *r, uint64_t nr_words)
 	if (!o)
 		return NULL;
 	memset(o->files, 0xff, sizeof(o->files));
+	memset(o->flight, 0xff, sizeof(o->flight));
 	o->ring = r;
+	o->results = results;
+	o->limits = limits;
 	o->page_size = sysconf(_SC_PAGESIZE);
 	ring_consumer_init(&o->consumer, r, nr_words);
 	err = create(o);
@@ -208,23 +312,23 @@ struct own *own_start(struct ring *r, uint64_t nr_words)
 	return o;
 }
 
-int own_open(struct own *o, int fd)
+int own_open(struct own *o, int fd, bool may_count)
 {
 	o->tid = syscall(SYS_gettid);
 	o->fd = fd;
+	o->may_count = may_count;
 	return ask(o, OWN_OPEN);
 }
 
-void own_close(struct own *o, int id)
+int own_close(struct own *o, int id)
 {
 	o->id = id;
-	ask(o, OWN_CLOSE);
+	return ask(o, OWN_CLOSE);
 }
 
 void own_stop(struct own *o)
 {
-	__atomic_store_n(&o->stop, 1, __ATOMIC_RELEASE);
-	ring_ring(o->ring);
+	ask(o, OWN_END);
 	pthread_join(o->thread, NULL);
 	free(o);
 }

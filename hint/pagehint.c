@@ -8,19 +8,24 @@
 #include <unistd.h>
 
 #include "own.h"
+#include "peer.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* 5,461 hints of one range. */
-#define RING_WORDS 16384
-
 struct pagehint {
 	struct ring_producer producer;
+	/* Either of them drains the queue. */
 	struct own *own;
+	struct peer peer;
+	/* Laid out as QUEUE_BYTES of a server are. */
+	void *queue;
+	const struct result *results;
 	/* A page of its own, which fork(2) clears for the child: 1 in whoever connected. */
 	uint32_t *here;
+	bool known[PAGEHINT_MAX_FILES];
 };
 
+/* Memory that fork(2) treats as ADVICE says. */
 static void *map_pages(size_t size, int advice)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -40,34 +45,57 @@ static size_t page_bytes(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
+/* A child that had the queue, too, would have the parent copy it page by page. */
+static int start_own(struct pagehint *h)
+{
+	struct result *results = NULL;
+	int err;
+
+	h->queue = map_pages(QUEUE_BYTES, MADV_DONTFORK);
+	if (h->queue)
+		results = map_pages(RESULTS_BYTES, MADV_DONTFORK);
+	if (results) {
+		ring_init(h->queue, RING_WORDS);
+		h->own = own_start(h->queue, RING_WORDS, results, NULL);
+	}
+	h->results = results;
+	if (h->own)
+		return 0;
+	err = -errno;
+	if (results)
+		munmap(results, RESULTS_BYTES);
+	if (h->queue)
+		munmap(h->queue, QUEUE_BYTES);
+	return err;
+}
+
+static int start_peer(struct pagehint *h, const char *path)
+{
+	int err = peer_connect(&h->peer, path);
+
+	h->queue = h->peer.queue;
+	h->results = h->peer.results;
+	return err;
+}
+
 EXPORT struct pagehint *pagehint_connect(const char *path)
 {
-	struct pagehint *h;
-	struct ring *r = NULL;
+	struct pagehint *h = calloc(1, sizeof(*h));
+	int err;
 
-	if (path) {
-		errno = ENOTSUP;
-		return NULL;
-	}
-	h = calloc(1, sizeof(*h));
 	if (!h)
 		return NULL;
 	h->here = map_pages(page_bytes(), MADV_WIPEONFORK);
-	/* A child that had the ring, too, would have the parent copy it page by page. */
-	if (h->here)
-		r = map_pages(ring_size(RING_WORDS), MADV_DONTFORK);
-	if (r) {
+	err = !h->here ? -errno : path ? start_peer(h, path) : start_own(h);
+	if (!err) {
 		*h->here = 1;
-		ring_init(r, RING_WORDS);
-		ring_producer_init(&h->producer, r);
-		h->own = own_start(r, RING_WORDS);
-		if (h->own)
-			return h;
-		munmap(r, ring_size(RING_WORDS));
+		ring_producer_init(&h->producer, h->queue);
+		return h;
 	}
 	if (h->here)
 		munmap(h->here, page_bytes());
 	free(h);
+	errno = -err;
 	return NULL;
 }
 
@@ -81,7 +109,7 @@ static int usable(const struct pagehint *h)
 
 EXPORT int pagehint_file(struct pagehint *h, int fd)
 {
-	int err = usable(h), flags;
+	int err = usable(h), flags, id;
 	struct stat st;
 
 	if (err)
@@ -93,7 +121,10 @@ EXPORT int pagehint_file(struct pagehint *h, int fd)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	return own_open(h->own, fd);
+	id = h->own ? own_open(h->own, fd, true) : peer_open(&h->peer, fd);
+	if (id >= 0)
+		h->known[id] = true;
+	return id;
 }
 
 /* 0 if ID is a file of H. */
@@ -103,16 +134,18 @@ static int known(const struct pagehint *h, int id)
 
 	if (err)
 		return err;
-	return __builtin_expect(own_has(h->own, id), 1) ? 0 : -EBADF;
+	return __builtin_expect((unsigned int)id < PAGEHINT_MAX_FILES && h->known[id], 1) ? 0
+											  : -EBADF;
 }
 
 EXPORT int pagehint_forget(struct pagehint *h, int id)
 {
 	int err = known(h, id);
 
-	if (!err)
-		own_close(h->own, id);
-	return err;
+	if (err)
+		return err;
+	h->known[id] = false;
+	return h->own ? own_close(h->own, id) : peer_close(&h->peer, id);
 }
 
 EXPORT int pagehint_willneed(struct pagehint *h, int id, uint64_t offset, uint64_t length)
@@ -146,16 +179,31 @@ EXPORT uint64_t pagehint_dropped(const struct pagehint *h)
 	return usable(h) ? 0 : h->producer.ring->dropped;
 }
 
+EXPORT int pagehint_stat(struct pagehint *h, int id, struct pagehint_stat *st)
+{
+	int err = known(h, id);
+
+	if (err)
+		return err;
+	return result_read(&h->results[id], st) ? 0 : -EAGAIN;
+}
+
 EXPORT int pagehint_close(struct pagehint *h)
 {
+	bool here;
+
 	if (!h)
 		return -EINVAL;
-	/* A child has a copy of `own`, but neither its thread nor the ring. */
-	if (usable(h)) {
-		free(h->own);
-	} else {
+	/* A child has a copy of `own`, but neither its thread nor the memory that is shared. */
+	here = !usable(h);
+	if (!h->own) {
+		peer_end(&h->peer, here);
+	} else if (here) {
 		own_stop(h->own);
-		munmap(h->producer.ring, ring_size(RING_WORDS));
+		munmap(h->queue, QUEUE_BYTES);
+		munmap((void *)h->results, RESULTS_BYTES);
+	} else {
+		free(h->own);
 	}
 	munmap(h->here, page_bytes());
 	free(h);

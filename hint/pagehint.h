@@ -2,8 +2,8 @@
 /*
  * pagehint: tell which parts of files will be read soon, without a system call for each.
  *
- * A handle has a queue in memory, into which pagehint_willneed() writes, and a thread that has
- * the kernel read in what the queue says, ahead of the reader. A hint never blocks and changes
+ * A handle has a queue in memory, into which pagehint_willneed() writes, and a thread (of this
+ * process, or of a server) that has the kernel read in what the queue says, ahead of the reader. A hint never blocks and changes
  * nothing that a program reads: at worst pages are read that nobody wants, or a wanted page is
  * still read by its reader. pagehint(7) explains when this is quicker than posix_fadvise(2), and
  * pagehint(3) has all errors.
@@ -41,10 +41,12 @@ struct pagehint_range {
 #define PAGEHINT_MAX_FILES 4096
 
 /*
- * Make a handle. PATH must be NULL: a thread of this process drains the queue. Any other PATH is
- * kept for a server, which this version does not know: it fails with ENOTSUP.
- * Returns NULL and sets errno: ENOTSUP, ENOMEM, EAGAIN (no more threads), or what close_range(2)
- * was refused with.
+ * Make a handle. With NULL for PATH a thread of this process drains the queue. Any other PATH is the
+ * socket of a server, `pcforce --serve PATH`, which then does; where there is none, a program may
+ * go on with pagehint_connect(NULL).
+ * Returns NULL and sets errno: ECONNREFUSED (no server at PATH), EACCES (a server of another user),
+ * EAGAIN (no more threads, or connections of the server), EPROTONOSUPPORT (a server of another
+ * version), ENOMEM, or what close_range(2) or membarrier(2) was refused with; pagehint(3) has all.
  */
 struct pagehint *pagehint_connect(const char *path);
 
@@ -55,13 +57,14 @@ struct pagehint *pagehint_connect(const char *path);
  * Returns an id of 0 or more for pagehint_willneed(), or -errno: -EBADF (not open, or not for
  * reading), -EINVAL (no regular file), -EMFILE, -ESTALE, or what open(2) of /proc/self/task/TID/fd/FD
  * was refused with: -EACCES where the process has given up the right to the file, -ENOENT without
- * /proc. Takes some 50 us: name a file once.
+ * /proc. With a server also -EOPNOTSUPP (a file of FUSE or of the network) and -ECONNRESET (the
+ * server is gone). Takes some 50 us: name a file once.
  */
 int pagehint_file(struct pagehint *h, int fd);
 
 /*
  * Give an id back and close the library's descriptor of its file, after the hints before this
- * call have been served. Returns 0, -EBADF (no such id) or -ESTALE.
+ * call have been served. Returns 0, -EBADF (no such id), -ESTALE, or -ECONNRESET.
  */
 int pagehint_forget(struct pagehint *h, int id);
 
@@ -84,10 +87,34 @@ int pagehint_willneed_many(struct pagehint *h, int id, const struct pagehint_ran
 /* How many ranges were dropped so far because the queue was full; 0 without a handle. */
 uint64_t pagehint_dropped(const struct pagehint *h);
 
+/* What nobody counts, or may not be told. */
+#define PAGEHINT_UNKNOWN UINT64_MAX
+
 /*
- * End the thread and free everything. Hints that have not been served are dropped. Waits for what
- * the thread is doing: one request to the disk, which normally is only submitted.
- * Returns 0, or -EINVAL for NULL.
+ * What has become of a file since pagehint_file() named it; each is PAGEHINT_UNKNOWN where it is
+ * not known, and pagehint(3) says who knows what. Hits, misses and late are accesses of this
+ * process to the file: those that found their page cached, those that did not, and those of the
+ * hits that had to wait for it. Forced are pages that entered the page cache by hints, used those of
+ * them that an access has found.
+ */
+struct pagehint_stat {
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t late;
+	uint64_t forced;
+	uint64_t used;
+};
+
+/*
+ * Read them for file ID, from memory: no system call. They are a moment old.
+ * Returns 0, -EAGAIN (they are just being written), -EBADF (no such id) or -ESTALE.
+ */
+int pagehint_stat(struct pagehint *h, int id, struct pagehint_stat *st);
+
+/*
+ * End the thread, or the connection, and free everything. Hints that have not been served are
+ * dropped. Waits for what the thread is doing: one request to the disk, which normally is only
+ * submitted. Returns 0, or -EINVAL for NULL.
  */
 int pagehint_close(struct pagehint *h);
 

@@ -87,8 +87,10 @@ void ring_wake_after(struct ring_consumer *c, uint64_t ahead, uint64_t apart)
 	__atomic_store_n(&c->ring->wake_at, c->wake_at, __ATOMIC_SEQ_CST);
 }
 
-bool ring_barrier(void)
+bool ring_barrier(bool shared)
 {
+	if (shared)
+		return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0);
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0))
 		return true;
 	/* Once a process. */

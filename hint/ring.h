@@ -169,10 +169,11 @@ uint32_t ring_bell(const struct ring_consumer *c);
 /*
  * From now on the producer rings when it has written AHEAD words more, but not before it has
  * written APART words since it rang last. ring_barrier() makes sure that it does; false if the
- * kernel does not help: then a rest needs a limit of time. For an empty ring.
+ * kernel does not help: then a rest needs a limit of time. For an empty ring. SHARED: the producer
+ * is another process, which has registered for it (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
  */
 void ring_wake_after(struct ring_consumer *c, uint64_t ahead, uint64_t apart);
-bool ring_barrier(void);
+bool ring_barrier(bool shared);
 
 /* Is there anything that ring_take() would take? */
 bool ring_is_empty(const struct ring_consumer *c);

@@ -12,6 +12,7 @@ static struct ring *ring;
 static struct ring_producer producer;
 static struct ring_consumer consumer;
 static struct ring_hint hints[WORDS];
+static struct result results[PAGEHINT_MAX_FILES];
 
 static void begin(uint64_t nr_words)
 {
@@ -337,7 +338,7 @@ static void no_wake_up_is_lost(void **state)
 	size_t i, n;
 
 	begin(WORDS);
-	assert_true(ring_barrier());
+	assert_true(ring_barrier(false));
 	assert_int_equal(pthread_create(&thread, NULL, produce, NULL), 0);
 	while (got < 20000) {
 		n = ring_take(&consumer, hints, WORDS);
@@ -345,7 +346,7 @@ static void no_wake_up_is_lost(void **state)
 			is_hint(&hints[i], 1, got, 1);
 		bell = ring_bell(&consumer);
 		ring_wake_after(&consumer, 1, 0);
-		assert_true(ring_barrier());
+		assert_true(ring_barrier(false));
 		if (got < 20000 && ring_is_empty(&consumer))
 			ring_rest(&consumer, bell, -1);
 	}
@@ -361,7 +362,7 @@ static void a_stream_of_hints_seldom_rings(void **state)
 	unsigned int i;
 
 	begin(16384);
-	own = own_start(ring, 16384);
+	own = own_start(ring, 16384, results, NULL);
 	assert_non_null(own);
 	before = ring_bell(&consumer);
 	for (i = 0; i < 100000; i++) {

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What became of a file's hints, in memory: one thread writes, others read it without a system
+ * call. `turn` is odd while the writer is at it, and another one after each time; a reader that
+ * finds it changed has read half of an old and half of a new result, and tries again.
+ */
+#ifndef PAGEHINT_RESULT_H
+#define PAGEHINT_RESULT_H
+
+#include <stdbool.h>
+
+#include "pagehint.h"
+
+/* So often a reader tries: a writer that is held up in the middle costs it about a microsecond. */
+#define RESULT_TRIES 64
+
+struct result {
+	__attribute__((aligned(64))) uint64_t turn;
+	struct pagehint_stat stat;
+};
+
+/* --- the writer's side */
+
+static inline void result_begin(struct result *r)
+{
+	__atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static inline void result_end(struct result *r)
+{
+	__atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_RELEASE);
+}
+
+static inline void result_set(struct result *r, uint64_t *field, uint64_t value)
+{
+	result_begin(r);
+	__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	result_end(r);
+}
+
+/* Of a new file: nothing is known, but FORCED if that can be counted. */
+static inline void result_reset(struct result *r, bool counts_forced)
+{
+	const struct pagehint_stat stat = {
+		.hits = PAGEHINT_UNKNOWN,
+		.misses = PAGEHINT_UNKNOWN,
+		.late = PAGEHINT_UNKNOWN,
+		.forced = counts_forced ? 0 : PAGEHINT_UNKNOWN,
+		.used = PAGEHINT_UNKNOWN,
+	};
+
+	result_begin(r);
+	r->stat = stat;
+	result_end(r);
+}
+
+/* --- the reader's side */
+
+static inline uint64_t result_get(const uint64_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+/* False if the writer was at it each time. */
+static inline bool result_read(const struct result *r, struct pagehint_stat *st)
+{
+	uint64_t turn;
+	int tries;
+
+	for (tries = 0; tries < RESULT_TRIES; tries++) {
+		turn = __atomic_load_n(&r->turn, __ATOMIC_ACQUIRE);
+		st->hits = result_get(&r->stat.hits);
+		st->misses = result_get(&r->stat.misses);
+		st->late = result_get(&r->stat.late);
+		st->forced = result_get(&r->stat.forced);
+		st->used = result_get(&r->stat.used);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!(turn & 1) && __atomic_load_n(&r->turn, __ATOMIC_RELAXED) == turn)
+			return true;
+	}
+	return false;
+}
+
+#endif
