@@ -24,7 +24,7 @@ PKGS     := libbpf libelf zlib smartcols mount json-c
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Wno-missing-field-initializers
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DVERSION='"$(VERSION)"' \
-	$(WARNINGS) $(WERROR) -pthread -Ibpf -Itools/lib -I$(O) \
+	$(WARNINGS) $(WERROR) -pthread -I. -Ibpf -Itools/lib -I$(O) \
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS) $(CFLAGS)
 # As needed: libmount brings libraries of its own, and pcforce, which uses none of it, starts without.
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
@@ -36,6 +36,8 @@ HINT      := $(O)/hint
 HINT_ABI  := 0
 HINT_OBJS := $(patsubst hint/%.c,$(HINT)/%.o,$(wildcard hint/*.c))
 HINT_SO   := $(HINT)/libpagehint.so.$(VERSION)
+# Of it, what pcforce --serve shares with the programs that it serves.
+HINT_SERVED := $(addprefix $(HINT)/,cached.o own.o protocol.o requests.o ring.o)
 HINT_LINKS := $(HINT)/libpagehint.so.$(HINT_ABI) $(HINT)/libpagehint.so
 HINT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -pthread \
 	$(WARNINGS) $(WERROR) $(CPPFLAGS) $(CFLAGS)
@@ -113,7 +115,7 @@ $(TOOLS:%=$(O)/%): $(O)/%: $(O)/%.o $(O)/libpage2cache.a
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
-$(O)/libpage2cache.a: $(LIB)
+$(O)/libpage2cache.a: $(LIB) $(HINT_SERVED)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 

@@ -13,6 +13,7 @@
 #include "force/beside.h"
 #include "force/check.h"
 #include "learn/learner.h"
+#include "serve/serve.h"
 
 static struct options {
 	struct run_options run;
@@ -20,6 +21,7 @@ static struct options {
 	struct learn_options learn;
 	const char *list;
 	const char *root;	     /* of the list's names, NULL: none */
+	const char *serve;	     /* a socket, NULL: serves nobody */
 	const struct engine *engine; /* NULL: the best that serves */
 	int trigger;		     /* enum trigger, -1: the default */
 	bool now, check, dry_run, idle, once, follow, detach, stale_ok, strict;
@@ -46,6 +48,7 @@ enum {
 	OPT_STALE_OK,
 	OPT_STRICT,
 	OPT_ROOT,
+	OPT_SERVE,
 	OPT_TOLERATE,
 };
 
@@ -64,6 +67,7 @@ static const char doc[] =
 	"    pcforce --now -f data                    read a whole file, at once\n"
 	"    pcforce --now -o app.offsets             read the pages of a list, at once\n"
 	"    pcforce --dry-run -o app.offsets         what would be read?\n"
+	"    pcforce --serve SOCKET                   read what programs hint (libpagehint)\n"
 	"    pcforce --check                          what does this kernel allow?\n"
 	"\n"
 	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "
@@ -83,6 +87,8 @@ static const struct argp_option argp_options[] = {
 	  "Run COMMAND as this process and force from another one; write to -O only", 0 },
 	{ "now", OPT_NOW, NULL, 0, "Force at once, then end; without -o, whole files", 0 },
 	{ "check", OPT_CHECK, NULL, 0, "List usable engines and hooks, with reasons", 0 },
+	{ "serve", OPT_SERVE, "SOCKET", 0,
+	  "Read what programs of this user hint through libpagehint, until a signal or -d", 0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show what would be read, and read nothing", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Fire once; without COMMAND, then end", 0 },
 	{ "jobs", OPT_JOBS, "N", 0,
@@ -179,6 +185,20 @@ static void check_learn(const struct argp_state *state)
 		argp_error(state, "--learn ends by --learn-for, not by -d");
 }
 
+static void check_serve(const struct argp_state *state)
+{
+	const struct run_options *run = &opt.run;
+
+	if (opt.engine && opt.engine != &engine_user)
+		argp_error(state, "--serve reads by engine user, not by %s", opt.engine->name);
+	if (opt.list || options_name_files(run) || run->command || run->out || run->print.json ||
+	    opt.now || opt.check || opt.dry_run || opt.learn.on || opt.trigger >= 0 || opt.follow ||
+	    opt.once || opt.detach || opt.jobs || opt.max_bytes || opt.idle || opt.hold_ms ||
+	    opt.wait_ms >= 0 || opt.stale_ok || opt.strict || opt.root || opt.tolerate >= 0 ||
+	    has_filter(&opt.filter))
+		argp_error(state, "--serve takes --rate, -d, -v and -q only");
+}
+
 static void check_usage(struct argp_state *state)
 {
 	const struct table_layout *table = opt.check ? &check_table : &receipt_table;
@@ -186,6 +206,10 @@ static void check_usage(struct argp_state *state)
 	check_filters(state, &opt.run, &opt.filter);
 	check_columns(state, &opt.run.print, &table, 1);
 	check_learn(state);
+	if (opt.serve) {
+		check_serve(state);
+		return;
+	}
 	if (opt.check) {
 		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
 		    opt.dry_run || has_filter(&opt.filter))
@@ -198,7 +222,7 @@ static void check_usage(struct argp_state *state)
 		argp_error(state,
 			   "--now and --dry-run take no COMMAND, trigger, --follow or --hold");
 	if (!opt.list && !opt.now)
-		argp_error(state, "need -o OFFSETS, --now or --check");
+		argp_error(state, "need -o OFFSETS, --now, --serve or --check");
 	if (!opt.list && !options_name_files(&opt.run))
 		argp_error(state, "--now needs -f FILE, --files0-from or -o OFFSETS");
 	if (opt.hold_ms && opt.trigger >= 0 && opt.trigger != TRIGGER_OPEN)
@@ -290,6 +314,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_ROOT:
 		opt.root = arg;
+		break;
+	case OPT_SERVE:
+		opt.serve = arg;
 		break;
 	case OPT_STRICT:
 		opt.strict = true;
@@ -496,6 +523,8 @@ int main(int argc, char **argv)
 	bool over = true;
 
 	program_begin("pcforce", &argp, argc, argv);
+	if (opt.serve)
+		return serve(&(struct serve_options){ opt.serve, opt.rate, opt.run.duration_us });
 	hooks_quiet_libbpf();
 	set_hint(&hint, &out);
 	if (opt.learn.on) {

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# pcforce --serve: programs that libpagehint connects get exactly the hinted pages; a program that
+# sends anything else, scribbles over what it shares, hangs or is killed costs the others nothing.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs python3 python3
+needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$BUILD/hint/libpagehint.so.0"
+setup_dir
+# The server of another user has to get here.
+chmod 755 "$DIR"
+# What waits for a file system of this test is let go.
+at_exit "umount -f '$DIR/work/fuse'"
+
+plan $((8 + 48))
+
+# --- the command line
+touch "$DIR/file"
+usage=("--serve s -o l" "--serve s --now" "--serve s -t open" "--serve s -e helper" "--serve s -f $DIR/file" '--serve s -j' '--serve s -p 1' '--serve s -- true')
+for line in "${usage[@]}"; do
+	# shellcheck disable=SC2086 # several words
+	"$PCFORCE" $line >"$DIR/said" 2>&1
+	echo $?
+done >"$DIR/status"
+is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 125' 'options that --serve does not take'
+for path in "$DIR/file" "$DIR/none/socket" "$DIR/$(printf '%0120d' 0)"; do
+	"$PCFORCE" --serve "$path" 2>&1 | sed 's/.*: //'
+done >"$DIR/said"
+is "$(paste -sd, "$DIR/said")" 'File exists,No such file or directory,File name too long' 'paths that cannot be a socket'
+is "$(stat -c %F "$DIR/file")" 'regular empty file' 'what is there is left alone'
+
+socket=$DIR/socket
+serve()
+{
+	"$PCFORCE" --serve "$socket" -v >/dev/null 2>"$DIR/served" & server=$!
+	at_exit "end_child $server"
+	wait_until 10 grep -q '^pcforce: serving' "$DIR/served" || diag "$(cat "$DIR/served")"
+}
+serve
+is "$(stat -c '%F %a' "$socket")" 'socket 600' 'a socket for this user alone'
+"$PCFORCE" --serve "$socket" 2>"$DIR/said"
+is "$? $(cat "$DIR/said")" "1 pcforce: --serve $socket: another server serves there" 'a second server is refused'
+kill -KILL $server
+wait $server 2>/dev/null
+serve
+is "$(cat "$DIR/served")" "pcforce: serving at $socket" 'what a killed server has left is no obstacle'
+kill -TERM $server
+wait $server
+is "$? $(stat -c there "$socket" 2>/dev/null)" '0 ' 'a signal ends it; its socket goes'
+is "$("$PCFORCE" --serve "$socket" -d 0.01 2>&1; echo $?)" 0 'so does the time'
+
+# --- programs
+tree=$PWD
+cd "$DIR" || exit
+while step; do
+	rm -rf work
+	mkdir work
+	chmod 777 work
+	(cd work && timeout -k 5 120 python3 "$tree/tests/host/hint-clients" "$BUILD" >../said 2>../err) || diag "$(tail -n 5 err)"
+	while IFS=$'\t' read -r got want name; do
+		is "$got" "$want" "$name"
+	done <said
+done

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "file/remote.h"
+#include "force/memory.h"
+#include "hint/own.h"
+#include "hint/protocol.h"
+#include "serve/connection.h"
+
+/* A program that has connected says hello within this time. */
+#define HELLO_S 5
+/* So often memory is looked at while pages are read in. */
+#define LOOK_NS 100000000ULL
+
+/* What the server and one program share. */
+struct shared {
+	struct ring *queue;
+	struct result *results;
+	int fds[2]; /* of the two */
+};
+
+/* --- what may be read in */
+
+/*
+ * The kernel charges us for what it reads. A program whose own group has a limit is still given
+ * no more than that: what is cached of its files counts.
+ */
+static void look_at_memory(struct connection *c, uint64_t now)
+{
+	uint64_t its = memory_room_of(c->peer.pid), cached;
+
+	if (its != UINT64_MAX) {
+		cached = own_cached(c->own);
+		its = its > cached ? its - cached : 0;
+	}
+	c->room = memory_room(true);
+	c->room = c->room < its ? c->room : its;
+	c->looked_ns = now;
+}
+
+static bool admit(void *ctx, uint64_t bytes)
+{
+	struct connection *c = ctx;
+	uint64_t now = now_ns();
+
+	if (now - c->looked_ns >= LOOK_NS)
+		look_at_memory(c, now);
+	if (c->stop || c->room < bytes)
+		return false;
+	c->room -= bytes;
+	return pace_wait(c->pace, bytes, &c->stop);
+}
+
+/* --- files */
+
+/*
+ * The kernel tells a user what is cached of a file that the user owns or may write. It would tell
+ * root of every file, but a process of root's may have given up its rights, which only the
+ * descriptor shows then.
+ */
+static bool may_count(const struct stat *st, int flags)
+{
+	return geteuid() || !st->st_uid || (flags & O_ACCMODE) == O_RDWR;
+}
+
+/* Is FD a file that the program may read, and that no other machine or process answers for? */
+static int check_file(int fd, bool *counts)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct statfs fs;
+	struct stat st;
+
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	if (fstatfs(fd, &fs))
+		return -errno;
+	if (remote_magic(fs.f_type))
+		return -EOPNOTSUPP;
+	if (fstat(fd, &st))
+		return -errno;
+	*counts = may_count(&st, flags);
+	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
+static int take_file(struct own *o, int fd)
+{
+	bool counts = false;
+	int err = check_file(fd, &counts);
+
+	return err ? err : own_open(o, fd, counts);
+}
+
+/* --- the program */
+
+static int answer(struct own *o, const struct ask *ask, const int *fds, size_t nr_fds)
+{
+	if (ask->what == ASK_FILE && nr_fds == 1)
+		return take_file(o, fds[0]);
+	if (ask->what == ASK_FORGET && !nr_fds)
+		return own_close(o, ask->id);
+	return -EINVAL;
+}
+
+static void talk(const struct connection *c)
+{
+	struct answer a;
+	struct ask ask;
+	size_t nr;
+	int fd, err;
+
+	do {
+		err = protocol_receive(c->sock, &ask, sizeof(ask), &fd, 1, &nr);
+		a.result = err ? err : answer(c->own, &ask, &fd, nr);
+		/* At once: locks that the program has on the file last as long as its descriptor. */
+		if (nr)
+			close(fd);
+		if (!err || err == -EBADMSG)
+			err = protocol_send(c->sock, &a, sizeof(a), NULL, 0);
+	} while (!err);
+}
+
+static int make_memory(const char *name, size_t bytes, int seals, void **at)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
+
+	if (fd < 0)
+		return -errno;
+	*at = MAP_FAILED;
+	if (!ftruncate(fd, bytes))
+		*at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* Our own mapping remains writable: only later ones are not, where that is sealed. */
+	if (*at != MAP_FAILED && !fcntl(fd, F_ADD_SEALS, seals))
+		return fd;
+	err = -errno;
+	if (*at != MAP_FAILED)
+		munmap(*at, bytes);
+	close(fd);
+	return err;
+}
+
+static int share(struct shared *s)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	void *at;
+
+	s->fds[0] = make_memory("pagehint queue", QUEUE_BYTES, seals, &at);
+	if (s->fds[0] < 0)
+		return s->fds[0];
+	s->queue = at;
+	s->fds[1] =
+		make_memory("pagehint results", RESULTS_BYTES, seals | F_SEAL_FUTURE_WRITE, &at);
+	if (s->fds[1] < 0)
+		return s->fds[1];
+	s->results = at;
+	ring_init(s->queue, RING_WORDS);
+	return 0;
+}
+
+/* The mappings remain. */
+static void close_memory(const struct shared *s)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(s->fds); i++) {
+		if (s->fds[i] >= 0)
+			close(s->fds[i]);
+	}
+}
+
+static void unmap_memory(const struct shared *s)
+{
+	if (s->results)
+		munmap(s->results, RESULTS_BYTES);
+	if (s->queue)
+		munmap(s->queue, QUEUE_BYTES);
+}
+
+static int send_welcome(int sock, int err, const int *fds)
+{
+	const struct welcome w = { .hello = hello_own(), .error = err };
+
+	return protocol_send(sock, &w, sizeof(w), fds, err ? 0 : 2);
+}
+
+static int receive_hello(int sock)
+{
+	struct timeval limit = { .tv_sec = HELLO_S };
+	struct hello hello;
+	size_t nr;
+	int err;
+
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	err = protocol_receive(sock, &hello, sizeof(hello), NULL, 0, &nr);
+	limit.tv_sec = 0;
+	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return err ? err : hello_check(&hello);
+}
+
+void connection_serve(struct connection *c)
+{
+	const struct own_limits limits = { admit, c };
+	struct shared s = { .fds = { -1, -1 } };
+	int err;
+
+	err = receive_hello(c->sock);
+	err = err ? err : share(&s);
+	if (!err) {
+		c->own = own_start(s.queue, RING_WORDS, s.results, &limits);
+		err = c->own ? 0 : -errno;
+	}
+	if (send_welcome(c->sock, err, s.fds))
+		c->stop = true;
+	close_memory(&s);
+	if (c->own) {
+		talk(c);
+		own_stop(c->own);
+	}
+	unmap_memory(&s);
+}
+
+void connection_refuse(int sock, int err)
+{
+	fcntl(sock, F_SETFL, O_NONBLOCK);
+	send_welcome(sock, err, NULL);
+	close(sock);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/notify.h"
+#include "base/session.h"
+#include "serve/connection.h"
+#include "serve/listening.h"
+#include "serve/serve.h"
+
+/* Programs that are served at a time. */
+#define MAX_CONNECTIONS 32
+/* What still runs that long after the end is left behind: a file system hangs. */
+#define END_S 3
+
+struct server {
+	struct listening listening;
+	int epoll;
+	struct pace pace;
+	uint64_t nr_accepted;
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a connection has left `connections` */
+	struct connection *connections[MAX_CONNECTIONS];
+};
+
+/* Threads are detached, and the process has one server. */
+static struct server server = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.ended = PTHREAD_COND_INITIALIZER,
+};
+
+/* Put a connection where FROM stands, NULL: a free place. False: there is none. */
+static bool replace(struct connection *from, struct connection *to)
+{
+	bool found = false;
+	size_t i;
+
+	pthread_mutex_lock(&server.lock);
+	for (i = 0; i < MAX_CONNECTIONS && !found; i++) {
+		found = server.connections[i] == from;
+		if (found)
+			server.connections[i] = to;
+	}
+	pthread_cond_signal(&server.ended);
+	pthread_mutex_unlock(&server.lock);
+	return found;
+}
+
+static void *run_connection(void *ctx)
+{
+	struct connection *c = ctx;
+
+	connection_serve(c);
+	say_verbose("process %d is no longer served", c->peer.pid);
+	/* Its socket is closed after that: nobody else's stop() can have found its number. */
+	replace(c, NULL);
+	close(c->sock);
+	free(c);
+	return NULL;
+}
+
+/* A program that has gone is not waited for: its thread may be in the middle of a long range. */
+static void watch(const struct connection *c)
+{
+	struct epoll_event e = { EPOLLRDHUP | EPOLLET, { .u64 = c->number } };
+
+	epoll_ctl(server.epoll, EPOLL_CTL_ADD, c->sock, &e);
+}
+
+/* Returns 0 or -errno. The socket is the connection's then. */
+static int start_connection(int sock, const struct ucred *peer)
+{
+	struct connection *c = xcalloc(1, sizeof(*c));
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	*c = (struct connection){ ++server.nr_accepted, sock, *peer, &server.pace };
+	if (!replace(NULL, c)) {
+		free(c);
+		return -EAGAIN;
+	}
+	watch(c);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&thread, &attr, run_connection, c);
+	pthread_attr_destroy(&attr);
+	if (!err)
+		return 0;
+	replace(c, NULL);
+	free(c);
+	return -err;
+}
+
+static int check_peer(int sock, struct ucred *peer)
+{
+	socklen_t len = sizeof(*peer);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, peer, &len))
+		return -errno;
+	return peer->uid == geteuid() ? 0 : -EACCES;
+}
+
+static void accept_one(int sock)
+{
+	struct ucred peer = { 0 };
+	int err = check_peer(sock, &peer);
+
+	err = err ? err : start_connection(sock, &peer);
+	if (!err) {
+		say_verbose("process %d is served", peer.pid);
+		return;
+	}
+	say_verbose("process %d of user %u is refused: %s", peer.pid, peer.uid, strerror(-err));
+	connection_refuse(sock, err);
+}
+
+/* No more is read for connection NUMBER, 0: for any. */
+static void stop(uint64_t number)
+{
+	struct connection *c;
+	size_t i;
+
+	pthread_mutex_lock(&server.lock);
+	for (i = 0; i < MAX_CONNECTIONS; i++) {
+		c = server.connections[i];
+		if (!c || (number && c->number != number))
+			continue;
+		c->stop = true;
+		/* Whoever talks to the program then finds that it has hung up. */
+		shutdown(c->sock, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&server.lock);
+}
+
+static bool on_events(void *ctx)
+{
+	struct epoll_event events[MAX_CONNECTIONS + 1];
+	int i, sock, n = epoll_wait(server.epoll, events, ARRAY_SIZE(events), 0);
+
+	for (i = 0; i < n; i++) {
+		if (events[i].data.u64) {
+			stop(events[i].data.u64);
+			continue;
+		}
+		while ((sock = accept4(server.listening.sock, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			accept_one(sock);
+	}
+	return true;
+}
+
+static bool any_connection(void)
+{
+	size_t i = 0;
+
+	while (i < MAX_CONNECTIONS && !server.connections[i])
+		i++;
+	return i < MAX_CONNECTIONS;
+}
+
+static void end_connections(void)
+{
+	struct timespec until;
+	int err = 0;
+
+	stop(0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += END_S;
+	pthread_mutex_lock(&server.lock);
+	while (any_connection() && !err)
+		err = pthread_cond_timedwait(&server.ended, &server.lock, &until);
+	pthread_mutex_unlock(&server.lock);
+	if (err)
+		say("a program's files did not answer within %d s (a device or mount that hangs?)",
+		    END_S);
+}
+
+static enum status serve_programs(const struct serve_options *opt)
+{
+	struct epoll_event e = { EPOLLIN, { .u64 = 0 } };
+	struct session s = {
+		.duration_us = opt->duration_us,
+		.event_fd = epoll_create1(EPOLL_CLOEXEC),
+		.end_fd = -1,
+		.on_events = on_events,
+	};
+	int err;
+
+	server.epoll = s.event_fd;
+	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, server.listening.sock, &e))
+		return fail_with(xasprintf("epoll: %s", strerror(errno)), STATUS_FAILED);
+	say_verbose("serving at %s", opt->path);
+	notify_ready();
+	err = session_run(&s);
+	end_connections();
+	return err ? fail_with(xasprintf("waiting: %s", strerror(-err)), STATUS_FAILED)
+		   : STATUS_DONE;
+}
+
+enum status serve(const struct serve_options *opt)
+{
+	enum status status = listening_open(&server.listening, opt->path);
+
+	if (!status) {
+		session_block_signals(false);
+		pace_init(&server.pace, opt->rate, PACE_BYTES);
+		pace_begin(&server.pace, now_ns());
+		status = serve_programs(opt);
+	}
+	listening_close(&server.listening);
+	return status;
+}
