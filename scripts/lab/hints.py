@@ -2,13 +2,32 @@
 """Cells of experiment hints: what libpagehint costs its caller, and what a reader gains that knows
 64 reads ahead, beside the system calls that say the same; and what memory costs that is shared
 with BPF, beside calls that do the same."""
+import contextlib
 import os
+import subprocess
+import time
 
 from lab import cache, tools
 from lab.cell import Cell
-from lab.tools import CACHEMISS, HINTS, SHARING, Failed
+from lab.tools import CACHEMISS, HINTS, PCFORCE, SHARING, Failed
 
 FADVISE, HINT = "posix_fadvise", "hint"
+# The arms whose hints go to a server.
+SERVED, SERVED_STAT = "hint, a server", "pagehint_stat, a server"
+
+
+@contextlib.contextmanager
+def server(path):
+    """Serves hints at PATH meanwhile."""
+    with subprocess.Popen([PCFORCE, "--serve", path], stdin=subprocess.DEVNULL) as p:
+        try:
+            while not os.path.exists(path):
+                if p.poll() is not None:
+                    raise Failed(f"pcforce --serve {path}: status {p.returncode}")
+                time.sleep(0.01)
+            yield
+        finally:
+            p.terminate()
 
 
 class Hints(Cell):
@@ -34,7 +53,13 @@ class Hints(Cell):
         """What the program says, of an arm that was run cold behind the words BEFORE."""
         self._cool()
         tools.run([HINTS])              # the program itself is cached
-        out = tools.run_ok([*before, HINTS, what, self.WAYS[step.arm], self.file.path])
+        words = [*before, HINTS, what, self.WAYS[step.arm], self.file.path]
+        if step.arm in (SERVED, SERVED_STAT):
+            path = os.path.join(self.work, "hints.socket")
+            with server(path):
+                out = tools.run_ok([*words, path])
+        else:
+            out = tools.run_ok(words)
         found = tools.last_object(out, HINTS)
         if found.get("dropped"):
             raise Failed(f"{step.arm}: {found['dropped']} hints were dropped")
@@ -46,7 +71,7 @@ class Call(Hints):
 
     unit = "ns a call"
     ASLEEP = "hint, the thread asleep"
-    WAYS = {"nothing": "none", HINT: "hint", ASLEEP: "hint-asleep",
+    WAYS = {"nothing": "none", HINT: "hint", ASLEEP: "hint-asleep", SERVED: "hint",
             "hint, 1,000 ranges a call": "hint-many", FADVISE: "fadvise",
             "readahead(2)": "readahead", "IORING_OP_FADVISE": "uring",
             "the same, SQPOLL": "sqpoll"}
@@ -66,12 +91,12 @@ class Call(Hints):
 class Read(Hints):
     """How long the reader takes, and how much of that its own thread takes of a processor."""
 
-    WAYS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint"}
+    WAYS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
 
     def __init__(self, rounds, size):
         super().__init__("hint-read", "10 % of the pages at random, known 64 reads ahead", rounds, size, [
-            {"mark": "ratio", "arm": HINT, "over": FADVISE, "figure": None, "at_most": 1.0},
-            {"mark": "ratio", "arm": HINT, "over": FADVISE, "figure": "cpu_us", "at_most": 0.5}],
+            {"mark": "ratio", "arm": arm, "over": FADVISE, "figure": figure, "at_most": most}
+            for arm in (HINT, SERVED) for figure, most in ((None, 1.0), ("cpu_us", 0.5))],
             size // cache.PAGE // 10)
 
     def make(self, step):
@@ -88,7 +113,8 @@ class Missed(Hints):
 
     def __init__(self, rounds, size):
         super().__init__("hint-missed", "the same reader, counted by cachemiss", rounds, size,
-                         [{"mark": "value", "arm": HINT, "figure": None, "at_most": 2}],
+                         [{"mark": "value", "arm": arm, "figure": None, "at_most": 2}
+                          for arm in (HINT, SERVED)],
                          size // cache.PAGE // 10)
 
     def make(self, step):
@@ -100,6 +126,25 @@ class Missed(Hints):
         return {**self.fields(step), "value": 100 * record["misses"] / record["accesses"],
                 "accesses": record["accesses"], "misses": record["misses"],
                 "more": {"late": record["late"]}}
+
+
+class Stat(Hints):
+    """What it costs to ask what has become of a file, and to ask the kernel for as little as can be."""
+
+    unit = "ns a call"
+    OURS = "pagehint_stat"
+    OTHERS = {"cachestat(2), one page": "cachestat", "fstatfs(2)": "statfs",
+              "bpf(2), a look-up": "bpf"}
+    WAYS = {OURS: OURS, SERVED_STAT: OURS, **OTHERS}
+
+    def __init__(self, rounds, size):
+        super().__init__("hint-stat", "what has become of a file", rounds, size, [
+            {"mark": "ratio", "arm": arm, "over": other, "figure": None, "at_most": 0.05}
+            for arm in (self.OURS, SERVED_STAT) for other in self.OTHERS], 0)
+
+    def make(self, step):
+        found = self.said(step, "stat")
+        return {**self.fields(step), "value": found["ns"], "more": {"worst_ns": found["worst_ns"]}}
 
 
 class Sharing(Cell):

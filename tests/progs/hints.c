@@ -3,12 +3,17 @@
  * hints call METHOD FILE: what a call costs its caller that says which page will be read soon,
  * over 1,000 calls between two looks at the clock, for scattered pages that are not cached.
  * hints read METHOD FILE: a reader of one page in ten at random, which knows 64 reads ahead.
- * FILE must not be cached; one line of JSON is printed.
+ * hints stat WAY FILE: what it costs to ask about the file, or about anything, in the same way.
+ * With SOCKET behind FILE hints go to the server there. FILE must not be cached; one line of JSON
+ * is printed.
  */
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <liburing.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "list.h"
@@ -20,6 +25,7 @@
 #define PAGE   4096
 
 static int fd, id;
+static const char *server; /* the socket of one, NULL: a thread of our own */
 static struct pagehint *hints;
 static struct io_uring uring;
 static struct pagehint_range ranges[CALLS];
@@ -40,7 +46,7 @@ static void say_nothing(uint64_t offset)
 
 static void connect_hints(void)
 {
-	hints = pagehint_connect(NULL);
+	hints = pagehint_connect(server);
 	if (!hints)
 		die("pagehint_connect", errno);
 	id = pagehint_file(hints, fd);
@@ -189,6 +195,89 @@ static void measure_calls(const struct method *m)
 	printf("{\"ns\": %.2f, \"worst_ns\": %.2f}\n", took[ROUNDS / 2], took[ROUNDS - 1]);
 }
 
+/* --- one way of asking each; what is asked about is as little as the way allows */
+
+static int map;
+
+static void make_map(void)
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 40, .max_entries = 1
+	};
+
+	map = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	check(map < 0 ? -errno : 0, "bpf");
+}
+
+static int ask_bpf(void)
+{
+	uint32_t key = 0;
+	uint64_t value[5];
+	union bpf_attr attr = { .map_fd = map, .key = (uintptr_t)&key, .value = (uintptr_t)value };
+
+	return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr));
+}
+
+static int ask_hints(void)
+{
+	struct pagehint_stat st;
+
+	return pagehint_stat(hints, id, &st);
+}
+
+static int ask_cachestat(void)
+{
+	const uint64_t range[2] = { 0, PAGE };
+	uint64_t counts[5];
+
+	/* cachestat(2), which headers of Debian 12 do not have. */
+	return syscall(451, fd, range, counts, 0);
+}
+
+static int ask_statfs(void)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs);
+}
+
+static const struct way {
+	const char *name;
+	void (*start)(void);
+	int (*ask)(void);
+} ways[] = {
+	{ "pagehint_stat", connect_hints, ask_hints },
+	{ "cachestat", .ask = ask_cachestat },
+	{ "statfs", .ask = ask_statfs },
+	{ "bpf", make_map, ask_bpf },
+};
+
+static void measure_asking(const char *name)
+{
+	const struct way *w = ways, *end = ways + sizeof(ways) / sizeof(*ways);
+	double took[ROUNDS];
+	unsigned int round, i;
+	int failed = 0;
+	uint64_t start;
+
+	while (w < end && strcmp(w->name, name))
+		w++;
+	if (w == end)
+		die(name, EINVAL);
+	if (w->start)
+		w->start();
+	for (round = 0; round < ROUNDS; round++) {
+		start = now_ns();
+		for (i = 0; i < CALLS; i++)
+			failed |= w->ask();
+		took[round] = (double)(now_ns() - start) / CALLS;
+	}
+	if (failed)
+		die(name, errno);
+	qsort(took, ROUNDS, sizeof(*took), by_value);
+	printf("{\"ns\": %.2f, \"worst_ns\": %.2f}\n", took[ROUNDS / 2], took[ROUNDS - 1]);
+}
+
 static double cpu_us(void)
 {
 	struct rusage u;
@@ -229,19 +318,28 @@ static void measure_reader(const struct method *m)
 int main(int argc, char **argv)
 {
 	const struct method *m = methods, *end = methods + sizeof(methods) / sizeof(*methods);
-	bool call = argc == 4 && !strcmp(argv[1], "call");
+	bool right = argc == 4 || argc == 5;
+	bool call = right && !strcmp(argv[1], "call");
+	bool stat = right && !strcmp(argv[1], "stat");
 
-	if (argc != 4 || (!call && strcmp(argv[1], "read"))) {
-		fprintf(stderr, "usage: hints call|read METHOD FILE\n");
+	if (!right || (!call && !stat && strcmp(argv[1], "read"))) {
+		fprintf(stderr, "usage: hints call|read METHOD FILE [SOCKET]\n"
+				"       hints stat WAY FILE [SOCKET]\n");
 		return 2;
+	}
+	server = argv[4];
+	fd = open(argv[3], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die(argv[3], errno);
+	if (stat) {
+		measure_asking(argv[2]);
+		pagehint_close(hints);
+		return 0;
 	}
 	while (m < end && strcmp(m->name, argv[2]))
 		m++;
 	if (m == end || (!call && (m->reap || m->many)))
 		die(argv[2], EINVAL);
-	fd = open(argv[3], O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die(argv[3], errno);
 	shuffle_pages();
 	if (!call) {
 		measure_reader(m);
