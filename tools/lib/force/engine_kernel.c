@@ -153,12 +153,15 @@ static int kernel_configure(struct force *f, struct pcforce_bpf *skel)
 	return err ? err : f->opt.engine->way->configure(skel);
 }
 
-/* Split max_bytes over the files in list order; a file without a share is not handed over. */
+/*
+ * Split max_bytes over the files in list order; a file without a share is not handed over. What no
+ * list needs is divided among them: where data is compressed, more than the listed pages is read.
+ */
 static void split_budget(struct force *f)
 {
 	struct kernel_state *k = f->state;
 	uint64_t left = force_max_bytes(f) / page_size(), pages;
-	size_t i;
+	size_t i, nr = 0;
 
 	for (i = 0; i < f->list->nr_files; i++) {
 		const struct list_file *lf = &f->list->files[i];
@@ -169,8 +172,14 @@ static void split_budget(struct force *f)
 		pages = pages < left ? pages : left;
 		head_of(k, i)->max_pages = pages;
 		left -= pages;
-		if (!pages)
+		if (pages)
+			nr++;
+		else
 			k->nr[i] = 0;
+	}
+	for (i = 0; i < f->list->nr_files; i++) {
+		if (k->nr[i])
+			head_of(k, i)->max_pages += left / nr;
 	}
 }
 
