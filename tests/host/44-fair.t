@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the kernel forces is fair: to who has closed the file, to other lists, and to who is short
-# of memory.
+# What the kernel forces is fair: to who has closed the file, to other lists and readers of the
+# device, to who is short of memory, and to who removes a group.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -50,7 +50,7 @@ sync
 slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 4 + 2))
+plan $((8 + 4 + 4 + 3 + 4))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -69,10 +69,12 @@ in_group()
 	at_exit "end_child $CHILD"
 }
 
-# holder PATH FILE: a process of the group locks the file, reads a page, and then keeps it open
+# holder PATH FILE [WORD...]: a process of the group locks the file, reads a page, and then keeps it
+# open. WORD: a command that it is started by.
 holder()
 {
-	in_group "$1" perl -e 'open(F, "<", $ARGV[0]) && flock(F, 2) && sysread(F, $b, 4096) or die; sleep 600' "$2"
+	# shellcheck disable=SC2016 # for perl
+	in_group "$1" "${@:3}" perl -e 'open(F, "<", $ARGV[0]) && flock(F, 2) && sysread(F, $b, 4096) or die; sleep 600' "$2"
 }
 
 # end_now PID: the shell says nothing about it
@@ -176,21 +178,105 @@ others()
 
 short()
 {
-	new_group $group
-	echo 8M >$group/memory.high
-	evict "$file"
-	forcing -e "$engine" -t miss --once -f "$file" -o "$DIR/all"
-	trace_start '' block/block_bio_queue || bail 'no tracing'
-	holder $group "$file"
+	local limit
+
+	for limit in high max; do
+		new_group $group
+		echo 8M >$group/memory.$limit
+		evict "$file"
+		forcing -e "$engine" -t miss --once -f "$file" -o "$DIR/all"
+		trace_start '' block/block_bio_queue || bail 'no tracing'
+		holder $group "$file"
+		wait_until 60 gone "$BG"
+		is "$(adds_up "$BG_OUT") $(grep -c 'stopped early: memory is short' "$BG_ERR")" 'yes 1 1' \
+			"$engine: at memory.$limit forcing stops and says so" || diag "$(cat "$BG_OUT" "$BG_ERR")"
+		within "$(trace_lines block_bio_queue | awk '/kworker/ && $(NF - 4) ~ /^R/ && $(NF - 1) > max { max = $(NF - 1) } END { print max + 0 }')" \
+			8 512 "$engine: it has gone there in small steps"
+		end_now "$CHILD"
+		trace_stop
+	done
+}
+
+# --- who else reads from the device finds its queue open
+
+# requests NAME: reads of the slow device in the trace: how many workers had asked for at most that
+# were not there yet, how many were read in all, and with which priorities
+requests()
+{
+	trace_lines 'block_\(bio_queue\|rq_complete\)' | awk -v device="${slow_device/:/,}" '
+		!match($0, / [0-9]+ \+ [0-9]+/) || index($0, " " device " R") == 0 { next }
+		{ sector = substr($0, RSTART + 1); sub(/ .*/, "", sector) }
+		/block_bio_queue/ && /kworker/ { asked[sector]; if (++nr > most) most = nr }
+		/block_rq_complete/ { all++ }
+		/block_rq_complete/ && sector in asked { delete asked[sector]; nr-- }
+		/block_rq_complete/ && match($0, / (none|rt|be|idle),/) { class[substr($0, RSTART + 1, RLENGTH - 2)] }
+		END {
+			printf "%d %d", most, all
+			for (name in class)
+				printf " %s", name
+		}'
+}
+
+beside()
+{
+	local queue=/sys/block/${slow#/dev/}/queue/nr_requests most all classes
+
+	evict "$MOUNT/data"
+	at_exit "echo $(cat "$queue") >$queue"
+	echo 16 >"$queue"
+	forcing -e "$engine" -t miss --once -f "$MOUNT/data" -o "$DIR/pages"
+	trace_start '' block/block_bio_queue block/block_rq_complete || bail 'no tracing'
+	holder $GROUPS_DIR "$MOUNT/data" ionice -c 3
 	wait_until 60 gone "$BG"
-	is "$(adds_up "$BG_OUT") $(grep -c 'stopped early: memory is short' "$BG_ERR")" 'yes 1 1' "$engine: at memory.high forcing stops and says so" ||
-		diag "$(cat "$BG_OUT" "$BG_ERR")"
-	within "$(trace_lines block_bio_queue | awk '/kworker/ && $(NF - 4) ~ /^R/ && $(NF - 1) > max { max = $(NF - 1) } END { print max + 0 }')" \
-		8 512 "$engine: it has gone there in small steps"
-	end_now "$CHILD"
+	read -r most all classes < <(requests)
 	trace_stop
+	end_now "$CHILD"
+	within "$all" 4000 5000 "$engine: the pages of a list are read one by one"
+	within "$most" 1 4 "$engine: at most a quarter of the requests that the queue takes is in flight"
+	if [ -n "$classes" ]; then
+		is "$classes" idle "$engine: all with the priority of their reader"
+	else
+		skip 1 'this kernel does not tell the priority of requests'
+	fi
+}
+
+# --- who removes the reader's group does not wait for the list
+
+# dying: removed groups that something keeps
+dying()
+{
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/nr_dying_descendants/ { print $2 }' $GROUPS_DIR/cgroup.stat
+}
+
+no_more_dying()
+{
+	[ "$(dying)" -le "$1" ]
+}
+
+removed()
+{
+	local name=$MOUNT/data before
+
+	wait_until 20 group_gone $slowly
+	before=$(dying)
+	new_group $slowly
+	evict "$name"
+	forcing -e "$engine" -t miss --once -f "$name" -o "$DIR/pages"
+	io_max rbps=32768
+	holder $slowly "$name"
+	wait_until 60 are_in_flight "$name"
+	echo "$CHILD" >$GROUPS_DIR/cgroup.procs
+	ok "$engine: the group of a reader can be removed" wait_until 5 rmdir $slowly
+	ok "$engine: then its list ends" wait_until 60 gone "$BG"
+	is "$(adds_up "$BG_OUT") $(grep -c 'the cgroup of its reader is gone' "$BG_ERR")" 'yes 1 1' "$engine: and says why" ||
+		diag "$(cat "$BG_OUT" "$BG_ERR")"
+	end_now "$CHILD"
+	ok "$engine: nothing of the group is left" wait_until 30 no_more_dying "$before"
 }
 
 closed
 others
 short
+beside
+removed
