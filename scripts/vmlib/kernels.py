@@ -19,7 +19,7 @@ STOCK = {
     "stock-7.3": archive.BACKPORTS,
 }
 # What the tests use and Debian builds as modules; what these need comes along.
-MODULES = ("xfs", "btrfs", "overlay", "loop", "cts", "xts")
+MODULES = ("xfs", "btrfs", "erofs", "squashfs", "overlay", "loop", "cts", "xts")
 
 # Built here: the line, and whether for debugging.
 BUILT = {f"{kind}-{line}": (line, kind == "debug")

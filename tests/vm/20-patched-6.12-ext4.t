@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed patched-6.12+kmod ext4 best:{10,11,12,35,36,39,44}
+bed patched-6.12+kmod ext4 best:{10,11,12,35,36,39,44,47}
