@@ -10,7 +10,7 @@ needs_root
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 4))
+plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 5))
 
 list=$DIR/list ERR=$DIR/err
 for name in data other; do
@@ -240,6 +240,8 @@ while step; do
 	wait $server
 	learn -j -c /sys/fs/cgroup --learn-for 0.1
 	is "$STATUS $(receipt "$DIR/out" .requested | tr ' ' '\n' | awk '{ n += $1 } END { print n >= 1024 }')" '0 1' '-c: what it has is forced at once'
+	learn -c /sys/fs/cgroup --learn-for 0.1
+	is "$(wc -l <"$DIR/out") $(grep -c 'all [0-9]* files' "$DIR/out")" '2 1' 'a service has one row in its journal for all files'
 	sleep 0.3 &
 	cp "$list" "$DIR/first"
 	learn -p $! --learn-for 30

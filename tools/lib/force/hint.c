@@ -193,7 +193,8 @@ static enum status prepare(struct hint *h)
 	h->receipt = (struct receipt){
 		.firing = &h->firing,
 		.out = h->out,
-		.brief = (h->opt.beside_command || h->names.any_found) && !verbose,
+		.brief = (h->opt.beside_command || h->opt.renewed || h->names.any_found) &&
+			 !verbose,
 		.tolerate = h->opt.tolerate,
 	};
 	return STATUS_DONE;
