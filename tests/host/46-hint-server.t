@@ -16,7 +16,7 @@ chmod 755 "$DIR"
 # What waits for a file system of this test is let go.
 at_exit "umount -f '$DIR/work/fuse'"
 
-plan $((8 + 48))
+plan $((8 + 52))
 
 # --- the command line
 touch "$DIR/file"
