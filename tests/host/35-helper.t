@@ -9,11 +9,11 @@
 
 needs_root
 needs jq jq
-needs_built "$PROGS/helper" "$PROGS/access" "$PROGS/content"
+needs_built "$PROGS/helper" "$PROGS/access" "$PROGS/content" "$PROGS/silent"
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 setup_dir
 
-plan $((14 + 15 + 2 + 25))
+plan $((14 + 15 + 3 + 25))
 
 # loads NAME WORD TITLE
 loads()
@@ -81,6 +81,14 @@ at_exit "umount '$DIR/ramfs'"
 truncate -s 64K "$DIR/ramfs/file"
 "$PROGS/helper" call "$DIR/ramfs/file" >"$DIR/call"
 calls right -95 'and so is a file without a device'
+mkdir "$DIR/fuse"
+if server=$("$PROGS/silent" "$DIR/fuse" 1048576 2>/dev/null); then
+	at_exit "kill -KILL $server; umount -l '$DIR/fuse'"
+	"$PROGS/helper" call "$DIR/fuse/data" >"$DIR/call"
+	calls right -95 'and one of FUSE, whose server may never answer'
+else
+	skip 1 'no FUSE here'
+fi
 
 # --- the hook: called for each miss, whatever readahead would do about it, and for nothing else
 
