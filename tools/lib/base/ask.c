@@ -31,7 +31,7 @@ struct answer {
 	struct stat st;
 };
 
-/* What is opened is closed after the answer: that may be waited for as well. */
+/* Close the file only after the answer: close(2) may hang as well. */
 static int find_out(const struct question *q, struct answer *a)
 {
 	struct statfs fs;
@@ -47,7 +47,7 @@ static int find_out(const struct question *q, struct answer *a)
 	return fd;
 }
 
-/* The process that asks, until nobody wants to know any more. */
+/* The asking process: it serves until its socket is closed. */
 static void serve(int fd) __attribute__((noreturn));
 
 static void serve(int fd)
@@ -56,7 +56,10 @@ static void serve(int fd)
 	struct answer a;
 	int opened;
 
-	/* Who waits for the end of our output does not wait for this process. */
+	/*
+	 * Close the standard streams, so that readers of the tool's output do not wait for this
+	 * process.
+	 */
 	if (fd > 0)
 		close_range(0, fd - 1, 0);
 	close_range(fd + 1, ~0U, 0);
@@ -94,7 +97,7 @@ void ask_end(struct asker *a)
 		return;
 	close(a->fd);
 	kill(a->pid, SIGKILL);
-	/* One that hangs is left to whoever is its parent next. */
+	/* A process that hangs is not waited for: its next parent collects it. */
 	waitpid(a->pid, NULL, WNOHANG);
 	a->pid = 0;
 }

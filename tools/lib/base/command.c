@@ -25,7 +25,7 @@ void command_inherit(void)
 	int fd;
 
 	/*
-	 * Were one of them closed, the next file that is opened would be taken for it: the
+	 * If one of them were closed, the next file to be opened would get its number, and the
 	 * table would go into the list.
 	 */
 	for (fd = 0; fd <= STDERR_FILENO; fd++) {
@@ -35,10 +35,10 @@ void command_inherit(void)
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);
 	getrlimit(RLIMIT_NOFILE, &inherited.files);
-	/* Where it is ignored, a child that has ended cannot be collected. */
+	/* While SIGCHLD is ignored, a child that has ended cannot be collected. */
 	sigaction(SIGCHLD, NULL, &inherited.chld);
 	signal(SIGCHLD, SIG_DFL);
-	/* What is too large to be written is an error of writing, not the tool's end. */
+	/* A write beyond the limit of file sizes shall fail with an error, not kill the tool. */
 	sigaction(SIGXFSZ, NULL, &inherited.xfsz);
 	signal(SIGXFSZ, SIG_IGN);
 }
@@ -141,7 +141,7 @@ static int become(struct command *c, struct gate *g)
 	char *const none[] = { ".", NULL };
 	char byte = 0;
 
-	/* Ours would keep the gate open when the other side is gone. */
+	/* A write end of its own would keep the gate open when the tool is gone. */
 	close(g->go[1]);
 	g->go[1] = -1;
 	restore_inherited();
@@ -198,7 +198,7 @@ int command_fork(struct command *c)
 	return err;
 }
 
-/* COMMAND cannot be executed, and nobody else is there to say so. */
+/* COMMAND cannot be executed: this process is the only one left to say so. */
 static void end_unstarted(const struct command *c, int err) __attribute__((noreturn));
 
 static void end_unstarted(const struct command *c, int err)
@@ -224,7 +224,10 @@ int command_detach(struct command *c)
 		return err;
 	}
 	if (middle) {
-		/* Only for a moment: COMMAND has no child that it did not make. */
+		/*
+		 * Collect the helper child at once: COMMAND must not have a child that it did not
+		 * make.
+		 */
 		waitpid(middle, &status, 0);
 		if (!WIFEXITED(status) || WEXITSTATUS(status))
 			end_unstarted(c, EAGAIN);
@@ -333,7 +336,10 @@ int end_by_signal(int sig)
 	sigaddset(&set, sig);
 	raise(sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	/* A signal that ends nobody here, as for init: what a shell would say. */
+	/*
+	 * The signal did not end this process, which may be init of a namespace: exit as a shell
+	 * would.
+	 */
 	return 128 + sig;
 }
 

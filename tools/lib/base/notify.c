@@ -37,7 +37,7 @@ void notify_ready(void)
 		return;
 	len = set_address(&to, name);
 	fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
-	/* A manager that does not read must not hold this process up. */
+	/* Do not block: a manager that does not read must not delay this process. */
 	if (!len)
 		say("NOTIFY_SOCKET: must be a path or @NAME: '%s'", name);
 	else if (fd < 0 || sendto(fd, ready, strlen(ready), MSG_DONTWAIT | MSG_NOSIGNAL,

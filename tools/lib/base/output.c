@@ -35,7 +35,10 @@ int output_special(int at, const char *path, int flags)
 
 	flags |= O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
-	/* Blocking, open(2) would wait for a reader, deaf to the signals that are held back. */
+	/*
+	 * A blocking open(2) would wait for a reader and not return on the signals that are held
+	 * back.
+	 */
 	while ((fd = openat(at, path, flags)) < 0) {
 		if (errno != ENXIO)
 			return -errno;
@@ -104,7 +107,7 @@ int output_close(struct output *out)
 	output_flush(out);
 	if (out->f != stdout && out->f != stderr && fclose(out->f))
 		note_error(out);
-	/* Who has closed a pipe knows that there is no more. */
+	/* A reader that has closed the pipe expects no more data: no message. */
 	if (out->error && !out->broken_pipe)
 		say("%s: write error: %s",
 		    out->path	       ? out->path
@@ -208,7 +211,7 @@ struct json_object *json_meta(const char *tool, struct json_object *hooks)
 struct json_object *json_command(const struct command *c)
 {
 	struct json_object *r = json_new("command");
-	/* Of a process that is not our child only that it ended is known. */
+	/* A process that is not a child of this one leaves no exit status. */
 	bool known = c->ended && !c->detached;
 	bool signaled = known && WIFSIGNALED(c->wait_status);
 

@@ -19,12 +19,12 @@ char *progress_text(const struct progress *p, uint64_t done, uint64_t total, uin
 
 /* Before the others: no line in this run, whatever standard error is. */
 void progress_forbid(void);
-/* One thing at a time. No line if standard error is no terminal, or when quiet. */
+/* Only one progress line at a time. None if standard error is no terminal, or with -q. */
 void progress_begin(bool bytes);
 /* So far. Costs little, so that it can be called for each of many things. */
 void progress_set(uint64_t done, uint64_t total);
 void progress_end(void);
-/* Make room for a message; the line comes again. */
+/* Clear the progress line for a message; the next update shows it again. */
 void progress_hide(void);
 
 #endif

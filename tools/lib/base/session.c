@@ -33,11 +33,14 @@ void session_block_signals(bool command)
 	if (command) {
 		sigaddset(&held, SIGUSR1);
 		sigaddset(&held, SIGUSR2);
-		/* Ends no run: what COMMAND has left behind is to be collected at once. */
+		/*
+		 * SIGCHLD ends no run; it only wakes the loop, to collect processes that COMMAND
+		 * has left behind.
+		 */
 		sigaddset(&held, SIGCHLD);
 	}
 	sigprocmask(SIG_BLOCK, &held, NULL);
-	/* A reader of our output that goes away is an error of writing, not an end. */
+	/* If the reader of the output goes away, that is a write error, not the end of the run. */
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -54,7 +57,10 @@ static bool take_signal(struct session *s, int fd)
 		s->signal = info.ssi_signo;
 		return true;
 	}
-	/* The terminal's went to the whole foreground group, COMMAND included. */
+	/*
+	 * A signal from the terminal went to the whole foreground group, COMMAND included: do not
+	 * pass it on.
+	 */
 	if (info.ssi_code != SI_KERNEL)
 		command_stop(s->command, info.ssi_signo);
 	return false;
@@ -87,7 +93,7 @@ int session_run(struct session *s)
 
 		if (s->poll_us)
 			until = earliest(until, now + s->poll_us * 1000);
-		/* Below 1 ns ppoll would not wait; beyond an hour it may look again. */
+		/* Wait at least 1 ns, as ppoll(2) does not wait otherwise, and at most an hour. */
 		until = earliest(until > now ? until - now : 0, 3600000000000ULL);
 		wait = timespec_of(until);
 		n = ppoll(p, ARRAY_SIZE(p), &wait, NULL);
@@ -110,7 +116,7 @@ int session_run(struct session *s)
 		if (now >= tick) {
 			s->on_interval(s->ctx);
 			done++;
-			/* Never in a burst: ticks that were slept through are gone. */
+			/* Missed ticks are dropped, so that they never come in a burst. */
 			tick += s->interval_us * 1000 *
 				(1 + (now - tick) / (s->interval_us * 1000));
 		}

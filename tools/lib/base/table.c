@@ -149,7 +149,7 @@ struct table *table_new(const struct table_layout *layout, const struct table_op
 		add_column(t, t->columns[i], i + 1 == t->nr);
 	scols_table_set_stream(t->scols, f);
 	scols_table_enable_raw(t->scols, opt->raw);
-	/* A table in a file or pipe is as wide as it is. */
+	/* A table in a file or pipe is not cut at any width. */
 	scols_table_enable_nowrap(t->scols, 1);
 	scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER);
 	return t;
@@ -185,7 +185,7 @@ void table_row(struct table *t, const void *row)
 
 	if (!t)
 		return;
-	/* A script has no use for more than one heading. */
+	/* With --raw the heading comes once: a script has no use for more. */
 	again = t->opt->raw ? 0 : t->layout->heading_rows;
 	if (again ? t->rows % again == 0 : !t->rows) {
 		table_flush(t);

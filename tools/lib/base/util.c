@@ -48,12 +48,14 @@ static void vsay(const char *fmt, va_list ap)
 
 	if (quiet || vasprintf(&text, fmt, ap) < 0)
 		return;
-	/* Names are somebody's bytes: they start no line and move no cursor. */
+	/* Names come from others: escape bytes that would start a line or move the cursor. */
 	shown = percent_escape(text, ESCAPE_CONTROLS);
 	line = xasprintf("%s: %s\n", program_name, shown);
 	fflush(stdout);
 	progress_hide();
-	/* One write: messages of several programs do not mix within a line. */
+	/*
+	 * Write the line with one call, so that messages of several programs do not mix within it.
+	 */
 	fputs(line, stderr);
 	free(line);
 	free(shown);
@@ -83,7 +85,7 @@ void say_verbose(const char *fmt, ...)
 static void *need(void *p)
 {
 	if (!p) {
-		/* Not by say(), which needs memory itself. */
+		/* say() would need memory, so print directly. */
 		fprintf(stderr, "%s: out of memory\n", program_name);
 		exit(STATUS_FAILED);
 	}

@@ -18,7 +18,7 @@ struct bitmap {
 	uint64_t bits;
 };
 
-/* Up to here the allocator is quicker than a mapping: most files of a list are small. */
+/* Up to this size the allocator is quicker than a mapping, and most files of a list are small. */
 #define BITMAP_SMALL_BYTES 4096
 
 static inline size_t bitmap_bytes(const struct bitmap *b)

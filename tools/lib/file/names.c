@@ -31,7 +31,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-/* What is in a directory changes while it is walked: what is gone by now was not there. */
+/* Directories change while they are walked: a file that is gone by now counts as never there. */
 static void take_entry(struct names *n, const FTSENT *e)
 {
 	switch (e->fts_info) {
@@ -58,7 +58,7 @@ static enum status walk(struct names *n, const char *dir)
 	FTS *fts = NULL;
 	int err = 0;
 
-	/* A look at the folder that it is mounted on would hold us. */
+	/* Looking at the folder that the mount is on could hang. */
 	if (silent) {
 		say("%s: %s, mounted below it, does not answer (a hung mount?)", dir, silent);
 		free(roots[0]);
@@ -77,14 +77,14 @@ static enum status walk(struct names *n, const char *dir)
 		   : STATUS_DONE;
 }
 
-/* Whoever opens a file of a mount that hangs would be held: another process tries it first. */
+/* Opening a file on a mount that hangs would block, so another process tries it first. */
 static enum target_error open_found(struct names *n, const char *path, struct target *t, char **why)
 {
 	return remote_answers(&n->remote, path) ? target_open(t, path, why)
 						: target_silent(t, path, why);
 }
 
-/* One that was named: a directory is walked, and anything else has to be a file. */
+/* Take a path that was named: a directory is walked, and anything else has to be a file. */
 static enum status take_named(struct names *n, const char *path, bool found)
 {
 	enum target_error error;

@@ -9,7 +9,7 @@
 #include "file/opening.h"
 #include "file/remote.h"
 
-/* Each open of a cold file waits for its directory and its inode: most of the time asleep. */
+/* Many threads: opening a cold file mostly sleeps, waiting for its directory and its inode. */
 #define MAX_THREADS 16
 /*
  * One thread opens files whose inodes are cached as fast as several do (some 8 us each).
@@ -17,7 +17,7 @@
  */
 #define TICK_NS	       500000
 #define QUICK_PER_TICK 16
-/* Nothing is heard of a hung mount. */
+/* After this time without an answer a mount counts as hung. */
 #define PATIENCE_SECONDS 1
 /* Threads that may be left behind; after that, files that were not begun with are given up. */
 #define MAX_STUCK 64
@@ -77,7 +77,7 @@ static void open_tasks(struct opening *o)
 		r.error = target_open_in(o->root, &r.target, t->path, &r.why);
 		pthread_mutex_lock(&o->lock);
 		if (t->progress == GIVEN_UP) {
-			/* The caller has gone on without it, and without this thread. */
+			/* The caller has given this file up and gone on without this thread. */
 			if (r.error == TARGET_OK)
 				target_close(&r.target);
 			free(r.why);
@@ -110,7 +110,7 @@ static bool start_thread(struct opening *o)
 	pthread_mutex_unlock(&o->lock);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* One that is left behind takes no signal that ends the run. */
+	/* Block signals, so that a thread left behind takes none that is to end the run. */
 	sigfillset(&all);
 	pthread_attr_setsigmask_np(&attr, &all);
 	err = pthread_create(&thread, &attr, open_thread, o);

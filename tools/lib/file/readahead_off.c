@@ -45,7 +45,7 @@ static void close_settings(struct settings *s)
 	s->of = NULL;
 }
 
-/* Those of all devices that read ahead. Returns 0, or -errno with *why. */
+/* Find all devices with readahead. Returns 0, or -errno with *why. */
 static int read_settings(DIR *dir, struct settings *s, char **why)
 {
 	struct dirent *d;
@@ -74,7 +74,7 @@ static int read_settings(DIR *dir, struct settings *s, char **why)
 	return 0;
 }
 
-/* Put back what nobody else has changed since. */
+/* Restore each setting, unless another process has changed it meanwhile. */
 static void restore(const struct settings *s)
 {
 	char text[32];
@@ -89,7 +89,10 @@ static void restore(const struct settings *s)
 	}
 }
 
-/* The guard's life: no signal of the terminal or of who ends the tool is for it. */
+/*
+ * The guard process ignores signals, so that neither the terminal nor a kill of the tool's group
+ * ends it.
+ */
 static void guard(const struct settings *s, int end) __attribute__((noreturn));
 
 static void guard(const struct settings *s, int end)
@@ -160,7 +163,7 @@ int readahead_off_begin(struct readahead_off *r, char **why)
 		err = -EBUSY;
 	}
 	err = err ? err : read_settings(dir, &s, why);
-	/* The guard inherits the lock with DIR, and has it as long as it lives. */
+	/* The guard inherits the lock with DIR, and holds it as long as it lives. */
 	err = err ? err : start_guard(r, &s);
 	err = err ? err : switch_off(r, &s);
 	if (err) {

@@ -50,7 +50,7 @@ static int count_cachestat(int fd, uint64_t index, uint64_t nr, uint64_t *cached
 	struct cachestat cs = { 0 };
 
 	if (syscall(__NR_cachestat, fd, &range, &cs, 0))
-		/* Where a container's profile does not know the call, it may say EPERM. */
+		/* A container's seccomp profile that does not know the call may return EPERM. */
 		return errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP : -errno;
 	*cached = cs.nr_cache;
 	return !cs.nr_cache && may_stand_for_another(fd) ? -EOPNOTSUPP : 0;
@@ -74,7 +74,7 @@ int residency_count(int fd, uint64_t index, uint64_t nr, uint64_t *cached)
 	return err == -EOPNOTSUPP ? scan_mincore(fd, index, nr, add_cached, cached) : err;
 }
 
-/* Consecutive runs of the same kind are handed on as one. */
+/* Consecutive runs of the same kind are reported as one. */
 struct runs {
 	int fd;
 	residency_run *run;

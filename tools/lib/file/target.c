@@ -123,7 +123,7 @@ int target_root_open(struct target_root *root, const char *path, char **why)
 	}
 	fd = open_in(root, ".", O_PATH | O_CLOEXEC);
 	if (fd < 0) {
-		/* A container's profile that does not know the call may say EPERM. */
+		/* A container's seccomp profile that does not know the call may return EPERM. */
 		*why = xasprintf("--root: names cannot be kept within a directory: openat2: %s",
 				 strerror(errno));
 		return -EOPNOTSUPP;
@@ -373,6 +373,6 @@ int targets_resolve(struct bpf_object *obj, struct target **targets, size_t n, c
 
 dev_t target_device(const struct target *t)
 {
-	/* As the kernel itself encodes it. */
+	/* Decode the kernel's own encoding of a device number. */
 	return makedev(t->key.dev >> 20, t->key.dev & ((1U << 20) - 1));
 }

@@ -66,11 +66,11 @@ enum target_error target_open_in(const struct target_root *root, struct target *
  */
 enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
 				    char **why);
-/* What the two say of a file that its mount holds back: TARGET_GONE. */
+/* What the two functions above say of a file whose mount does not answer: TARGET_GONE. */
 enum target_error target_silent(struct target *t, const char *path, char **why);
 /*
- * Nothing will be read of it any more: keep the inode, not an open file, whose end a mount that
- * hangs by then would not answer to. Without /proc it stays open.
+ * The file will not be read any more: keep only its inode, as closing an open file may hang if its
+ * mount hangs by then. Without /proc the file stays open.
  */
 void target_keep_inode(struct target *t);
 void target_close(struct target *t);

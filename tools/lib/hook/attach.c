@@ -92,7 +92,7 @@ static bool is_off(const char *path)
 /* Through ftrace the kernel calls programs of fentry and of kprobes at a function's entry. */
 static char *ftrace_refused(void)
 {
-	/* Programs can be attached all the same, they are just never called. */
+	/* Programs can still be attached, but are never called. */
 	if (is_off("/proc/sys/kernel/ftrace_enabled"))
 		return xstrdup("ftrace is switched off: set kernel.ftrace_enabled to 1 (sysctl)");
 	return NULL;
@@ -144,7 +144,7 @@ static char *kprobe_refused(const char *function)
 
 	if (type < 0)
 		return xstrdup("this kernel is built without kprobes");
-	/* Here, too, nothing but this tells that programs are never called. */
+	/* Only this file tells that the programs of kprobes are never called. */
 	if (is_off("/sys/kernel/debug/kprobes/enabled"))
 		return xstrdup("kprobes are switched off: write 1 to "
 			       "/sys/kernel/debug/kprobes/enabled");

@@ -29,7 +29,7 @@ static bool in_first_namespaces(void)
 	return stat("/proc/self/ns/time", &ns) || ns.st_ino == PROC_TIME_INIT_INO;
 }
 
-/* A hook costs the whole system something: one that this run does not need is not attached. */
+/* Every hook costs the whole system time, so hooks that this run does not need are not attached. */
 static void drop_hooks(struct hook *hooks, size_t n, const struct p2c_config *config)
 {
 	size_t i;
@@ -120,7 +120,7 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	int err;
 
 	w->obj = obj;
-	/* Named files are resolved; those found at their first access need not be. */
+	/* Only named files are resolved: files found at their first access need not be. */
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "identify"),
 				  !w->config->auto_files);
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "find_tree"),
@@ -233,7 +233,7 @@ static bool is_in_cgroup(const struct counters *w, pid_t pid)
 	return read_proc(pid, "cgroup", "0::", text, sizeof(text)) && cgroup_counts_path(w, text);
 }
 
-/* include/linux/sched.h: from before the programs see its end. */
+/* PF_EXITING of include/linux/sched.h, which is set before the programs see the task's end. */
 #define PF_EXITING 0x00000004
 
 bool counters_pid_ends(pid_t pid)
@@ -335,7 +335,7 @@ int counters_add_tree(struct counters *w, pid_t pid)
 
 int counters_add_command(struct counters *w, pid_t pid)
 {
-	/* So far it was the tool's own process. */
+	/* Pages inserted so far were read by the tool itself, not by other programs. */
 	w->watch->others_inserted = 0;
 	return counters_add_task(w, pid);
 }

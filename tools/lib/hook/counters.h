@@ -169,9 +169,9 @@ enum exactness counters_exactness(const struct counters *w, const struct hook *h
 /* The name that a file was found by. Returns 0 or -errno. */
 int counters_name(const struct counters *w, uint32_t slot, struct p2c_file_name *name);
 
-/* Could late hits be told so far? They are null otherwise. */
+/* Are late hits known so far? If not, they are null. */
 bool counters_late_known(const struct counters *w);
-/* Says so if not all tasks that count could be followed. */
+/* Prints a message if some tasks that count were not followed. */
 void counters_complain(const struct counters *w);
 
 void counters_free(struct counters *w);

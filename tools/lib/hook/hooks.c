@@ -217,7 +217,7 @@ void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj)
 	size_t i;
 
 	bpf_object__for_each_program(prog, obj) {
-		/* An iterator hooks nothing: counters_size() decides about it. */
+		/* An iterator is no hook: counters_size() decides whether it is loaded. */
 		if (hook_kind(bpf_program__section_name(prog)) < 0)
 			continue;
 		chosen = false;
@@ -364,7 +364,7 @@ struct json_object *hooks_json(const struct hook *hooks, size_t n)
 	return o;
 }
 
-/* What else is known of an error that the kernel gives for many reasons. */
+/* Adds what else is known about an error that the kernel returns for many reasons. */
 static const char *load_hint(int err)
 {
 	if (err == -E2BIG)

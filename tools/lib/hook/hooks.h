@@ -58,13 +58,13 @@ enum status hooks_plan(struct hook *hooks, size_t n, const struct bpf_object *ob
 void hooks_select(const struct hook *hooks, size_t n, struct bpf_object *obj);
 /* Returns 0, or -errno with *why set and nothing left attached. */
 int hooks_attach(struct hook *hooks, size_t n, struct bpf_object *obj, char **why);
-/* Says so if events were missed. */
+/* Prints a message if events were missed. */
 void hooks_detach(struct hook *hooks, size_t n);
 /* Of all programs from their attaching up to now, or up to their detaching. */
 enum exactness hooks_exactness(const struct hook *hooks, size_t n);
 /* "exact": true or false, null if it is not known. */
 void json_exactness(struct json_object *o, enum exactness e);
-/* What two sources together are. */
+/* The exactness of two sources together. */
 enum exactness exactness_of_both(enum exactness a, enum exactness b);
 
 /* Try those candidates, too, that the plan had no need for (--check). */

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* True where the kernel does not tell: exactness comes before cost. */
+/* True if the kernel does not tell, because exactness comes before cost. */
 bool kernel_preempts(void);
 
 #endif

@@ -14,13 +14,13 @@
 /* Of a list that are looked at here: its first two lines. */
 #define HEAD_BYTES 1024
 
-/* Root's, or of whoever has started us. */
+/* Is the owner root, or the user who has started pcforce? */
 static bool is_trusted(uid_t uid)
 {
 	return !uid || uid == getuid() || uid == geteuid();
 }
 
-/* May nobody but its owner, and root's group, write to it? */
+/* Is it writable only by its owner, and by root's group? */
 static bool is_private(const struct stat *st)
 {
 	return is_trusted(st->st_uid) && !(st->st_mode & S_IWOTH) &&
@@ -28,8 +28,8 @@ static bool is_private(const struct stat *st)
 }
 
 /*
- * Root uses a list at each start without a look at it: somebody else could choose what fills
- * the memory. In a folder with the sticky bit nobody else can replace it.
+ * Root uses a learned list without checking it, so another user who can write it could choose what
+ * fills the memory. In a folder with the sticky bit no other user can replace it.
  */
 static bool is_safe(const struct list_place *p)
 {

@@ -27,13 +27,13 @@ struct learned_file {
  */
 enum learned_state learned_file_open(struct learned_file *f, const char *path,
 				     const struct list_place *p);
-/* Somebody else may learn. The list can still be marked. */
+/* Unlock the list, so that another pcforce may learn it. It can still be touched. */
 void learned_file_unlock(struct learned_file *f);
 /* Does the path still lead to it? */
 bool learned_file_stays(const struct learned_file *f, const struct list_place *p);
-/* It was looked at now, or is as old as can be, so that the next start learns. */
+/* Set its modification time to now, or to the oldest possible, so that the next start learns. */
 void learned_file_touch(const struct learned_file *f, bool now);
-/* An empty one that was made goes again. */
+/* Remove an empty list that was made by learned_file_open(). */
 void learned_file_close(struct learned_file *f, const struct list_place *p);
 
 #endif

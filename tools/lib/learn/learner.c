@@ -9,12 +9,12 @@
 #include "hook/cgroup.h"
 #include "list/renew.h"
 
-/* A list of which more pages than this part are stale or gone is recorded anew. */
+/* If more than this part of the pages are stale or gone, the list is recorded anew. */
 #define OUTDATED_PERCENT 5
 /* For pages of 2^24 places, as far apart as can be: the kernel takes 16 MiB for so many. */
 #define MAX_CHUNKS (1 << 18)
 
-/* Of what cachemiss needs: no late hits, no removals. */
+/* The hooks of cachemiss, except those for late hits and removals. */
 static struct hook hooks[] = {
 	HOOK_EXIT,
 	HOOK_READ_LOOKUP,
@@ -48,7 +48,7 @@ static struct learner *learner_of(struct companion *c)
 	return (struct learner *)c;
 }
 
-/* Is more than a few per cent of the list, which is loaded, not what it was recorded from? */
+/* Has more than 5 % of the loaded list changed since it was recorded? */
 static bool is_outdated(const struct list *l)
 {
 	uint64_t pages = 0, lost = 0;
@@ -64,7 +64,7 @@ static bool is_outdated(const struct list *l)
 	return !pages || lost > pages * (OUTDATED_PERCENT / 100.0);
 }
 
-/* Does this start learn, by what can be seen of the list from outside? */
+/* Does this start learn, as far as the list file's age and header tell? */
 static enum learner_state decide(const struct learner *l)
 {
 	uint64_t age_s = l->opt->relearn_us / 1000000;
@@ -232,7 +232,7 @@ static void end(struct companion *c, const struct command *command, bool loaded)
 
 	if (l->state == LEARNER_RECORDS)
 		finish(l, command ? failure(l, command) : xstrdup("pcforce was ended"));
-	/* What was known too late for this start is for the next one to look at. */
+	/* A change that was found too late for this start makes the next one record. */
 	if (l->state == LEARNER_ASKS && loaded && is_outdated(&l->hint->list))
 		learned_file_touch(&l->file, false);
 	learned_file_close(&l->file, &l->rec.writer.place);

@@ -14,7 +14,7 @@
 /* Pages behind the end are only counted; this keeps sums of them in range. */
 #define MAX_PAST_EOF (1ULL << 62)
 
-/* Descriptors that are left for everything but the files of a list. */
+/* Descriptors kept free for everything but the files of a list. */
 #define RESERVED_FDS 128
 
 /* Descriptors are handed out from the lowest: this one shows how many are left. */
@@ -140,7 +140,10 @@ static uint32_t *add_files(struct list *l, const struct list_text *text,
 		f->target.found = text->files[i].found;
 		if (f->state == LIST_READY)
 			check_stale(f, &text->files[i].header, opt);
-		/* A stale name is no reason to leave the file out under another. */
+		/*
+		 * A file with a stale name stays in the list if it has another name that is not
+		 * stale.
+		 */
 		if (f->state == LIST_READY)
 			file_of[i] = unify(l, &inodes);
 		f = &l->files[file_of[i]];
@@ -225,7 +228,7 @@ void list_settle(struct list *l)
 
 static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
 {
-	/* What stands behind a mark is no part of what stands before it. */
+	/* An extent after a mark is not joined with one before it. */
 	size_t begin = l->nr_marks ? l->marks[l->nr_marks - 1].extent : 0;
 	struct extent *last = l->nr_extents > begin ? &l->extents[l->nr_extents - 1] : NULL;
 	uint64_t n;
@@ -241,7 +244,7 @@ static void append(struct list *l, size_t file, uint64_t index, uint64_t nr)
 		}
 		n = nr > UINT32_MAX ? UINT32_MAX : nr;
 		if (l->nr_extents == l->room) {
-			/* Half as much again: what is not touched costs nothing. */
+			/* Grow by half: memory that is not touched costs nothing. */
 			l->room = l->room ? l->room + l->room / 2 : 4096;
 			l->extents = xrealloc(l->extents, l->room, sizeof(*l->extents));
 		}
@@ -292,7 +295,7 @@ static void take_extent(struct list *l, size_t file, uint64_t index, uint64_t nr
 	uint64_t past = nr;
 
 	if (f->state != LIST_READY) {
-		/* Nothing is known of its size; what was asked for is skipped. */
+		/* The file's size is not known, so all its listed pages are skipped. */
 		add_bounded(&f->listed_pages, nr);
 		return;
 	}
@@ -336,7 +339,7 @@ static void take_extents(struct list *l, struct list_text *text, const uint32_t 
 	}
 }
 
-/* -f names the file that counts: it has to be there. */
+/* With -f the named file has to exist. */
 static int open_only(struct opened **only, const struct target_root *root, const char *path,
 		     char **why)
 {

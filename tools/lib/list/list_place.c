@@ -96,7 +96,7 @@ static int look_up(struct list_place *p, const char *path, int *stream, char **w
 			return *stream < 0 ? *stream : 0;
 		}
 		if (st.st_uid && st.st_uid != geteuid()) {
-			/* It would choose what root overwrites. */
+			/* Another user's link would choose which file root overwrites. */
 			*why = xasprintf("is a symbolic link of user %u, which is not followed",
 					 st.st_uid);
 			return -EPERM;
@@ -267,7 +267,7 @@ static int write_stream(struct list_place *p, int (*emit)(void *ctx, FILE *f), v
 	return err;
 }
 
-/* The list is replaced by one that the same people may read and write. */
+/* The new list gets the owner and mode of the old one, so that the same users may use it. */
 static int keep_owner(const struct list_place *p, int fd)
 {
 	if (!p->like)
@@ -286,7 +286,10 @@ int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void
 
 	if (p->stream)
 		return write_stream(p, emit, ctx);
-	/* The mount may hang by now: better no list than no figures either. */
+	/*
+	 * The mount may hang by now: then give the list up, so that at least the figures are
+	 * printed.
+	 */
 	if (!folder_answers(p))
 		return -ETIMEDOUT;
 	fd = p->nameless ? make_nameless(p) : make_named(p, &name);

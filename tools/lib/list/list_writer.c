@@ -83,7 +83,7 @@ static int emit(void *ctx, FILE *f)
 			offsets_write_unused(f, c->writer->unused[mark].starts);
 		if (run->slot < c->nr_slots)
 			list_emit_run(&e, run->slot, run->index, run->nr_pages);
-		/* At once, while errno is that of what failed. */
+		/* Take errno at once, before another call changes it. */
 		err = ferror(f) ? -errno : 0;
 	}
 	list_emit_free(&e);

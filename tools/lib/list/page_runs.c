@@ -181,7 +181,7 @@ void page_runs_settle(struct page_runs *r)
 {
 	struct pieces p = { .room = r->nr };
 
-	/* As most lists of one file are, or nearly. */
+	/* Most lists of one file are in order, or nearly. */
 	if (in_order(r))
 		return;
 	p.runs = xrealloc(NULL, p.room, sizeof(*p.runs));

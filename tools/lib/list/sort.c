@@ -60,7 +60,7 @@ void sort_extents(struct extent *e, size_t n)
 		differ.index |= e[i].index ^ e[0].index;
 		differ.file |= e[i].file ^ e[0].file;
 	}
-	/* Most recorded lists are, in part. */
+	/* Skip sorting if it is in order already, as parts of most recorded lists are. */
 	if (in_order)
 		return;
 	room = xrealloc(NULL, n, sizeof(*room));

@@ -11,7 +11,7 @@ void account_derive(const struct p2c_file_counts *c, bool late_known, const stru
 	uint64_t around = 0;
 
 	memset(a, 0, sizeof(*a));
-	/* Read while it changes: the taking back can be seen before the count. */
+	/* The counters are read while they change, so a correction can be seen before its count. */
 	if (n[COUNT_AROUND] > n[COUNT_AROUND_REDONE])
 		around = n[COUNT_AROUND] - n[COUNT_AROUND_REDONE];
 	if (before && around < before->mmap_fault_around)

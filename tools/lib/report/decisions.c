@@ -8,7 +8,7 @@
 /* Files that the summary for people shows when none was named. */
 #define BUSIEST 20
 #define BAR	40
-/* Decisions that do not make a pattern. */
+/* Fewer decisions than this make no pattern. */
 #define FEW 3
 /* Pages that one fault maps (fault_around_bytes), and those of the smallest first window. */
 #define AROUND_PAGES 16

@@ -190,7 +190,7 @@ static void add_file(struct report *r, const struct known_file *known)
 	counters_read(r->counters, known->slot, &c);
 	account_derive(&c, counters_late_known(r->counters), NULL, &f->a);
 	f->a.exact = exactness_of_both(f->a.exact, r->counters->exact);
-	/* Found below a directory, or for something that was inserted: of no interest. */
+	/* Files found only by a directory walk, or because pages were inserted, are not shown. */
 	if (known_file_found(known) && !f->a.accesses) {
 		r->nr_files--;
 		return;
@@ -343,7 +343,7 @@ static bool open_recorded(const struct report *r, const struct known_file *f, st
 static void say_beyond(const struct report *r, uint64_t misses)
 {
 	size_t beyond = r->known.nr_beyond;
-	/* The map that remembers them is full as well. */
+	/* The map that counts these files is full as well: the number is a lower bound. */
 	bool more = r->known.nr + beyond >= COUNTERS_TOLD_FILES;
 
 	if (beyond)
@@ -385,7 +385,7 @@ size_t report_sections(const struct report *r, struct list_naming *naming,
 			unnamed++;
 			continue;
 		}
-		/* First: whoever resolves the name of a file whose mount hangs would be held. */
+		/* Find hanging mounts first: resolving a name on one would block. */
 		if (!open_recorded(r, &f->known, &remote, &t))
 			continue;
 		if (!list_naming_set(naming, s, f->known.path)) {
@@ -395,7 +395,10 @@ size_t report_sections(const struct report *r, struct list_naming *naming,
 		s->id = list_naming_identity(naming, &t.id);
 		s->page_size = page_size();
 		s->misses = f->a.misses;
-		/* What a start missed whose list was forced is no measure of anything. */
+		/*
+		 * Misses of a start whose list was forced measure nothing, so they are not
+		 * recorded.
+		 */
 		if (r->hits)
 			s->has &= ~OFFSETS_MISSES;
 		s->pattern = mostly_mapped(r, &f->a) ? PATTERN_MMAP : PATTERN_SEQ;

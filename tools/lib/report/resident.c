@@ -164,7 +164,7 @@ static void set_section(struct offsets_section *s, struct list_naming *naming,
 	s->id = list_naming_identity(naming, &t->id);
 	s->page_size = page_size();
 	s->misses = pages;
-	/* Being cached says nothing of the order in which pages are wanted. */
+	/* Residency says nothing about the order in which pages are needed. */
 	s->pattern = PATTERN_RANDOM;
 }
 

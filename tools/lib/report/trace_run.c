@@ -158,7 +158,7 @@ static enum status attach(const struct tool *tool, struct trace_run *w)
 	return status ? fail_with(why, status) : STATUS_DONE;
 }
 
-/* A unit's end is looked for so often. */
+/* How often the end of a unit is looked for. */
 #define UNIT_POLL_US 100000
 
 struct callbacks {
@@ -182,7 +182,9 @@ static bool take_events(void *ctx)
 	trace_take_events(c->tool, c->w);
 	if (c->w->ring)
 		output_flush(&c->w->out);
-	/* Nobody reads on, as behind `| head`: without COMMAND that is the end. */
+	/*
+	 * The reader of the output is gone, as behind `| head`: without COMMAND that ends the run.
+	 */
 	return c->w->run.command || !(c->w->out.broken_pipe || cgroup_unit_over(&c->w->counters));
 }
 
@@ -250,7 +252,7 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 	return STATUS_DONE;
 }
 
-/* All that is to come. */
+/* Take all events that are still in the ring buffer. */
 static enum status report(const struct tool *tool, struct trace_run *w)
 {
 	enum status status;
@@ -282,7 +284,7 @@ enum status trace_begin(const struct tool *tool, struct trace_run *w)
 
 void trace_end(const struct tool *tool, struct trace_run *w)
 {
-	/* Frozen here: what happens while the summary is made is not of the run. */
+	/* Stop counting here: accesses while the summary is made are not part of the run. */
 	counters_on(&w->counters, false);
 	hooks_detach(tool->hooks, tool->nr_hooks);
 	w->counters.exact = counters_exactness(&w->counters, tool->hooks, tool->nr_hooks);
@@ -336,7 +338,10 @@ int tool_main(const struct tool *tool, struct trace_run *w, int argc, char **arg
 
 	program_begin(tool->name, tool->argp, argc, argv);
 	hooks_quiet_libbpf();
-	/* Until there is something to undo, a signal ends the program as it does any other. */
+	/*
+	 * Signals are blocked only once there is something to undo; until then they end the program
+	 * as usual.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	status = open_run(tool, w);
 	if (!w->looks_only)
