@@ -105,11 +105,16 @@ cat >"$DIR/stages" <<-'END'
 	# In place of a database: a process whose children read one page in twenty, cold each time.
 	stage_server()
 	{
-		( while sleep 0.2; do
+		( setsid sh -c 'echo $$ >server.pid
+		while sleep 0.2; do
 			dd if="$data" iflag=nocache count=0 status=none
 			workload read -r 1 -p 5 "$data"
-		done >/dev/null 2>&1 & echo $! >server.pid )
-		trap 'kill $(cat server.pid)' EXIT
+		done' >/dev/null 2>&1 & )
+		until [ -s server.pid ]; do
+			sleep 0.01
+		done
+		# With its children: one that lives on would read beside the next document.
+		trap 'kill -- -$(cat server.pid)' EXIT
 	}
 	# A file of the same name and size.
 	stage_replaced()
