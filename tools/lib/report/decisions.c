@@ -190,7 +190,7 @@ static char *shape(const struct p2c_ra_counts *c)
 	unsigned long long all = decided(c), started = n[RA_SYNC] - c->plain;
 
 	if (n[RA_FORCE] * 2 > all)
-		return xasprintf("requested by a program (readahead, fadvise, madvise), in parts "
+		return xasprintf("asked for by a program (readahead, fadvise, madvise), in parts "
 				 "of at most %llu page%s",
 				 (unsigned long long)c->largest, c->largest == 1 ? "" : "s");
 	if (n[RA_SYNC] && c->off * 2 > all)
