@@ -67,7 +67,7 @@ static const char doc[] =
 	"    pcforce --now -f data                    read a whole file, at once\n"
 	"    pcforce --now -o app.offsets             read the pages of a list, at once\n"
 	"    pcforce --dry-run -o app.offsets         what would be read?\n"
-	"    pcforce --serve SOCKET                   read what programs hint (libpagehint)\n"
+	"    pcforce --serve SOCKET                   read what programs hint\n"
 	"    pcforce --check                          what does this kernel allow?\n"
 	"\n"
 	"Status without COMMAND, or with --tool-status: 0 done, 1 failed, 2 bad usage or input, "
@@ -88,7 +88,8 @@ static const struct argp_option argp_options[] = {
 	{ "now", OPT_NOW, NULL, 0, "Force at once, then end; without -o, whole files", 0 },
 	{ "check", OPT_CHECK, NULL, 0, "List usable engines and hooks, with reasons", 0 },
 	{ "serve", OPT_SERVE, "SOCKET", 0,
-	  "Read what programs of this user hint through libpagehint, until a signal or -d", 0 },
+	  "Read the pages that programs of this user hint through libpagehint, until a signal or -d",
+	  0 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Show what would be read, and read nothing", 0 },
 	{ "once", OPT_ONCE, NULL, 0, "Fire once; without COMMAND, then end", 0 },
 	{ "jobs", OPT_JOBS, "N", 0,
