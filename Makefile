@@ -88,7 +88,7 @@ help:
 	@echo 'deps        the Debian packages that are missing (as root)'
 	@echo 'demo        measure, force and compare on real files'
 	@echo 'test        unit and host tests; check: style and static analysis'
-	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz: lists and the queue of hints'
+	@echo 'bench       experiment marks: speed, as ratios to the device; fuzz, fuzz-hints: lists and the queue of hints'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere.'
 
 $(O)/%.bpf.o: bpf/%.bpf.c Makefile
@@ -224,6 +224,12 @@ fuzz: $(O)/fuzz/offsets $(O)/fuzz/list $(O)/fuzz/hints
 	$(Q)$(O)/fuzz/offsets -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/corpus tests/fuzz/seeds
 	$(Q)$(O)/fuzz/list -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(abspath $(O))/fuzz/recipes
 	$(Q)$(O)/fuzz/hints -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 $(O)/fuzz/rings
+
+# The consumer of hints for long: 100 million records, some minutes.
+FUZZ_RECORDS ?= 100000000
+fuzz-hints: $(O)/fuzz/hints
+	@mkdir -p $(O)/fuzz/rings
+	$(Q)FUZZ_RECORDS=$(FUZZ_RECORDS) $(O)/fuzz/hints -max_len=4096 -len_control=0 -print_final_stats=1 $(O)/fuzz/rings
 
 $(O)/fuzz/hints: tests/fuzz/hints.c hint/ring.c hint/requests.c Makefile
 	@mkdir -p $(@D)

@@ -11,24 +11,20 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cached.h"
 #include "own.h"
 
 /*
- * A thread without hints naps before it rests. So a stream of hints with short gaps makes no
- * system call, and what gathers during a nap is merged. 20 naps are 1 ms or a little more.
+ * A thread without hints looks for some for a moment, as a reader that waits for the disk has the
+ * next ones soon, then naps, then rests. So a stream of hints with short gaps makes no system
+ * call, and what gathers during a nap is merged. 20 naps are 1 ms or a little more.
  */
-#define NAP_NS 50000
-#define NAPS   20
-/*
- * A reader that finds all cached comes through 64 hinted reads in the time of a nap: so many
- * hints end it, but no more often than once in so many.
- */
-#define HINT_WORDS  3
-#define NAP_HINTS   32
-#define APART_HINTS 64
+#define SPIN_NS 30000
+#define NAP_NS	50000
+#define NAPS	20
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
@@ -210,26 +206,64 @@ static bool is_asked(const struct own *o)
 	return __atomic_load_n(&o->asked, __ATOMIC_ACQUIRE) != OWN_NOTHING;
 }
 
-/* Without hints: nap, or rest until the next one. */
-static void rest(struct own *o, bool nap)
+static bool is_idle(const struct own *o)
+{
+	return ring_is_empty(&o->consumer) && !is_asked(o);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* Without sched_yield(2): who yields comes too late for the reader's next hints. */
+static void spin(const struct own *o)
+{
+	uint64_t end = now_ns() + SPIN_NS;
+
+	while (is_idle(o) && now_ns() < end)
+		;
+}
+
+/* Only who rests is rung for: a nap ends by itself, soon. */
+static void nap(struct own *o)
 {
 	uint32_t bell = ring_bell(&o->consumer);
-	int64_t ns = NAP_NS;
 
-	if (nap) {
-		ring_wake_after(&o->consumer, NAP_HINTS * HINT_WORDS, APART_HINTS * HINT_WORDS);
-	} else {
-		ring_wake_after(&o->consumer, 1, 0);
-		ns = ring_barrier(o->limits) ? -1 : BLIND_REST_NS;
-	}
-	if (ring_is_empty(&o->consumer) && !is_asked(o))
+	if (is_idle(o))
+		ring_rest(&o->consumer, bell, NAP_NS);
+}
+
+static void rest(struct own *o)
+{
+	uint32_t bell = ring_bell(&o->consumer);
+	int64_t ns;
+
+	ring_wake(&o->consumer, true);
+	ns = ring_barrier(o->limits) ? -1 : BLIND_REST_NS;
+	if (is_idle(o))
 		ring_rest(&o->consumer, bell, ns);
+	ring_wake(&o->consumer, false);
+}
+
+/* ROUNDS: how often there has been nothing, one after the other. */
+static void wait_for_hints(struct own *o, unsigned int rounds)
+{
+	if (!rounds)
+		spin(o);
+	else if (rounds <= NAPS)
+		nap(o);
+	else
+		rest(o);
 }
 
 static void *drain(void *ctx)
 {
 	struct own *o = ctx;
-	unsigned int naps = 0;
+	unsigned int idle = 0;
 	bool asked;
 
 	/* Else a nap takes twice as long. */
@@ -238,12 +272,13 @@ static void *drain(void *ctx)
 		/* Read first: hints that were written before it are then served before it. */
 		asked = is_asked(o);
 		if (serve(o)) {
-			naps = 0;
+			/* A thread that was woken may hold up who woke it: it naps at once. */
+			idle = idle > NAPS;
 		} else if (asked) {
 			answer(o);
 		} else {
-			rest(o, naps < NAPS);
-			naps += naps < NAPS;
+			wait_for_hints(o, idle);
+			idle += idle <= NAPS;
 		}
 	}
 	answer(o);

@@ -71,8 +71,8 @@ int pagehint_forget(struct pagehint *h, int id);
 /*
  * LENGTH bytes from OFFSET of file ID will be read soon; whole pages are read in. A LENGTH of
  * UINT64_MAX reaches to the end of the file. What is beyond the end is left out, silently.
- * Takes some nanoseconds. The first call after a pause, and at most one in 64 of a stream, wakes the
- * thread by a system call.
+ * Takes some nanoseconds. The first call after a pause of a millisecond wakes the thread by a system
+ * call, no other one does.
  * Returns 0, -EAGAIN (the queue is full: this hint is dropped), -EBADF (no such id) or -ESTALE.
  */
 int pagehint_willneed(struct pagehint *h, int id, uint64_t offset, uint64_t length);

@@ -77,14 +77,10 @@ uint32_t ring_bell(const struct ring_consumer *c)
 	return __atomic_load_n(&c->ring->bell, __ATOMIC_SEQ_CST);
 }
 
-void ring_wake_after(struct ring_consumer *c, uint64_t ahead, uint64_t apart)
+void ring_wake(struct ring_consumer *c, bool on)
 {
-	if (c->head >= c->wake_at)
-		c->rung = c->wake_at;
-	c->wake_at = c->head + ahead;
-	if (c->wake_at < c->rung + apart)
-		c->wake_at = c->rung + apart;
-	__atomic_store_n(&c->ring->wake_at, c->wake_at, __ATOMIC_SEQ_CST);
+	/* No position is 0 after a record: nothing reaches it. */
+	__atomic_store_n(&c->ring->wake_at, on ? c->head + 1 : 0, __ATOMIC_SEQ_CST);
 }
 
 bool ring_barrier(bool shared)

@@ -12,8 +12,7 @@
  * the ring's size in its own memory, and checks what it read. A record that makes no sense is
  * skipped with everything behind it. What a hostile producer gains is a hint for another page.
  *
- * A consumer that rests is woken where the producer's tail passes the position `wake_at`:
- * the next hint, or some hints further on. Waking is `bell`, a futex that counts; only this
+ * A consumer that rests is woken where the producer's tail passes the position `wake_at`. Waking is `bell`, a futex that counts; only this
  * takes a system call. The producer reads wake_at without a barrier after it has moved tail. A
  * consumer that rests without a limit of time therefore calls ring_barrier() between setting
  * wake_at and looking at tail for the last time: the cost is the consumer's, once a rest.
@@ -146,8 +145,6 @@ struct ring_consumer {
 	uint64_t mask;
 	uint64_t head;
 	uint64_t malformed; /* times that the rest of the ring was skipped */
-	uint64_t wake_at;   /* as it was set last */
-	uint64_t rung;	    /* the latest position at which the producer rang */
 	uint32_t file;	    /* of the record that is being read, */
 	uint32_t left;	    /* so many ranges of which are still to be read */
 };
@@ -167,12 +164,12 @@ size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max);
 uint32_t ring_bell(const struct ring_consumer *c);
 
 /*
- * From now on the producer rings when it has written AHEAD words more, but not before it has
- * written APART words since it rang last. ring_barrier() makes sure that it does; false if the
- * kernel does not help: then a rest needs a limit of time. For an empty ring. SHARED: the producer
- * is another process, which has registered for it (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
+ * From now on the producer rings at its next record, or (ON is false) no longer. For an empty
+ * ring. ring_barrier() makes sure that the producer does; false if the kernel does not help: then
+ * a rest needs a limit of time. SHARED: the producer is another process, which has registered for
+ * it (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
  */
-void ring_wake_after(struct ring_consumer *c, uint64_t ahead, uint64_t apart);
+void ring_wake(struct ring_consumer *c, bool on);
 bool ring_barrier(bool shared);
 
 /* Is there anything that ring_take() would take? */

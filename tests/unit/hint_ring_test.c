@@ -103,53 +103,28 @@ static void a_full_ring_drops_and_counts(void **state)
 	is_hint(&hints[WORDS / 3 - 1], 0, 5, 1);
 }
 
-static void the_bell_rings_where_it_was_asked_for(void **state)
+static void the_bell_rings_for_who_rests_alone(void **state)
 {
 	uint32_t before;
 
 	begin(WORDS);
-	/* At once, and only once. */
 	before = ring_bell(&consumer);
-	ring_wake_after(&consumer, 1, 0);
 	assert_true(put(0, 0, 1));
-	assert_int_equal(ring_bell(&consumer), before + 1);
-	assert_true(put(0, 0, 1));
-	assert_int_equal(ring_bell(&consumer), before + 1);
-	/* When half of the ring is full: 8 words, the third record. */
+	assert_int_equal(ring_bell(&consumer), before);
+	/* At once, and only once. */
 	ring_take(&consumer, hints, WORDS);
-	ring_wake_after(&consumer, WORDS / 2, 0);
-	assert_true(put(0, 0, 1) && put(0, 0, 1));
+	ring_wake(&consumer, true);
+	assert_true(put(0, 0, 1));
 	assert_int_equal(ring_bell(&consumer), before + 1);
 	assert_true(put(0, 0, 1));
-	assert_int_equal(ring_bell(&consumer), before + 2);
+	assert_int_equal(ring_bell(&consumer), before + 1);
 	/* What has rung already lets nobody rest. */
 	ring_rest(&consumer, before, -1);
-}
-
-/* However often the consumer rests, and however little it asks for. */
-static void the_bell_rings_seldom_enough(void **state)
-{
-	uint64_t i, rings = 0, latest = 0;
-	uint32_t before;
-
-	begin(WORDS);
-	for (i = 0; i < 3000; i++) {
-		ring_take(&consumer, hints, WORDS);
-		ring_wake_after(&consumer, 3, 30);
-		before = ring_bell(&consumer);
-		assert_true(put(0, i, 1));
-		if (ring_bell(&consumer) == before)
-			continue;
-		assert_true(!rings || i - latest >= 10);
-		latest = i;
-		rings++;
-	}
-	assert_int_equal(rings, 300);
-	/* Without such a distance the next hint rings at once. */
+	/* Who is awake again is not rung for. */
 	ring_take(&consumer, hints, WORDS);
-	ring_wake_after(&consumer, 1, 0);
-	before = ring_bell(&consumer);
-	assert_true(put(0, i, 1));
+	ring_wake(&consumer, true);
+	ring_wake(&consumer, false);
+	assert_true(put(0, 0, 1));
 	assert_int_equal(ring_bell(&consumer), before + 1);
 }
 
@@ -345,7 +320,7 @@ static void no_wake_up_is_lost(void **state)
 		for (i = 0; i < n; i++, got++)
 			is_hint(&hints[i], 1, got, 1);
 		bell = ring_bell(&consumer);
-		ring_wake_after(&consumer, 1, 0);
+		ring_wake(&consumer, true);
 		assert_true(ring_barrier(false));
 		if (got < 20000 && ring_is_empty(&consumer))
 			ring_rest(&consumer, bell, -1);
@@ -354,7 +329,7 @@ static void no_wake_up_is_lost(void **state)
 	assert_int_equal(ring->tail, ring->head);
 }
 
-/* 100,000 hints, drained in between: at most one in 64 may enter the kernel. */
+/* 100,000 hints, drained in between: those may enter the kernel that come after a rest. */
 static void a_stream_of_hints_seldom_rings(void **state)
 {
 	uint32_t before;
@@ -382,8 +357,7 @@ int main(void)
 		cmocka_unit_test(hints_come_out_as_they_went_in),
 		cmocka_unit_test(records_of_any_length_lie_across_the_edge),
 		cmocka_unit_test(a_full_ring_drops_and_counts),
-		cmocka_unit_test(the_bell_rings_where_it_was_asked_for),
-		cmocka_unit_test(the_bell_rings_seldom_enough),
+		cmocka_unit_test(the_bell_rings_for_who_rests_alone),
 		cmocka_unit_test(malformed_records_are_skipped),
 		cmocka_unit_test(a_tail_that_cannot_be_is_not_followed),
 		cmocka_unit_test(hints_that_touch_are_one_request),
