@@ -188,6 +188,39 @@ EXPORT int pagehint_stat(struct pagehint *h, int id, struct pagehint_stat *st)
 	return result_read(&h->results[id], st) ? 0 : -EAGAIN;
 }
 
+static signed char *weights(const struct pagehint *h)
+{
+	return (signed char *)h->queue + QUEUE_WEIGHTS;
+}
+
+/* 0 if there are such a domain and so many features. */
+static int askable(const struct pagehint *h, unsigned int domain, size_t n)
+{
+	int err = usable(h);
+
+	if (err)
+		return err;
+	return domain < PERCEPTRON_DOMAINS && n && n <= PERCEPTRON_FEATURES ? 0 : -EINVAL;
+}
+
+EXPORT int pagehint_predict(struct pagehint *h, unsigned int domain, const uint64_t *features,
+			    size_t n)
+{
+	int err = askable(h, domain, n);
+
+	return err ? err : perceptron_sum(weights(h), domain, features, n) >= 0;
+}
+
+EXPORT int pagehint_update(struct pagehint *h, unsigned int domain, const uint64_t *features,
+			   size_t n, int direction)
+{
+	int err = askable(h, domain, n);
+
+	if (!err)
+		perceptron_learn(weights(h), domain, features, n, direction != 0);
+	return err;
+}
+
 EXPORT int pagehint_close(struct pagehint *h)
 {
 	bool here;

@@ -15,7 +15,7 @@ needs pkg-config pkg-config
 needs_built "$PROGS/access" "$PROGS/cached" "$PROGS/sharing" "$BUILD/hint/libpagehint.so.0"
 setup_dir
 
-plan $((4 + 34 + 2 + 5 + 3))
+plan $((4 + 34 + 2 + 5 + 4))
 
 # --- what is installed
 
@@ -263,6 +263,8 @@ is "$(timeout 60 "$tree/hint/examples/sorted.py" table index 64)" '5000 records,
 cd "$tree" || exit
 is "$("$PROGS/sharing" agree 1000000 2>&1)" '{"asked": 1000000, "alike": 1000000, "weights_alike": true}' \
 	'a perceptron: BPF and this process predict and learn alike, whatever the weights'
+matches "$("$PROGS/sharing" scribble 1 2>&1)" '"records": [1-9][0-9]{3,}, "right_after_it": true}$' \
+	'BPF takes from a ring that is scribbled over, and what is right after it'
 for way in ring user; do
 	matches "$("$PROGS/sharing" queue $way 72 2>&1)" '^.*"records": 102912}$' "records of 72 bytes, each as it was written: $way"
 done

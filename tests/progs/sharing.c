@@ -12,10 +12,14 @@
  *                           by bpf(), 64 at a time
  *   sharing agree COUNT     random features, weights of which any may have been scribbled over:
  *                           how many of COUNT sums BPF and this process find alike
+ *   sharing scribble SECONDS
+ *                           a thread writes over all of the ring while BPF drains it: how many
+ *                           records BPF took meanwhile, and whether it takes right ones after it
  * One line of JSON each.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -69,11 +73,12 @@ static uint64_t random64(void)
 
 /* --- queues */
 
+static uint64_t put_at; /* written so far, published or not */
+
 /* Record number I of WORDS words: each of them says I. */
 static void put_record(uint64_t i, unsigned int words, bool publish)
 {
-	static uint64_t at;
-	uint64_t *place;
+	uint64_t at = put_at, *place;
 	unsigned int k;
 
 	if (!ring_has_room(&producer, at - producer.tail + words + 1))
@@ -87,9 +92,9 @@ static void put_record(uint64_t i, unsigned int words, bool publish)
 		place[k] = i;
 	for (k = 1; k <= words && !place; k++)
 		ring_write(&producer, at + k, i);
-	at += words + 1;
+	put_at = at + words + 1;
 	if (publish)
-		ring_publish(&producer, at);
+		ring_publish(&producer, put_at);
 }
 
 static void put_sample(uint64_t i, unsigned int words)
@@ -148,6 +153,53 @@ static void start_queues(void)
 	user = user_ring_buffer__new(bpf_map__fd(skel->maps.user_ringbuf), NULL);
 	if (!user)
 		die("bpf_user_ringbuf", errno);
+}
+
+static bool scribbling;
+
+/* Words that look like records now and then, and positions that may be true. */
+static void *scribble(void *ctx)
+{
+	uint64_t *words = (uint64_t *)&skel->bss->queue, x;
+
+	while (__atomic_load_n(&scribbling, __ATOMIC_RELAXED)) {
+		x = random64();
+		__atomic_store_n(&words[x % (sizeof(skel->bss->queue) / sizeof(*words))],
+				 x & 1 << 30 ? x >> 58 : x, __ATOMIC_RELAXED);
+		if (!(x & 0xff0000))
+			__atomic_store_n(&skel->bss->queue.tail,
+					 skel->bss->drained.position + (x >> 50), __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void take_from_a_scribbler(unsigned long seconds)
+{
+	struct drained *d = &skel->bss->drained;
+	uint64_t end = now_ns() + seconds * 1000000000ULL, runs, records, sum;
+	pthread_t thread;
+	unsigned int i;
+
+	d->look_at = RECORD_WORDS;
+	scribbling = true;
+	if (pthread_create(&thread, NULL, scribble, NULL))
+		die("a thread", EAGAIN);
+	for (runs = 0; now_ns() < end; runs++)
+		run(skel->progs.drain_queue, NULL, 0, NULL);
+	__atomic_store_n(&scribbling, false, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	/* Whatever is left there is taken; then a producer that behaves begins where that ends. */
+	run(skel->progs.drain_queue, NULL, 0, NULL);
+	records = d->records;
+	sum = d->sum;
+	producer.tail = producer.head = put_at = d->position;
+	for (i = 0; i < RECORDS; i++)
+		put_record(1, RECORD_WORDS, true);
+	run(skel->progs.drain_queue, NULL, 0, NULL);
+	printf("{\"runs\": %llu, \"records\": %llu, \"right_after_it\": %s}\n",
+	       (unsigned long long)runs, (unsigned long long)records,
+	       d->records == records + RECORDS && d->sum == sum + RECORDS * RECORD_WORDS ? "true"
+											 : "false");
 }
 
 /* --- the perceptron */
@@ -287,10 +339,13 @@ int main(int argc, char **argv)
 	bool perceptron = argc == 3 && !strcmp(argv[1], "perceptron") &&
 			  is_one_of(argv[2], "shared", "one", "batch");
 
-	if (!queue && !perceptron && (argc != 3 || strcmp(argv[1], "agree"))) {
+	bool scribbled = argc == 3 && !strcmp(argv[1], "scribble");
+
+	if (!queue && !perceptron && !scribbled && (argc != 3 || strcmp(argv[1], "agree"))) {
 		fprintf(stderr, "usage: sharing queue ring|batch|user BYTES [WORDS]\n"
 				"       sharing perceptron shared|one|batch\n"
-				"       sharing agree COUNT\n");
+				"       sharing agree COUNT\n"
+				"       sharing scribble SECONDS\n");
 		return 2;
 	}
 	skel = sharing_bpf__open_and_load();
@@ -301,6 +356,8 @@ int main(int argc, char **argv)
 		measure_queue(argv[2], bytes / 8, look_at);
 	else if (perceptron)
 		measure_perceptron(argv[2]);
+	else if (scribbled)
+		take_from_a_scribbler(strtoul(argv[2], NULL, 10));
 	else
 		agree(strtoull(argv[2], NULL, 10));
 	user_ring_buffer__free(user);
