@@ -15,7 +15,8 @@
 /* Programs that are served at a time. */
 #define MAX_CONNECTIONS 32
 /* What still runs that long after the end is left behind: a file system hangs. */
-#define END_S 3
+#define END_S	 3
+#define RETRY_NS 10000000
 
 struct server {
 	struct listening listening;
@@ -137,18 +138,27 @@ static void stop(uint64_t number)
 	pthread_mutex_unlock(&server.lock);
 }
 
+static void accept_all(void)
+{
+	int sock;
+
+	while ((sock = accept4(server.listening.sock, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		accept_one(sock);
+	/* A connection that waits is an event all the time: without a free descriptor, look less often. */
+	if (errno != EAGAIN)
+		nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
+}
+
 static bool on_events(void *ctx)
 {
 	struct epoll_event events[MAX_CONNECTIONS + 1];
-	int i, sock, n = epoll_wait(server.epoll, events, ARRAY_SIZE(events), 0);
+	int i, n = epoll_wait(server.epoll, events, ARRAY_SIZE(events), 0);
 
 	for (i = 0; i < n; i++) {
-		if (events[i].data.u64) {
+		if (events[i].data.u64)
 			stop(events[i].data.u64);
-			continue;
-		}
-		while ((sock = accept4(server.listening.sock, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-			accept_one(sock);
+		else
+			accept_all();
 	}
 	return true;
 }
