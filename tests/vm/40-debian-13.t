@@ -17,13 +17,7 @@ mkdir "$tree"
 git -c safe.directory='*' ls-files -z -co --exclude-standard | xargs -0 cp --parents -t "$tree"
 cd "$tree" || exit 1
 
-# there [OPTION]... -- COMMAND...: in Debian 13, in the copy; what is said goes into $scratch/said
-there()
-{
-	scripts/system trixie "$@" >"$scratch/said" 2>&1
-	status=$?
-}
-
+suite=trixie
 there -- sed -n 's/^VERSION_ID=//p' /etc/os-release
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/said")"
 echo 1..11
@@ -67,22 +61,9 @@ for kernel in stock-6.12 stock-7.3; do
 	is "$(cat "$scratch/out")" 'tried 0' "$kernel takes the programs that clang 19 has made" || sed 's/^/# /' "$scratch/said"
 done
 
-# stock VARIABLE PATTERN: the newest kernel of a release in scripts/vmlib/archive.py, and its headers
-stock()
-{
-	python3 - "$1" "$2" <<-'END'
-		import sys
-		sys.path.insert(0, "scripts/vmlib")
-		import archive, module
-		release = getattr(archive, sys.argv[1])
-		version = release.newest("linux-headers-" + sys.argv[2]).replace("linux-headers-", "")
-		print(version, module.stock_headers(release, version))
-	END
-}
-
 # As kmod/README has it. The types bring the part of the kernel's that they refer to.
 for kernel in 'TRIXIE 6\.12\.\d.*-cloud-amd64' 'BACKPORTS \d.*-cloud-amd64'; do
-	read -r version headers < <(stock "${kernel% *}" "${kernel#* }" 2>"$scratch/err") || sed 's/^/# /' "$scratch/err"
+	read -r version headers < <(stock_headers "${kernel% *}" "${kernel#* }" 2>"$scratch/err") || sed 's/^/# /' "$scratch/err"
 	# shellcheck disable=SC2016 # for that shell
 	there --add "${headers%/usr/src/*}" -- sh -c '
 		mkdir -p "/lib/modules/$1"

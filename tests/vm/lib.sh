@@ -35,6 +35,28 @@ is()
 	fi
 }
 
+# there [OPTION]... -- COMMAND...: in the release $suite, by scripts/system; what is said goes into $scratch/said
+there()
+{
+	scripts/system "${suite:?}" "$@" >"$scratch/said" 2>&1
+	# shellcheck disable=SC2034 # for those that call it
+	status=$?
+}
+
+# stock_headers VARIABLE PATTERN: of a release in scripts/vmlib/archive.py, the version of the newest kernel, and the
+# folder of its headers
+stock_headers()
+{
+	python3 - "$1" "$2" <<-'END'
+		import sys
+		sys.path.insert(0, "scripts/vmlib")
+		import archive, module
+		release = getattr(archive, sys.argv[1])
+		version = release.newest("linux-headers-" + sys.argv[2]).replace("linux-headers-", "")
+		print(version, module.stock_headers(release, version))
+	END
+}
+
 # bed KERNEL[+kmod|+lockdown][+smp] FS JOB...: JOB is KIND:TEST, the hooks to ask for and the number of
 # a host test; +kmod: with the module loaded; +lockdown: in lockdown (integrity); +smp: on two processors.
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
