@@ -174,7 +174,7 @@ end_now()
 {
 	{
 		kill -KILL "$CHILD"
-		wait "$CHILD"
+		wait "$CHILD" || true
 	} 2>/dev/null
 }
 
