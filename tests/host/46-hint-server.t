@@ -36,6 +36,7 @@ is "$(stat -c %F "$DIR/file")" 'regular empty file' 'what is there is left alone
 socket=$DIR/socket
 serve()
 {
+	rm -f "$DIR/served"
 	"$PCFORCE" --serve "$socket" -v >/dev/null 2>"$DIR/served" & server=$!
 	at_exit "end_child $server"
 	wait_until 10 grep -q '^pcforce: serving' "$DIR/served" || diag "$(cat "$DIR/served")"
