@@ -93,7 +93,7 @@ refused()
 }
 
 printf 'tree/a\0\0tree/a' >hole
-refused 'hole:2: must be a name' 'an empty name: status 2, and which' "$CACHEMISS" --resident --files0-from=hole
+refused 'hole:2: expected a name' 'an empty name: status 2, and which' "$CACHEMISS" --resident --files0-from=hole
 refused 'exclude each other' '-f and --files0-from' "$CACHEMISS" --resident -f tree --files0-from=names
 refused 'nosuch: No such file' 'no such list of names' "$PCFORCE" --now --files0-from=nosuch
 refused 'tree: Is a directory' 'a list of names that is a directory' "$PCFORCE" --now --files0-from=tree
@@ -101,7 +101,7 @@ refused 'nosuch: No such file' 'no such directory' "$CACHEMISS" -f tree -f nosuc
 refused '/dev/shm: is on tmpfs' 'a directory whose files have no page cache is refused once' "$CACHEMISS" -f /dev/shm -d 0.1
 refused 'no --files0-from' 'names and a list' "$PCFORCE" --now -o list --files0-from=names
 refused '--map goes with' '--map of what is watched' "$CACHEMISS" --map -f tree -d 0.1
-refused '--resident takes' '--resident without a file' "$CACHEMISS" --resident
+refused '--resident needs' '--resident without a file' "$CACHEMISS" --resident
 printf '' >none
 is "$("$CACHEMISS" -d 0.1 -j --files0-from=none -- "$PROGS/access" -n 5 tree/a | jq -c 'select(.record == "file" or .record == "interval")')" \
 	'' 'a list without names is not the whole system'
