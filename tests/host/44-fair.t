@@ -269,7 +269,7 @@ removed()
 	echo "$CHILD" >$GROUPS_DIR/cgroup.procs
 	ok "$engine: the group of a reader can be removed" wait_until 5 rmdir $slowly
 	ok "$engine: then its list ends" wait_until 60 gone "$BG"
-	is "$(adds_up "$BG_OUT") $(grep -c 'the cgroup of its reader is gone' "$BG_ERR")" 'yes 1 1' "$engine: and says why" ||
+	is "$(adds_up "$BG_OUT") $(grep -c "the reader's cgroup is gone" "$BG_ERR")" 'yes 1 1' "$engine: and says why" ||
 		diag "$(cat "$BG_OUT" "$BG_ERR")"
 	end_now "$CHILD"
 	ok "$engine: nothing of the group is left" wait_until 30 no_more_dying "$before"
