@@ -59,7 +59,7 @@ static int check_owner(int sock)
 static int greet(struct peer *p)
 {
 	const struct hello own = hello_own();
-	struct welcome w;
+	struct welcome w = { 0 };
 	size_t nr;
 	int fds[2], err;
 
@@ -128,7 +128,7 @@ static bool has_socket(const struct peer *p)
 static int ask(const struct peer *p, uint32_t what, int id, const int *fds, size_t nr_fds)
 {
 	const struct ask ask = { what, id };
-	struct answer answer;
+	struct answer answer = { 0 };
 	size_t nr;
 	int err;
 

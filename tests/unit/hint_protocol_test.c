@@ -25,10 +25,10 @@ static int close_ends(void **state)
 /* The lowest number that is free: another one if a descriptor was left open. */
 static int next_fd(void)
 {
-	int fd = dup(0);
+	int fd = dup(0), number = fd;
 
 	close(fd);
-	return fd;
+	return number;
 }
 
 static void hellos_are_compared(void **state)
@@ -48,7 +48,7 @@ static void hellos_are_compared(void **state)
 /* Without descriptors, and with as many as there is room for. */
 static void messages_arrive_whole(void **state)
 {
-	struct ask sent = { ASK_FILE, 7 }, got;
+	struct ask sent = { ASK_FILE, 7 }, got = { 0 };
 	int fds[2] = { 0, 0 }, came[2];
 	size_t i, n, nr;
 
@@ -69,7 +69,7 @@ static void other_messages_are_none(void **state)
 	const int fds[2] = { 0, 0 };
 	int free_fd = next_fd(), came[2];
 	char message[64] = { 0 };
-	struct ask got;
+	struct ask got = { 0 };
 	size_t len, n, nr;
 
 	for (len = 1; len < sizeof(message); len++) {
@@ -91,7 +91,7 @@ static void other_messages_are_none(void **state)
 
 static void an_end_is_told(void **state)
 {
-	struct ask got;
+	struct ask got = { 0 };
 	size_t nr;
 
 	shutdown(ends[0], SHUT_WR);

@@ -111,7 +111,7 @@ static int answer(struct own *o, const struct ask *ask, const int *fds, size_t n
 static void talk(const struct connection *c)
 {
 	struct answer a;
-	struct ask ask;
+	struct ask ask = { 0 };
 	size_t nr;
 	int fd, err;
 
@@ -192,7 +192,7 @@ static int send_welcome(int sock, int err, const int *fds)
 static int receive_hello(int sock)
 {
 	struct timeval limit = { .tv_sec = HELLO_S };
-	struct hello hello;
+	struct hello hello = { 0 };
 	size_t nr;
 	int err;
 
