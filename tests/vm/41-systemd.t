@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Debian 12 with systemd as its first process: page2cache@ beside services of each kind.
+
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+scratch=$(mktemp -d -p "${PAGE2CACHE_TEST_DIR:-/var/tmp}") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+make -s prefix=/usr DESTDIR="$scratch/root" install >"$scratch/err" 2>&1 || sed 's/^/# /' "$scratch/err"
+scripts/vm --kernel stock-6.12 --systemd --timeout 1500 --add "$scratch/root" -- \
+	env PAGE2CACHE_TEST_DIR=/data tests/vm/services "$scratch/root" 2>"$scratch/err"
+status=$?
+[ "$status" -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
+sed 's/^/# /' "$scratch/err"
+exit "$status"
