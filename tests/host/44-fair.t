@@ -132,7 +132,7 @@ closed()
 		new_group $slowly
 		evict "$name"
 		forcing -e "$engine" -t miss -f "$name" -o "$DIR/$list"
-		io_max rbps=32768
+		io_max rbps=16384
 		holder $slowly "$name"
 		wait_until 60 has_first_page "$name" && wait_until 60 are_in_flight "$name"
 		end_now "$CHILD"
@@ -263,7 +263,7 @@ removed()
 	new_group $slowly
 	evict "$name"
 	forcing -e "$engine" -t miss --once -f "$name" -o "$DIR/pages"
-	io_max rbps=32768
+	io_max rbps=16384
 	holder $slowly "$name"
 	wait_until 60 are_in_flight "$name"
 	echo "$CHILD" >$GROUPS_DIR/cgroup.procs
