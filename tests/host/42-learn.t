@@ -10,7 +10,7 @@ needs_root
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 5))
+plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 6))
 
 list=$DIR/list ERR=$DIR/err
 for name in data other; do
@@ -238,6 +238,12 @@ while step; do
 	learn -P $server --learn-for 0.5
 	is "$STATUS $(listed data | wc -l) $(cat "$ERR")" '0 1024 ' '-P: a process with its descendants is recorded for --learn-for seconds'
 	wait $server
+	sed "s,^# file=/,# file=$DIR/gone/," "$list" >"$DIR/copy" && mv "$DIR/copy" "$list"
+	bash -c 'while sleep 0.05; do cat "$1" >/dev/null; done' - "$DIR/data" &
+	server=$!
+	learn -P $server --learn-for 0.5
+	is "$STATUS $(listed data | wc -l) $(grep -c "$DIR/gone/" "$list")" '4 1024 0' 'and anew where all files of the list are gone'
+	end_child $server
 	learn -j -c /sys/fs/cgroup --learn-for 0.1
 	is "$STATUS $(receipt "$DIR/out" .requested | tr ' ' '\n' | awk '{ n += $1 } END { print n >= 1024 }')" '0 1' '-c: what it has is forced at once'
 	learn -c /sys/fs/cgroup --learn-for 0.1

@@ -110,8 +110,10 @@ static enum status load_list(struct hint *h)
 	changes = find_changes(&h->list);
 	if (!verbose)
 		say_changes(h, &changes);
-	return changes.unready && changes.unready == h->list.nr_files ? STATUS_BAD_INPUT
-								      : STATUS_DONE;
+	/* A list that is renewed is recorded anew, whatever has become of its files. */
+	if (!h->opt.renewed && changes.unready && changes.unready == h->list.nr_files)
+		return STATUS_BAD_INPUT;
+	return STATUS_DONE;
 }
 
 static enum status choose_engine(struct hint *h)
