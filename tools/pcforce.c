@@ -196,7 +196,8 @@ static void check_serve(const struct argp_state *state)
 	    opt.now || opt.check || opt.dry_run || opt.learn.on || opt.trigger >= 0 || opt.follow ||
 	    opt.once || opt.detach || opt.jobs || opt.max_bytes || opt.idle || opt.hold_ms ||
 	    opt.wait_ms >= 0 || opt.stale_ok || opt.strict || opt.root || opt.tolerate >= 0 ||
-	    has_filter(&opt.filter))
+	    run->tool_status || run->print.tables.columns || run->print.tables.raw ||
+	    run->print.tables.no_headings || has_filter(&opt.filter))
 		argp_error(state, "--serve takes --rate, -d, -v and -q only");
 }
 

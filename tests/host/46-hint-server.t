@@ -16,22 +16,30 @@ chmod 755 "$DIR"
 # What waits for a file system of this test is let go.
 at_exit "umount -f '$DIR/work/fuse'"
 
-plan $((8 + 52))
+plan $((10 + 53))
 
 # --- the command line
 touch "$DIR/file"
-usage=("--serve s -o l" "--serve s --now" "--serve s -t open" "--serve s -e helper" "--serve s -f $DIR/file" '--serve s -j' '--serve s -p 1' '--serve s -- true')
+usage=("--serve s -o l" "--serve s --now" "--serve s -t open" "--serve s -e helper" "--serve s -f $DIR/file" '--serve s -j' '--serve s -p 1' '--serve s --raw' '--serve s --tool-status' '--serve s -- true')
 for line in "${usage[@]}"; do
 	# shellcheck disable=SC2086 # several words
 	"$PCFORCE" $line >"$DIR/said" 2>&1
 	echo $?
 done >"$DIR/status"
-is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 125' 'options that --serve does not take'
+is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 2 2 125' 'options that --serve does not take'
 for path in "$DIR/file" "$DIR/none/socket" "$DIR/$(printf '%0120d' 0)"; do
 	"$PCFORCE" --serve "$path" 2>&1 | sed 's/.*: //'
 done >"$DIR/said"
 is "$(paste -sd, "$DIR/said")" 'File exists,No such file or directory,File name too long' 'paths that cannot be a socket'
 is "$(stat -c %F "$DIR/file")" 'regular empty file' 'what is there is left alone'
+for type in STREAM DGRAM; do
+	python3 -c 'import socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX, getattr(socket, "SOCK_" + sys.argv[1]))
+s.bind(sys.argv[2])
+sys.argv[1] == "DGRAM" or s.listen()
+sys.exit(subprocess.call(sys.argv[3:]))' $type "$DIR/$type" "$PCFORCE" --serve "$DIR/$type" -d 1 2>"$DIR/said"
+	is "$? $(stat -c %F "$DIR/$type") $(grep -c 'another server serves there' "$DIR/said")" '1 socket 1' "and so is another daemon's socket: $type"
+done
 
 socket=$DIR/socket
 serve()

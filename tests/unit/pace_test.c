@@ -88,6 +88,18 @@ static void a_stop_ends_the_wait(void **state)
 	assert_false(pace_wait(&pace, 1ULL << 20, &stop));
 }
 
+/* Others share the rate: they do not wait for what was not read. */
+static void a_stopped_wait_takes_nothing_of_the_rate(void **state)
+{
+	volatile bool stop = true;
+	uint64_t now = now_ns();
+
+	begin(1 << 20);
+	pace_begin(&pace, now);
+	assert_false(pace_wait(&pace, 1ULL << 40, &stop));
+	assert_true(pace_due(&pace, now, 1) <= now + SECOND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +108,7 @@ int main(void)
 		cmocka_unit_test(pieces_are_small_and_aligned),
 		cmocka_unit_test(without_a_rate_nothing_waits),
 		cmocka_unit_test(a_stop_ends_the_wait),
+		cmocka_unit_test(a_stopped_wait_takes_nothing_of_the_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,11 @@ uint64_t pace_piece(const struct pace *p, uint64_t index, uint64_t nr)
 	return nr < left ? nr : left;
 }
 
+static uint64_t time_of(const struct pace *p, uint64_t bytes)
+{
+	return bytes * 1000000000 / p->rate + 1;
+}
+
 uint64_t pace_due(struct pace *p, uint64_t now, uint64_t bytes)
 {
 	uint64_t earliest = now > SLACK_NS ? now - SLACK_NS : 0, due;
@@ -44,10 +49,17 @@ uint64_t pace_due(struct pace *p, uint64_t now, uint64_t bytes)
 	pthread_mutex_lock(&p->lock);
 	if (p->due_ns < earliest)
 		p->due_ns = earliest;
-	p->due_ns += bytes * 1000000000 / p->rate + 1;
+	p->due_ns += time_of(p, bytes);
 	due = p->due_ns;
 	pthread_mutex_unlock(&p->lock);
 	return due;
+}
+
+static void pace_undo(struct pace *p, uint64_t bytes)
+{
+	pthread_mutex_lock(&p->lock);
+	p->due_ns -= time_of(p, bytes);
+	pthread_mutex_unlock(&p->lock);
 }
 
 bool pace_wait(struct pace *p, uint64_t bytes, const volatile bool *stop)
@@ -59,5 +71,8 @@ bool pace_wait(struct pace *p, uint64_t bytes, const volatile bool *stop)
 		wait = timespec_of(due - now < LOOK_NS ? due - now : LOOK_NS);
 		nanosleep(&wait, NULL);
 	}
+	/* What is not read after all is not waited for by others. */
+	if (now < due)
+		pace_undo(p, bytes);
 	return !*stop;
 }

@@ -30,18 +30,15 @@ struct shared {
 
 /*
  * The kernel charges us for what it reads. A program whose own group has a limit is still given
- * no more than that: what is cached of its files counts.
+ * no more than that. What is cached of its files counts: a group's page cache is no less room, as
+ * it can be reclaimed, but pages that were hinted before would go.
  */
 static void look_at_memory(struct connection *c, uint64_t now)
 {
-	uint64_t its = memory_room_of(c->peer.pid), cached;
+	uint64_t ours = memory_room(true), its = memory_room_of(c->peer.pid);
+	uint64_t room = ours < its ? ours : its, cached = own_cached(c->own);
 
-	if (its != UINT64_MAX) {
-		cached = own_cached(c->own);
-		its = its > cached ? its - cached : 0;
-	}
-	c->room = memory_room(true);
-	c->room = c->room < its ? c->room : its;
+	c->room = room > cached ? room - cached : 0;
 	c->looked_ns = now;
 }
 

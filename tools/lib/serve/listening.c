@@ -55,13 +55,18 @@ static enum status take_handed(struct listening *l, uint64_t nr)
 	return STATUS_DONE;
 }
 
-/* Does a server answer at the address? */
+/*
+ * Does anybody listen at the address? Only ECONNREFUSED says that nobody does: a socket of another
+ * type, which another daemon has made, is refused with EPROTOTYPE.
+ */
 static bool is_served(const struct sockaddr_un *at)
 {
 	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool served;
 
-	served = !connect(sock, (const struct sockaddr *)at, sizeof(*at)) || errno == EAGAIN;
+	if (sock < 0)
+		return true;
+	served = !connect(sock, (const struct sockaddr *)at, sizeof(*at)) || errno != ECONNREFUSED;
 	close(sock);
 	return served;
 }
