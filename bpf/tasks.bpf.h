@@ -93,26 +93,26 @@ __noinline int adopt(void)
 	return 0;
 }
 
-/* As task_counted() without the cgroup filter, whose helper sleepable programs may not call. */
-static __always_inline bool task_meant(void)
+/* The kernel keeps the number of each cgroup that a task is in, by level: one comparison. */
+static __always_inline bool in_cgroup(void)
+{
+	return watch.cgroup_id &&
+	       bpf_get_current_ancestor_cgroup_id(watch.cgroup_level) == watch.cgroup_id;
+}
+
+/* Do the accesses of the current task count? */
+static __always_inline bool task_counted(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	__u32 tid = id, tgid = id >> 32;
 
+	if (cfg.filter_cgroup && !in_cgroup())
+		return false;
 	if (cfg.filter_uid && (__u32)bpf_get_current_uid_gid() != cfg.uid)
 		return false;
 	if (cfg.filter_tree)
 		return in_tree(tid) || adopt();
 	return cfg.filter_tgid ? tgid == watch.filter_tgid : tgid != watch.self_tgid;
-}
-
-/* The kernel keeps the number of each cgroup that a task is in, by level: one comparison. */
-static __always_inline bool task_counted(void)
-{
-	return task_meant() &&
-	       (!cfg.filter_cgroup ||
-		(watch.cgroup_id &&
-		 bpf_get_current_ancestor_cgroup_id(watch.cgroup_level) == watch.cgroup_id));
 }
 
 /* What a task or process is in the PID namespace so many levels below the first one. */

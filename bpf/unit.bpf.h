@@ -88,8 +88,9 @@ int BPF_PROG(unit_start, struct cgroup *cgroup)
 	if (!is_v2(cgroup) || !is_unit(cgroup))
 		return 0;
 	watch.cgroup_level = BPF_CORE_READ(cgroup, level);
-	watch.unit_ns = clock_now();
 	watch.cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+	/* Last: a unit that has a start but no cgroup is over. */
+	watch.unit_ns = clock_now();
 	return 0;
 }
 

@@ -235,7 +235,9 @@ bool cgroup_unit_runs(const struct counters *w)
 
 bool cgroup_unit_over(const struct counters *w)
 {
-	return w->unit && !cgroup_unit_runs(w) && w->watch->unit_ns;
+	/* The start is read first, as it is written last. */
+	return w->unit && __atomic_load_n(&w->watch->unit_ns, __ATOMIC_SEQ_CST) &&
+	       !cgroup_unit_runs(w);
 }
 
 bool cgroup_counts_path(const struct counters *w, const char *path)
