@@ -234,6 +234,9 @@ int sqlite3_extension_init(sqlite3 *db, char **why, const sqlite3_api_routines *
 	int err;
 
 	SQLITE_EXTENSION_INIT2(api);
+	/* Loaded by another connection: what is registered stays as it is. */
+	if (sqlite3_vfs_find("pagehint"))
+		return SQLITE_OK_LOAD_PERMANENTLY;
 	below = sqlite3_vfs_find(NULL);
 	vfs = *below;
 	vfs.zName = "pagehint";
