@@ -139,16 +139,18 @@ while step; do
 	evict "$file"
 	traced=
 	! trace_start '' block/block_rq_issue block/block_rq_complete || traced=yes
-	forced --now --idle -v "${whole[@]}"
+	# By a name of its own: other tests' pcforce reads meanwhile.
+	cp "$PCFORCE" "$DIR/idle-pcforce"
+	PCFORCE=$DIR/idle-pcforce forced --now --idle -v "${whole[@]}"
 	is "$STATUS $(receipt "$OUT" .read) $(grep -c 'one request at a time to device' "$ERR")" "0 $listed 1" '--idle: all is read, and -v says how'
 	if [ -n "$traced" ] && trace_lines 'block_rq_[a-z]*' >"$DIR/requests"; then
 		# Of those that pcforce issued, at most so many at once; and how many are of which class.
-		is "$(awk '/ block_rq_issue: / && /\[pcforce\]$/ { for (i = 1; i <= NF; i++) if ($i == "+") at[$(i - 1)] }
-			/ block_rq_issue: / && /\[pcforce\]$/ { n++; if (n > most) most = n }
+		is "$(awk '/ block_rq_issue: / && /\[idle-pcforce\]$/ { for (i = 1; i <= NF; i++) if ($i == "+") at[$(i - 1)] }
+			/ block_rq_issue: / && /\[idle-pcforce\]$/ { n++; if (n > most) most = n }
 			/ block_rq_complete: / { for (i = 1; i <= NF; i++) if ($i == "+" && $(i - 1) in at) { delete at[$(i - 1)]; n-- } }
 			END { print most + 0 }' "$DIR/requests")" 1 'there is one request in flight'
 		if grep -q '\(none\|be\|idle\),[0-9]*,[0-9]* \[' "$DIR/requests"; then
-			is "$(grep ' block_rq_issue: .*\[pcforce\]$' "$DIR/requests" | grep -vc ' idle,')" 0 'of the idle class'
+			is "$(grep ' block_rq_issue: .*\[idle-pcforce\]$' "$DIR/requests" | grep -vc ' idle,')" 0 'of the idle class'
 		else
 			skip 1 'this kernel does not tell the class of a request'
 		fi
