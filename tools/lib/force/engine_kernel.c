@@ -193,7 +193,7 @@ static int kernel_loaded(struct force *f)
 	struct kernel_state *k = f->state;
 	const struct extent *run;
 	struct page2cache_extent *e;
-	struct page2cache_head *head;
+	size_t *filled; /* what is in the map, any process with the right to may change */
 	size_t i;
 
 	k->extents = mmap(NULL, extents_bytes(k), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -202,15 +202,18 @@ static int kernel_loaded(struct force *f)
 		k->extents = NULL;
 		return -errno;
 	}
+	filled = xcalloc(f->list->nr_files, sizeof(*filled));
 	for (i = 0; i < f->plan.nr_runs; i++) {
 		run = &f->plan.runs[i];
 		if (!k->nr[run->file])
 			continue;
-		head = head_of(k, run->file);
-		e = (void *)(head + 1);
-		e[head->nr_extents++] = (struct page2cache_extent){ .index = run->index,
-								    .nr_pages = run->nr_pages };
+		e = (void *)(head_of(k, run->file) + 1);
+		e[filled[run->file]++] = (struct page2cache_extent){ .index = run->index,
+								     .nr_pages = run->nr_pages };
 	}
+	for (i = 0; i < f->list->nr_files; i++)
+		head_of(k, i)->nr_extents = filled[i];
+	free(filled);
 	split_budget(f);
 	return 0;
 }
@@ -244,7 +247,7 @@ static void kernel_arm(struct force *f)
 		head = head_of(k, i);
 		if (!k->nr[i] || head->state == PAGE2CACHE_RUNNING)
 			continue;
-		*head = (struct page2cache_head){ .nr_extents = head->nr_extents,
+		*head = (struct page2cache_head){ .nr_extents = k->nr[i],
 						  .max_pages = head->max_pages,
 						  .state = head->state };
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
