@@ -233,6 +233,10 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 {
 }
 
+static __always_inline void on_leave(void)
+{
+}
+
 static __always_inline void on_exit(void)
 {
 }

@@ -13,6 +13,7 @@
  *                                          range, the page that the fault was about or not
  *   on_data(slot, index, ns)               a missed page arrived after ns
  *   on_insert(slot, index, nr), on_remove(slot, index, nr)
+ *   on_leave()                             the current task leaves its CPU
  *   on_exit()                              the current task ends
  */
 #ifndef PAGE2CACHE_LOOKUP_BPF_H
@@ -142,6 +143,7 @@ static __always_inline void on_around(__u32 slot, __u64 inode, __u64 first, __u6
 static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns);
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr);
 static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr);
+static __always_inline void on_leave(void);
 static __always_inline void on_exit(void);
 
 /* Not every kind of program runs with preemption off: a per-CPU slot can have two writers. */

@@ -18,6 +18,7 @@ __u32 await_tid = 0;   /* only of this task; 0: of any */
 __u32 forcing = 0;     /* pages removed now were evicted by forcing */
 __u32 first_tid = 0;   /* the task that reads the first pages of a list */
 __u32 asked_slot = 0;  /* slot whose list the module was asked to force; 0: none */
+__u32 unheard = 0;     /* the reader has its data, and the tool has not been woken */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -40,7 +41,8 @@ struct {
 	__type(value, __u64);
 } forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps");
 
-static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_force_event event)
+static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_force_event event,
+				 bool wake)
 {
 	struct p2c_force_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
@@ -52,13 +54,19 @@ static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_
 	r->event = event;
 	r->pid = bpf_get_current_pid_tgid() >> 32;
 	r->pad = 0;
-	/*
-	 * Where the kernel forces, the tool that reads of a miss at once would only take the
-	 * processor that the reader needs for its first page. That page's arrival wakes it.
-	 */
-	bpf_ringbuf_submit(r, (helper || kfunc) && event == FORCE_FIRED && index != NO_INDEX
-				      ? BPF_RB_NO_WAKEUP
-				      : BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+/* Have the tool read what it was told without being woken. */
+static __always_inline void wake_tool(void)
+{
+	void *nothing;
+
+	if (!unheard || !__sync_val_compare_and_swap(&unheard, 1, 0))
+		return;
+	nothing = bpf_ringbuf_reserve(&ring, 8, 0);
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline bool disarm(void)
@@ -124,16 +132,34 @@ static __always_inline void fire(__u32 slot, __u64 index)
 	ts_ns = clock_now();
 	if (kfunc)
 		force_held(slot, index);
-	/* Notify last: the process that is woken may take this CPU. */
-	tell(slot, index, ts_ns, FORCE_FIRED);
+	/*
+	 * Notify last: the process that is woken may take this CPU. Where the kernel forces from
+	 * a miss on, the tool is not woken before first_data().
+	 */
+	tell(slot, index, ts_ns, FORCE_FIRED, !(helper || kfunc) || index == NO_INDEX);
 }
 
+/*
+ * The reader has its first data, and is still in the kernel. If the kernel has begun with the
+ * list, the tool would only take the CPU that the reader needs to go on: the tool is woken when
+ * the reader leaves this CPU, or as soon as a worker of the kernel's reads the list.
+ */
 static __always_inline void first_data(__u32 slot, __u64 index)
 {
+	bool wake = !(helper || kfunc) || !forcing || !await_tid || !cfg.late;
+
 	if (!await_first || (await_tid && await_tid != (__u32)bpf_get_current_pid_tgid()))
 		return;
-	if (__sync_val_compare_and_swap(&await_first, 1, 0))
-		tell(slot, index, clock_now(), FORCE_FIRST_DATA);
+	if (!__sync_val_compare_and_swap(&await_first, 1, 0))
+		return;
+	tell(slot, index, clock_now(), FORCE_FIRST_DATA, wake);
+	unheard = !wake;
+}
+
+static __always_inline void on_leave(void)
+{
+	if (unheard && await_tid == (__u32)bpf_get_current_pid_tgid())
+		wake_tool();
 }
 
 /* The word of a page's bits, 0 if it is not tracked. */
@@ -295,11 +321,12 @@ static long force_step(__u32 i, void *data)
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
-	__u32 tid = bpf_get_current_pid_tgid();
+	bool worker = bpf_get_current_task_btf()->flags & PF_KTHREAD;
 
-	if (!(helper || kfunc) ||
-	    (!(bpf_get_current_task_btf()->flags & PF_KTHREAD) && first_tid != tid))
+	if (!(helper || kfunc) || (!worker && first_tid != (__u32)bpf_get_current_pid_tgid()))
 		return;
+	if (worker)
+		wake_tool();
 	if (w.first / 64 == w.last / 64)
 		force_step(0, &w);
 	else
@@ -391,9 +418,8 @@ int BPF_PROG(force_at_miss, struct filemap_miss *miss)
 	first_tid = bpf_get_current_pid_tgid();
 	bpf_force_page2cache(ctx, &extents, f->first_extent, 0);
 	first_tid = 0;
-	/* Notify last: the process that is woken may take this CPU. */
 	if (!own)
-		tell(slot, miss->index, ts_ns, FORCE_FIRED);
+		tell(slot, miss->index, ts_ns, FORCE_FIRED, false);
 	return 0;
 }
 

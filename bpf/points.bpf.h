@@ -213,6 +213,7 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
 {
+	on_leave();
 	if (preempt || !prev_state || !BPF_CORE_READ_BITFIELD(prev, in_iowait))
 		return 0;
 	/* Not adopt(): the scheduler's lock is held, so that memory may not be asked for. */

@@ -470,6 +470,10 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 	bpf_loop(FOLIO_CHUNKS, drop_step, &w, 0);
 }
 
+static __always_inline void on_leave(void)
+{
+}
+
 /* Task numbers are reused: forget what the earlier task with this number left. */
 static __always_inline void on_exit(void)
 {

@@ -13,7 +13,7 @@ needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
 setup_dir
 
-plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 3 + 3 + 2 + 4) + 2))
+plan $((${#ENGINES[@]} * (2 * (2 * 3 + 5) + 4 + 2 + 3 + 3 + 2 + 4) + 2))
 
 file=$DIR/data list=$DIR/list
 "$PROGS/content" write "$file" $((32 << 20))
@@ -91,6 +91,46 @@ race()
 		is $complete 5 "$engine: $mode, shuffled: the first miss had all of it forced"
 		diag "$engine: $mode: misses of 1000: ${missed[*]}"
 		within "$(printf '%s\n' "${missed[@]}" | sort -n | sed -n 3p)" 0 150 "$engine: $mode: forcing overtakes the reader"
+	done
+}
+
+# woken_early MODE: how often pcforce is woken between the moment when a reader adds its first page
+# and the one when it has returned to user mode, or has been preempted on its way there
+woken_early()
+{
+	local event
+
+	trace_start '' sched/sched_waking sched/sched_switch filemap/mm_filemap_add_to_page_cache \
+		raw_syscalls/sys_enter raw_syscalls/sys_exit exceptions/page_fault_user || bail 'no tracing'
+	echo 'comm == "pcforce"' >"$TRACE/events/sched/sched_waking/filter"
+	echo 'prev_comm == "access"' >"$TRACE/events/sched/sched_switch/filter"
+	echo "i_ino == $(stat -c %i "$file")" >"$TRACE/events/filemap/filter"
+	for event in raw_syscalls/sys_enter raw_syscalls/sys_exit exceptions/page_fault_user; do
+		echo 'COMM == "access"' >"$TRACE/events/$event/filter"
+	done
+	forced -e "$engine" -t miss -f "$file" -o "$DIR/sparse" -- \
+		"$PROGS/access" --blind -m "$1" -p "@$DIR/race" --fadvise random --madvise random "${alone[@]}" "$file"
+	trace_lines '[a-z_]*' | awk '
+		$1 ~ /^access-/ && /mm_filemap_add_to_page_cache/ { began = 1 }
+		$1 ~ /^access-/ && / (sys_enter|sys_exit|page_fault_user): | sched_switch: .* prev_state=R/ && began { back = 1; exit }
+		/ sched_waking: / && began { woken++ }
+		END { print back ? woken + 0 : "never back" }'
+	trace_stop
+}
+
+# The reader needs the CPU for its first page: pcforce is not woken before the reader has that. Of
+# three times the middle one counts, as a timer may wake pcforce just then.
+quiet()
+{
+	local mode woken
+
+	for mode in pread mmap; do
+		woken=()
+		for _ in 1 2 3; do
+			evict "$file"
+			woken+=("$(woken_early $mode)")
+		done
+		is "$(printf '%s\n' "${woken[@]}" | sort -n | sed -n 2p)" 0 "$engine: $mode: pcforce is not woken before the reader is back in user mode"
 	done
 }
 
@@ -180,6 +220,7 @@ ending()
 for engine in "${ENGINES[@]}"; do
 	exactly
 	race
+	quiet
 	triggers
 	places
 	left

@@ -31,8 +31,8 @@
 #define LET_GO_MS 300
 
 /*
- * A firing inside the kernel is noticed by the reader's first data. If the reader ends before that,
- * the firing is found by polling at this interval.
+ * A firing inside the kernel wakes this thread once the reader has its first data. If the reader
+ * ends before that, the firing is found by polling at this interval.
  */
 #define LOOK_MS 1000
 
