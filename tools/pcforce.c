@@ -31,7 +31,14 @@ static struct options {
 	uint64_t hold_ms;
 	int wait_ms;	 /* below 0: not given */
 	double tolerate; /* per cent; below 0: not given */
-} opt = { .trigger = -1, .wait_ms = -1, .tolerate = -1, .learn = LEARN_DEFAULTS };
+} opt = {
+	.run.file_help = "Force only FILE of the list; with --now and no list FILE as a whole, or "
+			 "all files below a directory (repeatable)",
+	.trigger = -1,
+	.wait_ms = -1,
+	.tolerate = -1,
+	.learn = LEARN_DEFAULTS,
+};
 
 enum {
 	OPT_NOW = 256,

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((2 + 54 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((3 + 54 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -37,6 +37,7 @@ matches "$("$PCFORCE" -V) $?" '^pcforce .*[0-9]+\.[0-9]+.* 0$' '-V prints the ve
 known='file offsets engine trigger pid tree cgroup uid all follow once detach duration jobs max-bytes idle rate hold dry-run now check json output stale-ok strict tolerate learn learn-for learn-status learn-keep relearn-after tool-status verbose quiet version'
 "$PCFORCE" --help >"$DIR/help"
 is "$(for o in $known; do grep -q -- "--$o\>" "$DIR/help" || echo "$o"; done)" '' '--help names every option'
+matches "$(grep -A2 -e '--file=' "$DIR/help" | xargs)" 'Force only FILE .*[(]repeatable[)]' '--help says what -f does in this program, and when it can be repeated'
 fails 2 'no arguments' "$PCFORCE"
 fails 2 'no list' "$PCFORCE" -f "$file"
 fails 2 '--now without anything' "$PCFORCE" --now

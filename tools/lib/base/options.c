@@ -121,7 +121,7 @@ const struct argp print_argp = {
 
 static const struct argp_option run_option_table[] = {
 	{ "file", 'f', "FILE", 0,
-	  "Watch or force FILE, or all files below a directory (repeatable)", 0 },
+	  "Watch only FILE, or all files below a directory (repeatable; default: all files)", 0 },
 	{ "files0-from", OPT_FILES0, "F", 0,
 	  "Take names as for -f from the file F (-: standard input), each ended by NUL", 0 },
 	{ "duration", 'd', "SECONDS", 0,
@@ -213,10 +213,19 @@ void check_columns(const struct argp_state *state, const struct print_options *p
 		argp_error(state, "--columns: %s", wrong);
 }
 
+/* A text that is not the table's own is freed by argp. */
+static char *run_help(int key, const char *text, void *input)
+{
+	const struct run_options *opt = input;
+
+	return key == 'f' && opt && opt->file_help ? xstrdup(opt->file_help) : (char *)text;
+}
+
 const struct argp run_argp = {
 	.options = run_option_table,
 	.parser = parse_run,
 	.children = run_children,
+	.help_filter = run_help,
 };
 
 static const struct argp_option filter_option_table[] = {

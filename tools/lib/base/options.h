@@ -20,11 +20,12 @@ struct run_options {
 	struct print_options print;
 	const char **files; /* of -f, directories among them */
 	size_t nr_files;
-	const char *files0;   /* of --files0-from, NULL: none */
-	uint64_t duration_us; /* 0: no limit */
-	const char *out;      /* NULL: stdout */
-	bool tool_status;     /* exit with ours, not with COMMAND's */
-	char **command;	      /* NULL: none */
+	const char *files0;    /* of --files0-from, NULL: none */
+	uint64_t duration_us;  /* 0: no limit */
+	const char *out;       /* NULL: stdout */
+	bool tool_status;      /* exit with ours, not with COMMAND's */
+	char **command;	       /* NULL: none */
+	const char *file_help; /* what -f does in this program; NULL: it says what to watch */
 };
 
 /* Whose accesses count: -p -P -c --unit --uid -a. */
