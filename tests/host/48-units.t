@@ -24,7 +24,7 @@ else
 fi
 setup_dir
 
-plan $((9 + 4 + 4 + 3 + 4 + 2))
+plan $((9 + 4 + 4 + 3 + 5 + 2))
 
 file=$DIR/data
 make_file "$file" 4m
@@ -148,13 +148,15 @@ s.settimeout(30)
 open(sys.argv[2], "w").close()
 print(s.recv(64).decode())'
 
-# learn SOCKET OPTION...: in the background, until the unit is waited for; READY=1 goes to a socket
+# learn SOCKET OPTION...: in the background, until the unit is waited for; READY=1 goes to a socket. bounds: a
+# command in front of it, which takes rights away
+bounds=()
 learn()
 {
 	python3 -c "$listener" "$1" "$DIR/listens" >"$DIR/ready" &
 	wait_until 20 test -e "$DIR/listens"
 	rm "$DIR/listens"
-	NOTIFY_SOCKET=$1 "$PCFORCE" --learn --unit "$unit" -o "$DIR/learned" "${@:2}" >"$DIR/out" 2>"$DIR/err" &
+	NOTIFY_SOCKET=$1 "${bounds[@]}" "$PCFORCE" --learn --unit "$unit" -o "$DIR/learned" "${@:2}" >"$DIR/out" 2>"$DIR/err" &
 	BG=$!
 	at_exit "end_child $BG"
 	wait_until 30 test -s "$DIR/ready"
@@ -180,6 +182,13 @@ ended
 rmdir "$slice/$unit"
 owned_of "$DIR/learned" | awk -v file="$file" '$1 == file { print $2 }' >"$DIR/pages"
 is "$STATUS $(as_pages "$DIR/pages" | wc -l)" '0 30' 'else what it accesses is the list, and the run is over while the unit goes on'
+
+rm "$DIR/learned"
+bounds=(setpriv --bounding-set '-bpf,-perfmon,-sys_admin' --inh-caps '-bpf,-perfmon,-sys_admin')
+learn "$DIR/socket3"
+ended
+is "$STATUS $(cat "$DIR/ready") $(grep -c 'cannot be recorded' "$DIR/err") $(test -e "$DIR/learned" && echo list)" '0 READY=1 1 ' \
+	'where BPF is refused that is said, and the unit has not failed'
 
 # --- the units that are installed
 
