@@ -18,7 +18,7 @@ mkdir "$guest"
 
 there -- true
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/said")"
-echo 1..18
+echo 1..19
 
 # --- made
 
@@ -82,6 +82,7 @@ told()
 
 told installed 0 'they are installed'
 told verified '' 'each file is as it was packed'
+told links '' 'what the documents link to is there'
 told unit 'disabled ' 'the unit is there, and enabled for no service'
 told cachemiss 0 'cachemiss records a list'
 told forced '0 256' 'pcforce forces it'
