@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((3 + 54 + 6 + 6 + 5 + 6 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((3 + 54 + 6 + 6 + 5 + 7 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -172,6 +172,8 @@ is "$(jq -s '.[1:] | all(.record == "check" and (.available | type == "boolean")
 is "$(jq -s 'map(select(.event)) | length >= 6 and all(.available == (.hook != null))' "$DIR/check")" true 'each event with its hook'
 is "$(jq -s 'map(select(.event)) | all(.available == any(.candidates[]; .available))' "$DIR/check")" true 'which is there if one of its candidates is'
 is "$("$PCFORCE" --check | awk 'NR == 1 { n = NF } { print ($1 == "engine" || $1 == "event" || NR == 1) ? "yes" : "no" }' | sort -u)" yes '--check as a table'
+setpriv --bounding-set '-bpf,-perfmon,-sys_admin' --inh-caps '-bpf,-perfmon,-sys_admin' "$PCFORCE" --check -j >"$DIR/check"
+matches "$(jq -r 'select(.engine == "user") | .reason' "$DIR/check")" '^only with --now, or with COMMAND and -t now: .*BPF' 'without BPF, what engine user is good for'
 
 ok '--check: an unknown kind of hooks is bad input, not a crash' \
 	bash -c "PAGE2CACHE_HOOKS=none '$PCFORCE' --check; [ \$? = 2 ]"

@@ -205,7 +205,8 @@ enum status check_print(struct output *out)
 		engine_why = engines[i]->refused ? engines[i]->refused() : NULL;
 		available = !engine_why;
 		if (available && engines[i]->plain && trigger)
-			engine_why = xasprintf("only with --now: %s", why);
+			engine_why =
+				xasprintf("only with --now, or with COMMAND and -t now: %s", why);
 		engine_line(out, t, engines[i]->name, available, engine_why);
 		free(engine_why);
 	}
