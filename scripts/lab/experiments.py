@@ -21,7 +21,7 @@ ENGINES = ("cold", "forced", "warm", "floor")
 PLAIN = (*ENGINES, "count")
 NOW = (*PLAIN, "now")
 
-# Of the thesis: sizes by four from 32 KiB to 2 GiB. Its job file gives no advice (fadvise_hint=0).
+# Of experiment thesis: sizes by four from 32 KiB to 2 GiB. Its fio job gives no advice (fadvise_hint=0).
 THESIS_SIZES = [(32 << 10) << 2 * i for i in range(9)]
 PEER_SIZES = (128 << 20, 512 << 20)
 # Traces of larger files are too long to be looked at.
@@ -242,7 +242,7 @@ def overhead(a):
 
 
 def snapshot(a):
-    """the thesis's use case: a microVM restored from its snapshot, to the guest's first answer"""
+    """a microVM restored from its snapshot, to the guest's first answer"""
     vmms = ["qemu"] + [vmm for vmm in ("firecracker",) if shutil.which(vmm)]
     return [Restore(vmm, vmm, 512 << 20, rounds(a), a.best) for vmm in vmms]
 
