@@ -35,14 +35,14 @@ enum {
 void command_inherit(void);
 
 /*
- * After that: raise the limit of open files for the tool itself, as -f, lists and whole trees
- * name more files than a shell's soft limit lets a process open. And where threads share a
- * table of descriptors, each doubling of it waits for the kernel's RCU, milliseconds: have it
- * large before there are threads.
+ * After command_inherit(): raise the limit of open files for the tool itself, as -f, lists and
+ * whole trees name more files than a shell's soft limit lets a process open. Make the table of
+ * descriptors large, too, before there are threads: once threads share the table, each doubling of
+ * it waits some milliseconds for the kernel's RCU.
  */
 void raise_descriptors(void);
 
-/* What is to be executed; it is searched in PATH only when it is let go. */
+/* Say what is to be executed. COMMAND is searched in PATH only when it is let go. */
 void command_init(struct command *c, char **argv);
 
 /* Why command_fork() or command_go() returned ERR, in words that name COMMAND; to be freed. */
@@ -55,8 +55,8 @@ char *command_error(const struct command *c, int err);
 int command_fork(struct command *c);
 
 /*
- * The same with the parts changed round, as strace -D has it: COMMAND gets this very
- * process, with its number and its parent, and what returns is a grandchild of it.
+ * As command_fork(), but COMMAND gets this very process, with its number and its parent, and the
+ * call returns in a grandchild of it, as with strace -D.
  */
 int command_detach(struct command *c);
 
@@ -69,24 +69,27 @@ void command_adopt(void);
 /* Become COMMAND, where no other process can: returns -errno, or not at all. */
 int command_exec(const struct command *c);
 
-/* Let it exec. Returns 0, or -errno if it could not. */
+/* Let COMMAND's process exec. Returns 0, or -errno if it could not. */
 int command_go(struct command *c);
 
-/* Collect it if it has ended, without waiting; sets c->ended. */
+/* Collect COMMAND's process if it has ended, without waiting; sets c->ended. */
 void command_poll(struct command *c);
 
-/* Does it, or a descendant, still run? Of a COMMAND that is not our child: as if. */
+/*
+ * Does COMMAND or a descendant still run? Of a COMMAND that is not our child that is not known, and
+ * taken to be so.
+ */
 bool command_left_any(struct command *c);
 
-/* Give it a signal, or tell one that waits to go away unstarted. */
+/* Send COMMAND a signal; a process that still waits to be let go ends without starting COMMAND. */
 void command_stop(struct command *c, int sig);
 
-/* Also of one that was never initialised, all zero. */
+/* Free what C holds. C may be all zero, never initialised. */
 void command_free(struct command *c);
 
 /*
- * Of a COMMAND that has ended: returns its exit status, or ends this process by the
- * signal that ended it, without a core of our own.
+ * After COMMAND has ended: returns its exit status, or ends this process by the signal that ended
+ * COMMAND, without a core of our own.
  */
 int command_exit_status(const struct command *c);
 /* End this process by a signal, without a core; returns an exit status if it ends nobody. */

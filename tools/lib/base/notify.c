@@ -12,7 +12,10 @@
 
 static const char ready[] = "READY=1";
 
-/* A path, or behind @ a name that is in no file system. Returns the length, 0: neither. */
+/*
+ * NAME is a path, or @ and a name that is in no file system. Returns the address's length, 0 if
+ * NAME is neither.
+ */
 static socklen_t set_address(struct sockaddr_un *to, const char *name)
 {
 	size_t len = strlen(name);

@@ -4,8 +4,8 @@
 #define PAGE2CACHE_NOTIFY_H
 
 /*
- * This process is ready: what waits for it may start (Type=notify). Nothing where nobody has asked
- * for that by the variable NOTIFY_SOCKET.
+ * Tell the service manager that this process is ready, so that what waits for it may start
+ * (Type=notify). Does nothing without the variable NOTIFY_SOCKET.
  */
 void notify_ready(void);
 

@@ -40,10 +40,13 @@ struct filter_options {
 	bool everybody;
 };
 
-/* Are there files that the run is about, though it may not find any below its directories? */
+/* Do the options say which files the run is about? It may find none below its directories. */
 bool options_name_files(const struct run_options *run);
 
-/* Their inputs are the structures above. COMMAND is not taken by a parser before them. */
+/*
+ * The inputs of these parsers are the structures above. A program's own parser leaves COMMAND to
+ * run_argp.
+ */
 extern const struct argp print_argp;
 extern const struct argp run_argp; /* has print_argp's options, too */
 extern const struct argp filter_argp;
@@ -55,7 +58,7 @@ extern const struct argp filter_argp;
  */
 void program_begin(const char *name, const struct argp *argp, int argc, char **argv);
 
-/* Together: a usage error ends the program. */
+/* Do the options fit together? A usage error ends the program. */
 bool has_filter(const struct filter_options *filter);
 void check_filters(const struct argp_state *state, const struct run_options *run,
 		   const struct filter_options *filter);

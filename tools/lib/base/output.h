@@ -60,7 +60,10 @@ void json_ratio(struct json_object *r, const char *key, double v);
 void json_us(struct json_object *r, const char *key, bool known, double us);
 /* null if s is NULL; bytes that are not UTF-8 become %XX */
 void json_text(struct json_object *r, const char *key, const char *s);
-/* A file's or a task's, which may be any bytes; % becomes %25, so that it can be told back. */
+/*
+ * The name of a file or task, which may be any bytes; % becomes %25, so that the name can be had
+ * back.
+ */
 void json_name(struct json_object *r, const char *key, const char *name);
 
 /* The first record: what made this data. Takes HOOKS: event -> the hook that serves it. */

@@ -29,7 +29,7 @@ static bool has_type(const char *name)
 	return false;
 }
 
-/* One name, which becomes the unit's. Returns why it is none, to be freed. */
+/* Add the one name in TEXT to the unit. Returns why it is no name of a unit, to be freed. */
 static char *parse_name(struct sd_unit *u, const char *text)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -76,9 +76,9 @@ char *sd_unit_text(const struct sd_unit *u)
 }
 
 /*
- * In a folder of cgroups below which the names from I on are looked for: those from which name on
- * are looked for below the folder FOLDER; negative: none is there. systemd puts a _ before names
- * that the kernel has a use for.
+ * The unit's names from I on are looked for in a folder of cgroups. Returns from which name on they
+ * are looked for in its subfolder FOLDER; negative: none can be there. systemd puts a _ before
+ * names that the kernel has a use for.
  */
 static int step(const struct sd_unit *u, size_t i, const char *folder)
 {

@@ -21,7 +21,7 @@ struct sd_unit {
  * NULL, or why there is no such unit, to be freed.
  */
 char *sd_unit_parse(struct sd_unit *u, const char *text);
-/* As sd_unit_parse() has understood it; to be freed. */
+/* The unit's names with / between them, to be freed. */
 char *sd_unit_text(const struct sd_unit *u);
 /* Does a process with this path in /proc/PID/cgroup run in the unit? */
 bool sd_unit_has(const struct sd_unit *u, const char *path);

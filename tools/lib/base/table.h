@@ -34,13 +34,13 @@ char *column_u64(const struct column *c, const void *row);
 /* A ratio, in percent. */
 char *column_percent(const struct column *c, const void *row);
 char *column_text(const struct column *c, const void *row);
-/* Where the row has it. */
+/* Where the row has what the cell shows. */
 const void *column_at(const struct column *c, const void *row);
 
 /* What is wrong with the names of --columns, given the tables there are; NULL: nothing. */
 char *table_columns_wrong(const char *names, const struct table_layout *const *tables, size_t n);
 
-/* NULL, which the functions below take, if none of its columns was asked for. */
+/* Returns NULL, which the functions below take, if none of the layout's columns was asked for. */
 struct table *table_new(const struct table_layout *layout, const struct table_options *opt,
 			FILE *f);
 void table_row(struct table *t, const void *row);

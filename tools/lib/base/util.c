@@ -171,7 +171,10 @@ int parse_size(const char *s, uint64_t *out)
 	return 0;
 }
 
-/* Without sign, space or trailing text, and not as strtod(3) takes hexadecimal ones. */
+/*
+ * A decimal number without sign, space or trailing text. strtod(3) alone would take hexadecimal
+ * ones, too.
+ */
 static int parse_decimal(const char *s, double *out)
 {
 	char *end;

@@ -44,7 +44,7 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int parse_u64(const char *s, uint64_t *out);
 /* A number with an optional K, M, G or T (powers of 1024). */
 int parse_size(const char *s, uint64_t *out);
-/* A part of a hundred, decimals allowed: 0 to 100. */
+/* Per cent, 0 to 100, decimals allowed. */
 int parse_percent(const char *s, double *out);
 /* Seconds, decimals allowed, above 0 and at most a year; in microseconds. */
 int parse_seconds(const char *s, uint64_t *us);
