@@ -87,9 +87,10 @@ static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *pa
 }
 
 /*
- * A container's root is an overlay of folders on a device that the container does not see.
- * The end of a path there, behind one of these folders, is the path within: the longest end
- * that leads to the same inode number, which an overlay takes from the file below.
+ * A container's root is an overlay of folders that lie on a device which the container does not
+ * see. The path in the container is the end of the file's path on that device, behind one of these
+ * folders: the longest end that leads to the same inode number, which an overlay takes from the
+ * file below.
  */
 static char *path_in_root(const struct mounts *m, const char *in_fs, const struct p2c_file_key *key)
 {

@@ -32,13 +32,13 @@ struct names {
  */
 enum status names_collect(struct names *n, const char *const *files, size_t nr, const char *files0);
 /*
- * Open one of them, for reading. Returns false if that is not possible, which has been said;
- * n->incomplete is then set, unless the file has just been deleted.
+ * Open the file of one name for reading. Returns false if that is not possible, which has been
+ * said; n->incomplete is then set, unless the file has just been deleted.
  */
 bool names_open(struct names *n, const struct name *name, struct target *t);
-/* The run goes on without a file that was found: the same, with WHY, which is freed. */
+/* The run goes on without a file that was found: says WHY, which is freed, as names_open() does. */
 void names_leave_out(struct names *n, const char *path, char *why);
-/* What is known of them as a whole stays. */
+/* Free the names; any_found and incomplete stay as they are. */
 void names_free(struct names *n);
 
 #endif

@@ -181,7 +181,7 @@ static bool add_thread(struct opening *o)
 	return started;
 }
 
-/* Until all are done or given up. Called with the lock. */
+/* Wait until all files are opened or given up. Called with the lock. */
 static void await(struct opening *o, size_t threads)
 {
 	uint64_t heard_ns = now_ns();

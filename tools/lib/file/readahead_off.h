@@ -19,7 +19,10 @@ struct readahead_off {
  * guard is a process of its own, which outlives SIGKILL of this one.
  */
 int readahead_off_begin(struct readahead_off *r, char **why);
-/* The settings are as they were when this returns. May be called twice, or in vain. */
+/*
+ * Restores the settings before it returns. May be called twice, or where readahead_off_begin() has
+ * failed.
+ */
 void readahead_off_end(struct readahead_off *r);
 
 #endif

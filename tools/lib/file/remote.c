@@ -13,12 +13,12 @@ struct remote_mount {
 	bool silent;
 };
 
-/* By the beginnings of their types, as mountinfo has them: fuse.sshfs, nfs4, smb3. */
+/* How the types of such mounts begin in mountinfo: fuse.sshfs, nfs4, smb3. */
 static const char *const types[] = { "fuse", "nfs",   "cifs",	"smb3",	    "9p",     "virtiofs",
 				     "ceph", "afs",   "coda",	"orangefs", "autofs", "lustre",
 				     "gfs2", "ocfs2", "beegfs", "gpfs",	    "panfs",  "wekafs" };
 
-/* The same, virtiofs among FUSE. */
+/* The same types as statfs(2) has them, where virtiofs counts as FUSE. */
 static const unsigned int magics[] = {
 	FUSE_SUPER_MAGIC,	 NFS_SUPER_MAGIC,	    CIFS_SUPER_MAGIC,
 	SMB2_SUPER_MAGIC,	 SMB_SUPER_MAGIC,	    V9FS_MAGIC,
@@ -50,7 +50,7 @@ static bool is_remote(const char *type)
 	return false;
 }
 
-/* In place: mountinfo has blanks, tabs, newlines and backslashes as \ooo. */
+/* Decode S in place: mountinfo has blanks, tabs, newlines and backslashes as \ooo. */
 static void decode(char *s)
 {
 	unsigned int byte;
@@ -67,7 +67,10 @@ static void decode(char *s)
 	*to = 0;
 }
 
-/* Without libmount, whose loading pcforce's start would wait for: it needs three fields only. */
+/*
+ * Parse mountinfo without libmount: three fields are enough, and pcforce's start would wait for the
+ * library to be loaded.
+ */
 void remote_read(struct remote *r)
 {
 	char *line = NULL, *rest, *point = NULL, type[64];
@@ -89,7 +92,10 @@ void remote_read(struct remote *r)
 		fclose(f);
 }
 
-/* The mount that an absolute PATH leads to, by its letters: the longest of those it may be. */
+/*
+ * The mount that an absolute PATH leads to: the one whose mount point is the longest beginning of
+ * PATH.
+ */
 static struct remote_mount *find_absolute(const struct remote *r, const char *path)
 {
 	struct remote_mount *m, *found = NULL;
@@ -106,7 +112,7 @@ static struct remote_mount *find_absolute(const struct remote *r, const char *pa
 	return found;
 }
 
-/* The same of any path; NULL: none. */
+/* As find_absolute(), of any path; NULL: no such mount. */
 static struct remote_mount *find(const struct remote *r, const char *path)
 {
 	struct remote_mount *m;

@@ -32,8 +32,8 @@ struct cachestat {
 #define ASK_PAGES 4096
 
 /*
- * Can a file read as if it were another one, which then has its pages? An overlay's is, a
- * FUSE server may ask for it. cachestat(2) knows nothing of the other one, a mapping does.
+ * Can reading a file fill the page cache of another one? An overlay reads the file below, and a
+ * FUSE server may ask for the same. cachestat(2) knows nothing of the other file, a mapping does.
  */
 static bool may_stand_for_another(int fd)
 {
@@ -156,9 +156,10 @@ void residency_unmap(struct residency_map *m)
 }
 
 /*
- * mincore(2) tells the owner of a file and who may write it; to anybody else it says that
- * every page is there. A page far behind the end of the file is not, however many pages
- * with checksums a file system keeps there (fs-verity: 1/128 of the file).
+ * mincore(2) tells only the owner of a file and those who may write to it; to anybody else it says
+ * that every page is cached. So ask about a page so far behind the end of the file that it cannot
+ * be cached, however many pages with checksums a file system keeps there (fs-verity: 1/128 of the
+ * file).
  */
 static int may_ask(int fd)
 {
@@ -189,8 +190,8 @@ int residency_uptodate(struct residency_map *m, uint64_t index, uint64_t nr, uns
 		m->index = index;
 		m->nr = nr > WINDOW_PAGES ? nr : WINDOW_PAGES;
 		/*
-		 * Of a file that is mapped, khugepaged reads in what is absent (Linux 7.3 where
-		 * huge pages are `always`). A mapping with MAP_STACK is none of its business.
+		 * khugepaged reads in absent pages of a file that is mapped (Linux 7.3 where huge
+		 * pages are `always`). It leaves a mapping with MAP_STACK alone.
 		 */
 		m->at = mmap(NULL, m->nr * page_size(), PROT_READ, MAP_SHARED | MAP_STACK, m->fd,
 			     index * page_size());

@@ -263,7 +263,7 @@ static int by_address(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* A mapping of this process, of whichever file. Returns whether it is one of ours, or -errno. */
+/* Take one mapping of this process. Returns whether it is of a target, or -errno. */
 static int take_mapping(const struct p2c_vma_record *r, const struct mapped *maps, size_t n,
 			char **why)
 {
@@ -295,7 +295,7 @@ static int read_mappings(struct bpf_link *link, const struct mapped *maps, size_
 	if (fd < 0)
 		return -errno;
 	/*
-	 * To the last one that is wanted, not to the end: when its output fills a
+	 * Read up to the last mapping that is wanted, not to the end: when the output fills a
 	 * buffer, Linux 6.18 shows the last mappings of a single task for ever.
 	 */
 	while (found < n && (got = read(fd, (char *)r + have, sizeof(r) - have)) > 0) {

@@ -57,7 +57,7 @@ int target_root_open(struct target_root *root, const char *path, char **why);
  * wrong, path included.
  */
 enum target_error target_open(struct target *t, const char *path, char **why);
-/* The same of a name in ROOT; NULL: as any other. */
+/* As target_open(), of a name in ROOT; NULL: of any path. */
 enum target_error target_open_in(const struct target_root *root, struct target *t, const char *path,
 				 char **why);
 /*
@@ -74,7 +74,7 @@ enum target_error target_silent(struct target *t, const char *path, char **why);
  */
 void target_keep_inode(struct target *t);
 void target_close(struct target *t);
-/* Its descriptor alone. */
+/* Close the target's descriptor alone. */
 void target_close_fd(struct target *t);
 
 /* An order of files; 0: the same one, as it is mounted now. */
