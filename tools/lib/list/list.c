@@ -69,7 +69,7 @@ static void check_stale(struct list_file *f, const struct offsets_section *s,
 		     id->mtime_ns > s->id.mtime_ns;
 }
 
-/* A ready file by its inode, for those that a list has under several names. */
+/* A ready file by its inode, to find files that a list has under several names. */
 struct inode_node {
 	struct identity id;
 	size_t file;
@@ -82,8 +82,8 @@ static int by_inode(const void *a, const void *b)
 }
 
 /*
- * The file of the list that an opened one is: itself, the last of the list by now, or one
- * that is there under another name, whose pages are the same.
+ * Which file of the list is the one that was just opened and is its last? Itself, or an earlier one
+ * that is the same inode under another name.
  */
 static size_t unify(struct list *l, void **inodes)
 {

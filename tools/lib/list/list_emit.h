@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writes a list: as version 1 of the format while each file needs one section only, else as
- * version 2, in which each extent has its file's number. Hundreds of bytes would come again
- * wherever two files take turns.
+ * Writes a list: as version 1 of the format while each file needs one section only, else as version
+ * 2, in which each extent has its file's number. Version 1 would repeat a header of hundreds of
+ * bytes wherever two files take turns.
  */
 #ifndef PAGE2CACHE_LIST_EMIT_H
 #define PAGE2CACHE_LIST_EMIT_H

@@ -96,7 +96,10 @@ static struct file_node *insert(void **tree, struct file_node key,
 	}
 	if (*found == node)
 		return node;
-	/* There is one already: of a path the latest file counts, of an inode number each. */
+	/*
+	 * There is a node already. By path the latest file counts, by inode number each of them
+	 * does.
+	 */
 	if (by == by_path) {
 		(*found)->path = node->path;
 		(*found)->file = node->file;

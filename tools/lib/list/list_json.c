@@ -40,7 +40,7 @@ static const char *take_bytes(struct json_object *o, const char *key, uint64_t *
 {
 	struct json_object *value;
 
-	/* What is larger than the largest number, json-c takes for that one. */
+	/* json-c turns a number that is too large into the largest one. */
 	if (!json_object_object_get_ex(o, key, &value) ||
 	    !json_object_is_type(value, json_type_int) ||
 	    parse_u64(json_object_get_string(value), v) || *v == UINT64_MAX)

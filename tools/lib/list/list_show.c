@@ -125,7 +125,7 @@ static void total_record(struct output *out, const struct list_files *l, const s
 	output_record(out, o);
 }
 
-/* Those that are as they were only if ALL. */
+/* Files that are as they were are printed only if ALL. */
 static bool print(const struct list_files *l, const struct page_runs *runs, bool strict, bool all,
 		  struct output *out)
 {

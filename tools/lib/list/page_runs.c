@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages may be any of 2^64, so that there are no bitmaps of them as where a list is loaded: runs
- * are sorted by place, and swept.
+ * Pages may be any of 2^64, too many for the bitmaps that a loaded list has. So runs are sorted by
+ * place, and swept.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 
 /* What is known of a slot's file. */
 struct slot {
-	struct bitmap accessed; /* pages that were so other than along with others */
+	struct bitmap accessed; /* pages that a fault or read was about */
 	struct bitmap mapped;	/* pages, by a fault or along with others */
 	struct bitmap listed;	/* pages in the new list by now */
 	uint64_t nr_pages;
@@ -198,7 +198,7 @@ static uint64_t unused_before(const struct list *l, size_t extent)
 	return unused;
 }
 
-/* Those pages of the old list that STARTS starts did without by now; 0: that are used. */
+/* List the pages of the old list that STARTS starts did without by now; 0: those that are used. */
 static void list_others(struct renewal *r, uint64_t starts)
 {
 	const struct extent *e = r->old->extents;
