@@ -68,7 +68,9 @@ static char *cgroup_name(int fd)
 	return xstrdup(name);
 }
 
-/* What the kernel has behind a folder of cgroups. Returns 0 or -errno. */
+/*
+ * Ask the kernel for the number and level of the cgroup whose folder is open. Returns 0 or -errno.
+ */
 static int place_of(const struct counters *w, int fd, struct p2c_cgroup_place *place)
 {
 	union bpf_iter_link_info info = {
@@ -183,8 +185,8 @@ static void say_waiting(const struct sd_unit *u)
 }
 
 /*
- * A folder that is the unit's now. False: it has gone meanwhile, which unit_stop() has seen before
- * we named it.
+ * Count the cgroup of DIR, the unit's folder. False: the cgroup has gone before unit_stop() was
+ * told that it counts.
  */
 static bool count_folder(struct counters *w, const char *dir, struct p2c_cgroup_place *place)
 {
@@ -215,7 +217,10 @@ int counters_find_unit(struct counters *w, const struct counters_options *opt, c
 		}
 		if (counts)
 			say_verbose("%s: runs", dir);
-		/* What is still there was not replaced meanwhile. */
+		/*
+		 * The folder is still there, so that no other has taken its place: this is an
+		 * error.
+		 */
 		if (fd < 0 && !access(dir, F_OK)) {
 			free(dir);
 			return fd;

@@ -94,16 +94,16 @@ struct counters {
 /* clang-format on */
 
 /*
- * Maps and memory are bounded. So many files have counters for each CPU, and as many a histogram:
- * those that miss most,
+ * Maps and memory are bounded. This many files have counters for each CPU, and the files that miss
+ * most, as many, have a histogram.
  */
 #define COUNTERS_NEAR_FILES 8192
 /*
- * and so many have counters at all, half a KiB each when they are found at their first access.
- * The rest is one file then.
+ * This many files have counters at all, half a KiB each when they are found at their first access.
+ * All others are counted as one file.
  */
 #define COUNTERS_FAR_FILES 200000
-/* As many are at least told apart. */
+/* This many files are at least told apart. */
 #define COUNTERS_TOLD_FILES (2 * COUNTERS_FAR_FILES)
 
 /*
