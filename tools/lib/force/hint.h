@@ -7,7 +7,7 @@
 
 struct hint_options {
 	const char *list;   /* NULL: whole files */
-	bool renewed;	    /* one that is recorded at each start: torn, it is as an empty one */
+	bool renewed;	    /* the list is recorded at each start: a torn one counts as empty */
 	const char **files; /* of -f */
 	size_t nr_files;
 	const char *files0;	     /* of --files0-from, NULL: none */

@@ -13,8 +13,8 @@
  */
 uint64_t memory_room(bool own);
 /*
- * The same 90 % of what the memory cgroup of process PID leaves, for page cache that is ours but
- * stands for the process: UINT64_MAX where that group has no limit or is this process's, too.
+ * As memory_room(), of the memory cgroup of process PID, for page cache that is charged to us but
+ * serves that process. UINT64_MAX where that group has no limit or is this process's, too.
  */
 uint64_t memory_room_of(pid_t pid);
 

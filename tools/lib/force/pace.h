@@ -29,7 +29,10 @@ void pace_begin(struct pace *p, uint64_t now);
 uint64_t pace_piece(const struct pace *p, uint64_t index, uint64_t nr);
 /* The time at which BYTES may be submitted: after as long as they take, so none go free. */
 uint64_t pace_due(struct pace *p, uint64_t now, uint64_t bytes);
-/* Wait until then. False if *stop was set meanwhile: they are not to be submitted. */
+/*
+ * Wait until BYTES may be submitted. False if *stop was set meanwhile: they are not to be
+ * submitted.
+ */
 bool pace_wait(struct pace *p, uint64_t bytes, const volatile bool *stop);
 
 void pace_free(struct pace *p);

@@ -11,7 +11,7 @@ struct learn_options {
 	bool on;
 	uint64_t for_us; /* so long a start is recorded, and a program lives that started well */
 	uint64_t relearn_us; /* how old a list gets; 0: each start learns */
-	uint64_t keep;	     /* starts that a page stays in the list without being used */
+	uint64_t keep;	     /* starts in a row that a page stays without being used */
 	bool good[256];	     /* statuses of programs that started well */
 	bool given;	     /* one of those that go with --learn */
 };

@@ -11,7 +11,7 @@
 
 /* Times that a list is opened again which was replaced before it was locked. */
 #define MAX_TRIES 10
-/* Of a list that are looked at here: its first two lines. */
+/* So much of a list is looked at here, enough for its first two lines. */
 #define HEAD_BYTES 1024
 
 /* Is the owner root, or the user who has started pcforce? */

@@ -32,13 +32,16 @@ struct percentiles {
 void account_derive(const struct p2c_file_counts *c, bool late_known, const struct account *before,
 		    struct account *a);
 
-/* b - a, field by field. */
+/* What was counted between A and B: b - a, field by field. */
 void account_since(const struct account *a, const struct account *b, struct account *d);
 
 /* Hits among accesses, 0 to 1; negative (unknown) without accesses. */
 double account_hit_ratio(const struct account *a);
 
-/* None if the histogram does not have all that was measured, as it was another file's before. */
+/*
+ * No percentiles if the histogram lacks some of the MEASURED times, because it was another file's
+ * before.
+ */
 void account_percentiles(const struct p2c_file_latency *l, uint64_t measured,
 			 struct percentiles *p);
 /* The nanoseconds in the middle of a latency slot. */

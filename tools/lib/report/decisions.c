@@ -183,7 +183,7 @@ static bool are_forward(const struct p2c_ra_counts *c)
 	return c->forward * 2 > c->decisions[RA_ORDER];
 }
 
-/* How the decisions hang together, without what became of the pages. */
+/* In words, what the decisions look like together; what became of the pages is add_use()'s. */
 static char *shape(const struct p2c_ra_counts *c)
 {
 	const __u64 *n = c->decisions;

@@ -30,7 +30,7 @@ static char *counted(const struct trace_run *w)
 	return who;
 }
 
-/* Which options would count those who are not. */
+/* Which options would count the tasks that are not counted. */
 static const char *remedy(const struct trace_run *w)
 {
 	if (w->options.tree_pid)

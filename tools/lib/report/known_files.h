@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who the slots of a watch are: files that were named, or found at their first access. */
+/*
+ * Which files the slots of a watch stand for: files that were named, or found at their first
+ * access.
+ */
 #ifndef PAGE2CACHE_KNOWN_FILES_H
 #define PAGE2CACHE_KNOWN_FILES_H
 
@@ -14,7 +17,7 @@ struct known_file {
 	const struct target *target; /* NULL: found at its first access */
 };
 
-/* One that nobody named is shown only if something became of it. */
+/* Was the file found, and not named? Such a file is shown only if it was accessed. */
 bool known_file_found(const struct known_file *f);
 
 struct known_files {

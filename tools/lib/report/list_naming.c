@@ -40,7 +40,7 @@ static const char *below(const char *dir, const char *path)
 	return !strncmp(path, dir, len) && path[len] == '/' ? path + len + 1 : NULL;
 }
 
-/* A pattern is of a path, of its end behind any slash, or of a directory on the way. */
+/* Does PATTERN match the path, its end behind any slash, or a directory on the way? */
 static bool matches(const char *pattern, const char *path)
 {
 	bool found = !fnmatch(pattern, path, FNM_LEADING_DIR);

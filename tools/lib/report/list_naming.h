@@ -24,7 +24,7 @@ bool list_naming_set(struct list_naming *n, struct offsets_section *section, con
  * host, does not have.
  */
 struct identity list_naming_identity(const struct list_naming *n, const struct identity *id);
-/* Says how many were left out that nobody has asked to. */
+/* Says how many files were left out without having been excluded. */
 void list_naming_end(struct list_naming *n);
 
 #endif

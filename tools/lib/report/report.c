@@ -295,14 +295,20 @@ static bool is_recorded(const struct known_file *f, const struct identity *now)
 	const struct p2c_file_key *key = &f->key;
 	const struct identity *then;
 
-	/* One found at its first access has the page cache's numbers only; its path fits its device. */
+	/*
+	 * Of a file found at its first access only the page cache's numbers are known. Its path has
+	 * been looked for on the right device.
+	 */
 	if (!f->target)
 		return now->ino == key->ino && (!now->gen || now->gen == key->gen);
 	then = &f->target->id;
 	return now->dev == then->dev && now->ino == then->ino && now->gen == then->gen;
 }
 
-/* Why pages are not in a list. One that is renewed at each start always has such. */
+/*
+ * Say why pages are not in the list. A list that is renewed at each start always lacks some: say so
+ * with -v only.
+ */
 static void tell(const struct report *r, char *why)
 {
 	if (r->hits)
