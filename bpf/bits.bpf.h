@@ -5,7 +5,7 @@
 
 #include "compat.bpf.h"
 
-/* BPF has no instruction for it. */
+/* How many bits of X are set: BPF has no instruction for that. */
 static __always_inline __u32 popcount(__u64 x)
 {
 	x -= x >> 1 & 0x5555555555555555ULL;

@@ -236,7 +236,10 @@ static __always_inline bool miss_ended_unseen(struct p2c_task_state *st, __u64 i
 	return true;
 }
 
-/* A lookup that leaves out its last folio has mostly waited for it: so sleeps give it away. */
+/*
+ * A lookup that leaves out its last folio has mostly slept until that was read: so a sleep shows
+ * that there was one.
+ */
 static __always_inline void count_unseen(const struct p2c_lookup *l, bool miss_unseen, bool slept)
 {
 	bool may_sleep_unseen = !cfg.late || watch.late_unknown;

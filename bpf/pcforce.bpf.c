@@ -250,7 +250,7 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 	struct p2c_force_file *f = bpf_map_lookup_elem(&force_files, &slot);
 	__u32 word;
 
-	/* A fault is here before it comes to force_at_miss(), a read after that. */
+	/* A fault comes here before force_at_miss(), a read after it. */
 	if (!helper || !fault)
 		fire(slot, index);
 	if (f && find_word(f, index, &word) && bits_of(&removed, word) >> (index % 64) & 1)
@@ -348,7 +348,7 @@ static long remove_step(__u32 i, void *data)
 	if (forcing)
 		set_bits(&removed, word, mask & ~ours);
 	unused = ours & ~bits_of(&used, word);
-	/* Whoever reads them now reads them himself. */
+	/* A task that accesses these pages later reads them itself. */
 	clear_bits(&forced, word, unused);
 	for (x = 0; unused && x < 64; x++) {
 		unused &= unused - 1;
@@ -365,8 +365,8 @@ static __always_inline void on_remove(__u32 slot, __u64 index, __u32 nr)
 }
 
 /*
- * Processes that counted when they ended, by their number in the tool's PID namespace. Of an
- * open the tool hears later, and many a process has opened its files and ended by then.
+ * Processes that counted when they ended, by their number in the tool's PID namespace. fanotify
+ * tells the tool of an open only afterwards, and many a process has ended by then.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -390,7 +390,7 @@ static __always_inline void on_exit(void)
 		bpf_map_delete_elem(&ended, &pid);
 }
 
-/* Its number is the kernel's to know: tools/lib/force/engine_kernel.c puts it in. */
+/* The helper's number differs between kernels: tools/lib/force/engine_kernel.c puts it in. */
 static long (*bpf_force_page2cache)(void *ctx, void *map, __u64 first,
 				    __u64 flags) = (void *)HELPER_PLACEHOLDER;
 

@@ -203,7 +203,7 @@ int BPF_KPROBE(miss_kprobe, struct readahead_control *ractl)
 	return 0;
 }
 
-/* What every kernel has a tracepoint for. */
+/* Events for which every kernel has a tracepoint. */
 
 /*
  * A task may also leave the CPU without having slept: preempted on its way to sleep, or woken
@@ -222,7 +222,9 @@ int BPF_PROG(task_sleep, bool preempt, struct task_struct *prev, struct task_str
 	return 0;
 }
 
-/* Only what a filter leaves out: without one, that is the tool itself. */
+/*
+ * Does a task that a filter leaves out put pages into this file? The tool itself is none of these.
+ */
 static __always_inline bool by_others(struct inode *inode)
 {
 	return !task_counted() && !task_is_self() && is_backed_file(inode);

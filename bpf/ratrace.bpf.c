@@ -86,7 +86,7 @@ static __always_inline struct p2c_ra_counts *counts_of(__u32 slot)
 
 /* Decisions. */
 
-/* Of the current thread; numbers of threads have 22 bits at most. */
+/* The key of the current thread's decision; numbers of threads have 22 bits at most. */
 static __always_inline __u32 decision_key(bool within)
 {
 	return (__u32)bpf_get_current_pid_tgid() | (within ? 1U << 31 : 0);

@@ -31,7 +31,7 @@ static __always_inline __u64 clock_now(void)
 	return bpf_ktime_get_ns() + watch.clock_ns;
 }
 
-/* Descendants, threads and io_uring workers included. */
+/* COMMAND or -P's process with its descendants. Threads and io_uring workers are among these. */
 
 static __always_inline bool in_tree(__u32 tid)
 {
