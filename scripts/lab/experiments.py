@@ -315,7 +315,7 @@ def hints(a):
 
 
 def typed(a):
-    """what a person waits for who types the line: start, small, programs, peers, and of whole,
+    """what a person who types the line waits for: start, small, programs, peers, and of whole,
     half and sparse the cells that have marks as typed"""
     # Half of it is to take as long as the whole of the others.
     twice = argparse.Namespace(**{**vars(a), "size": 2 * a.size})
