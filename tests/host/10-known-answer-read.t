@@ -16,7 +16,7 @@ setup_dir
 modes='pread preadv2-nowait nowait-once nowait-pread io_uring io_uring-async splice sendfile'
 patterns='sequential reverse random strided'
 
-# None, and that of the machine; more or less of it is the same to what is counted.
+# No readahead, and the machine's own; how much there is makes no difference to what is counted.
 readahead=(0 found) large_with=(0 found random)
 [ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD") large_with=(random)
 plan $((${#readahead[@]} * (8 * 4 + 4) + 3 + ${#large_with[@]} * 3 + 6 + 1))

@@ -16,7 +16,7 @@ setup_dir
 patterns='sequential reverse random strided'
 kinds='mmap mmap+random mmap+sequential mmap-exec mmap-kernel mmap-write mmap-shared mmap+partly mmap+alone'
 
-# None, and that of the machine; more or less of it is the same to what is counted.
+# No readahead, and the machine's own; how much there is makes no difference to what is counted.
 readahead=(0 found)
 [ -z "${PAGE2CACHE_TEST_READAHEAD:-}" ] || readahead=("$PAGE2CACHE_TEST_READAHEAD")
 plan $((${#readahead[@]} * (9 * 4 * 2 + 1) + 3 + 2 + 2 + 2 + 2 + 2))
@@ -54,7 +54,7 @@ done
 set_ra found
 run_scenarios
 compare_scenarios "$known" "$known" '' 'read_ahead_kb*'
-# Reads are none; what the kernel counts for the program is what the program counted.
+# There are no reads, and the kernel's own count of the program's faults is the program's.
 compare_scenarios '[.read_accesses, .read_misses]' \
 	'if .faults == .mmap_accesses then [0, 0] else .faults end' ': no reads, and the kernel agrees' 'read_ahead_kb*'
 compare_scenarios .mmap_misses .mmap_misses '' 'MADV_POPULATE*'

@@ -17,7 +17,7 @@ plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 
 
 file=$DIR/data
 make_file "$file" 16m
-# A known number of accesses: none of the oracle's questions are any.
+# A known number of accesses: what the program asks the kernel is none.
 known=("$PROGS/access" --fadvise random -p random -n 300 "$file")
 evict=("$PROGS/access" --evict -n 0 "$file")
 

@@ -234,7 +234,7 @@ if [ "$cpus" -gt 8 ]; then
 	exit
 fi
 python3 read.py make $nr
-# Not a descriptor for each of them either
+# More files than there may be descriptors
 ulimit -n 400
 watched -f many -- python3 read.py read $nr
 is "$STATUS $(jq -s 'map(select(.record == "file")) | length' "$OUT")" "0 $nr" 'more files than histograms: each has its record'

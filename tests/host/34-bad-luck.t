@@ -171,7 +171,7 @@ done
 
 # --- --hold: an opener that is held
 
-# Opens at once, reads at once, says that it has: held until it is let go.
+# opener: a process that opens the file and reads at once, and says when it has: it is held until it is let go
 opener()
 {
 	(head -c 1 "$file" >"$DIR/opened"; echo served >"$DIR/opener") &
