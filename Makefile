@@ -54,7 +54,7 @@ HINT_SECTIONS := 3 7
 
 # Fuzzed, with the sanitizers that then are on.
 SANITIZE := address,undefined
-FUZZED := $(wildcard tools/lib/list/*.c tools/lib/file/*.c) $(addprefix tools/lib/base/,ask.c output.c progress.c table.c util.c)
+FUZZED := $(wildcard tools/lib/list/*.c tools/lib/file/*.c) $(addprefix tools/lib/base/,ask.c command.c output.c progress.c session.c table.c util.c)
 
 ifeq ($(V),1)
 Q :=

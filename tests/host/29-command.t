@@ -12,7 +12,7 @@ needs strace strace
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((11 + 6 + 8 + 5 + 6 + 6 + 8 + 3))
+plan $((12 + 6 + 9 + 5 + 6 + 6 + 8 + 3))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 4m
@@ -61,6 +61,11 @@ mkfifo "$DIR/fifo"
 exec 8<>"$DIR/fifo"
 timeout 30 "$PCFORCE" -f "$file" -o "$DIR/fifo" -- bash -c 'echo ran; exit 7' >"$DIR/stdout" 2>"$ERR"
 is "$? $(cat "$DIR/stdout") $(grep -c 'no receipt' "$ERR")" '7 ran 1' 'a list that never ends holds neither COMMAND nor the end'
+# The signal is pending from the start, and COMMAND, which inherits that it is blocked, is not ended by it.
+# shellcheck disable=SC2016 # the inner shell expands it
+signalled=(env --block-signal=TERM bash -c 'kill -TERM $$; exec "$@"' -)
+timeout -k 5 30 "${signalled[@]}" "$PCFORCE" --wait 60000 -f "$file" -o "$DIR/fifo" -- echo ran >"$DIR/stdout" 2>"$ERR"
+is "$? $(cat "$DIR/stdout")" '0 ran' 'a signal ends the waiting for such a list'
 exec 8>&-
 start=$(date +%s%N)
 mkfifo "$DIR/pipe"
@@ -101,10 +106,12 @@ found()
 
 while step; do
 	is "$(found "$DIR/shuffled" --wait 10000)" all '--wait: COMMAND begins when the list is forced'
+	# The process that has looked whether the folder answers has ended by then.
+	is "$(found "$DIR/shuffled" --wait 10000 --root /)" all 'SIGCHLD of a process that is not COMMAND does not end it'
 	is "$(found "$DIR/shuffled" --wait 0)" part '--wait 0: it begins before'
 	is "$(found "$DIR/sorted" --wait 10000)" part 'a list in order is not waited for'
 	is "$(found "$DIR/shuffled" --wait 1)" part '--wait 1: nor longer than a millisecond'
-	before=(env --block-signal=TERM bash -c 'kill -TERM $$; exec "$@"' -)
+	before=("${signalled[@]}")
 	is "$(found "$DIR/shuffled" --wait 10000)" part 'nor longer than until a signal comes'
 	before=()
 done

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,21 +10,7 @@
 #include <unistd.h>
 
 #include "base/output.h"
-
-/* Is a signal waiting that the session holds back? */
-static bool signal_pending(void)
-{
-	sigset_t set;
-	int sig;
-
-	if (sigpending(&set))
-		return false;
-	for (sig = 1; sig < NSIG; sig++) {
-		if (sig != SIGCHLD && sigismember(&set, sig) == 1)
-			return true;
-	}
-	return false;
-}
+#include "base/session.h"
 
 int output_special(int at, const char *path, int flags)
 {
@@ -45,7 +30,7 @@ int output_special(int at, const char *path, int flags)
 		/* A socket, or a device that is not there, never has a reader. */
 		if (fstatat(at, path, &st, 0) || !S_ISFIFO(st.st_mode))
 			return -ENXIO;
-		if (signal_pending())
+		if (session_signal_pending())
 			return -EINTR;
 		nanosleep(&pause, NULL);
 	}

@@ -44,6 +44,20 @@ void session_block_signals(bool command)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+bool session_signal_pending(void)
+{
+	sigset_t come;
+	int sig;
+
+	if (sigpending(&come))
+		return false;
+	for (sig = 1; sig < NSIG; sig++) {
+		if (sig != SIGCHLD && sigismember(&held, sig) == 1 && sigismember(&come, sig) == 1)
+			return true;
+	}
+	return false;
+}
+
 /* A signal has come. Does it end the run? */
 static bool take_signal(struct session *s, int fd)
 {

@@ -25,6 +25,8 @@ struct session {
  * Before any thread is made.
  */
 void session_block_signals(bool command);
+/* Has one of them come, which only the run will take? SIGCHLD ends nothing and does not count. */
+bool session_signal_pending(void);
 /*
  * Until the end. With COMMAND, signals that a process sends are passed on to it, and the
  * run goes on; those of the terminal it has got by itself. Returns 0 or -errno.

@@ -98,7 +98,7 @@ static void force_ahead(struct beside *b, uint64_t start_ns)
 	ready = await_fd(b->ready_fd, start_ns + LET_GO_NS);
 	if (b->companion)
 		b->accompanied = b->companion->attach(b->companion, b->command.pid, ready);
-	while (!ready && waiting_for_load(b->hint, start_ns))
+	while (!ready && waiting_for_load(b->hint, &b->command, start_ns))
 		ready = await_fd(b->ready_fd, now_ns() + LOOK_US * 1000);
 	if (ready && join(b, now_ns() + END_MS * 1000000ULL) && !b->status)
 		await_fd(b->hint->firing.done_fd, start_ns + LET_GO_NS);
@@ -162,7 +162,7 @@ static int start_command(struct beside *b, char **argv, uint64_t start_ns)
 	else if (!b->running && !b->status)
 		b->status = arm_around(b);
 	if (!b->running && !b->status)
-		waiting_run(b->hint, start_ns);
+		waiting_run(b->hint, &b->command, start_ns);
 	/* Ctrl-C also ends COMMAND's process while that waits at the gate. */
 	command_poll(&b->command);
 	err = b->command.ended ? 0 : command_go(&b->command);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <signal.h>
 #include <time.h>
 
+#include "base/session.h"
 #include "file/residency.h"
 #include "force/waiting.h"
 
@@ -27,7 +27,14 @@ static uint64_t given_until(const struct hint *h, uint64_t start_ns)
 	return start_ns + h->opt.wait_ms * 1000000ULL;
 }
 
-bool waiting_for_load(const struct hint *h, uint64_t start_ns)
+/* Ctrl-C ends COMMAND's process and this wait; so does a signal that is to be passed on. */
+static bool may_wait(struct command *c)
+{
+	command_poll(c);
+	return !c->ended && !session_signal_pending();
+}
+
+bool waiting_for_load(const struct hint *h, struct command *c, uint64_t start_ns)
 {
 	const struct list_progress *p = &h->progress;
 	size_t files = __atomic_load_n(&p->files, __ATOMIC_RELAXED);
@@ -35,15 +42,14 @@ bool waiting_for_load(const struct hint *h, uint64_t start_ns)
 	bool given = h->opt.wait_ms >= 0;
 	uint64_t until = given ? given_until(h, start_ns) : start_ns + LOAD_NS;
 
-	return now_ns() < until && (files < 2 || extents / files >= EXTENTS_A_FILE) &&
+	return now_ns() < until && may_wait(c) &&
+	       (files < 2 || extents / files >= EXTENTS_A_FILE) &&
 	       (given || __atomic_load_n(&p->bytes, __ATOMIC_RELAXED) >= LIST_BYTES);
 }
 
-static bool goes_on(const struct hint *h)
+static bool goes_on(const struct hint *h, struct command *c)
 {
-	sigset_t pending;
-
-	return firing_under_way(&h->firing) && !sigpending(&pending) && sigisemptyset(&pending);
+	return firing_under_way(&h->firing) && may_wait(c);
 }
 
 static void pause_looking(void)
@@ -54,14 +60,14 @@ static void pause_looking(void)
 }
 
 /* One and a half times the time that forcing should take at its rate so far; 0: not known. */
-static uint64_t estimate(const struct hint *h)
+static uint64_t estimate(const struct hint *h, struct command *c)
 {
 	const struct list_file *f = &h->list.files[h->force.plan.shuffled];
 	uint64_t start = now_ns(), sample = SAMPLE_BYTES / page_size(), before, cached, now;
 
 	if (residency_count(f->target.fd, 0, f->nr_pages, &before))
 		return 0;
-	for (now = start; goes_on(h) && now < start + SAMPLE_NS; now = now_ns()) {
+	for (now = start; goes_on(h, c) && now < start + SAMPLE_NS; now = now_ns()) {
 		if (residency_count(f->target.fd, 0, f->nr_pages, &cached))
 			return 0;
 		if (cached >= before + sample)
@@ -71,14 +77,14 @@ static uint64_t estimate(const struct hint *h)
 	return 0;
 }
 
-void waiting_run(const struct hint *h, uint64_t start_ns)
+void waiting_run(const struct hint *h, struct command *c, uint64_t start_ns)
 {
 	uint64_t until;
 
 	if (!h->opt.wait_ms || h->force.plan.shuffled == PLAN_NO_FILE)
 		return;
-	until = h->opt.wait_ms < 0 ? estimate(h) : given_until(h, start_ns);
-	while (goes_on(h) && now_ns() < until)
+	until = h->opt.wait_ms < 0 ? estimate(h, c) : given_until(h, start_ns);
+	while (goes_on(h, c) && now_ns() < until)
 		pause_looking();
 	say_verbose("COMMAND waited %llu ms for the list",
 		    (unsigned long long)(now_ns() - start_ns) / 1000000);

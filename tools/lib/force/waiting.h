@@ -10,12 +10,12 @@
 
 #include "force/hint.h"
 
-/* While another thread loads the list: can it turn out to be worth it, by what was seen of it? */
-bool waiting_for_load(const struct hint *h, uint64_t start_ns);
 /*
- * Wait for the forcing that was begun, if it is worth it and as long as it is; not beyond
- * a signal that is pending.
+ * While another thread loads the list: can it turn out to be worth it, by what was seen of it? As
+ * below, only as long as COMMAND's process waits as well and no signal is pending.
  */
-void waiting_run(const struct hint *h, uint64_t start_ns);
+bool waiting_for_load(const struct hint *h, struct command *c, uint64_t start_ns);
+/* Wait for the forcing that was begun, if it is worth it and as long as it is. */
+void waiting_run(const struct hint *h, struct command *c, uint64_t start_ns);
 
 #endif
