@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pclist: show lists of pages, combine them, cut them, move them, and turn them into JSON. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,13 +324,9 @@ static const struct argp argp = {
 
 int main(int argc, char **argv)
 {
-	bool closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	enum status status;
 
 	program_begin("pclist", &argp, argc, argv);
-	/* A file opened later would get the number of standard output, and the list in it. */
-	if (closed)
-		return fail_with(xstrdup("standard output is closed"), STATUS_FAILED);
 	/* A list is written even with -q, as records are. */
 	output_open(&out, NULL, opt.print.json || !(opt.verb->flags & PRINTS), false,
 		    &opt.print.tables);

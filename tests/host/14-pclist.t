@@ -267,7 +267,7 @@ wrong 2 'a list that is not there' merge a missing
 # --- output that goes nowhere
 
 "$PCLIST" merge a a >&- 2>stderr
-is "$? $(grep -c 'standard output is closed' stderr)" '1 1' 'standard output is closed: status 1'
+is "$? $(grep -c 'stdout: write error: Bad file descriptor' stderr)" '1 1' 'standard output is closed: status 1'
 for verb in 'merge a a' 'export a' 'show a'; do
 	# shellcheck disable=SC2086 # words on purpose
 	"$PCLIST" $verb >/dev/full 2>stderr

@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4))
+plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4 + 6))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -138,6 +138,14 @@ for n in 0 1; do
 	eval "'$CACHEMISS' -O '$DIR/closed.out' -f '$file' -- bash -c '! [ -e /proc/\$\$/fd/$n ]' $n<&- 2>/dev/null"
 	is $? 0 "descriptor $n closed: it is for COMMAND"
 done
+
+for options in "--resident -j -f $file" "--resident -f $file" --version --help --usage; do
+	# shellcheck disable=SC2086 # words on purpose
+	is "$(for out in "&-" /dev/full; do eval "'$CACHEMISS' $options >$out 2>'$DIR/stderr'"; echo "$? $(grep -c 'stdout: write error: ' "$DIR/stderr")"; done | paste -sd' ')" \
+		'1 1 1 1' "$options: standard output that is closed or full is status 1"
+done
+"$CACHEMISS" --resident --allow-empty -w - -f "$file" >&- 2>"$DIR/stderr"
+is "$? $(grep -c -e '-: Bad file descriptor' "$DIR/stderr")" '2 1' '-w -, standard output closed: status 2, no list that is lost'
 
 # A reader that goes away ends a run without COMMAND, after its list is written.
 timeout 20 "$CACHEMISS" -f "$file" -w "$DIR/headed" --allow-empty 0.1 2>"$DIR/stderr" | head -2 >"$DIR/stdout"

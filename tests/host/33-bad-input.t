@@ -27,7 +27,7 @@ malformed=(
 misnumbered=('3 @2' '3 @0' '3@1' '3 @' '3 @x' '3 @4294967296' '3 @1 @7' '# file=/x @7' '# file=/x @0' '# file=/x ino=1 @3')
 wellformed=('' ' ' $'\t' $'\r' '#' '# x' '#5' '  7' '7  ' $'7\r' '# file' '# page2cache' "# file=$PWD/x later=field" '0' '0+1' '0-0' '007')
 
-plan $((${#malformed[@]} + 3 + ${#misnumbered[@]} + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 13 + 6 * 3 + 2 + 6))
+plan $((${#malformed[@]} + 4 + ${#misnumbered[@]} + ${#wellformed[@]} + 8 + 3 + 15 + 9 + 15 + 13 + 6 * 3 + 2 + 6))
 
 file=$DIR/data list=$DIR/list
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -52,6 +52,8 @@ for line in "${malformed[@]}"; do
 done
 is "$("$PROGS/cached" -c "$file")" 0 'no list with a bad line was forced in part'
 printf '3\nx' >"$list"
+timeout -k 5 30 "$PCFORCE" --now -o - >"$DIR/stdout" 2>"$DIR/stderr" <&-
+is "$? $(grep -c 'standard input: Bad file descriptor' "$DIR/stderr")" '2 1' 'standard input is closed: no empty list'
 fails 2 'a last line without a newline' --now -f "$file" -o "$list"
 matches "$(cat "$DIR/stderr")" ":2: " 'has its number, too'
 for line in "${misnumbered[@]}"; do

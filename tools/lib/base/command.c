@@ -26,11 +26,13 @@ void command_inherit(void)
 
 	/*
 	 * If one of them were closed, the next file to be opened would get its number, and the
-	 * table would go into the list.
+	 * table would go into the list. What takes its place can be used no more than what is
+	 * closed, so that reading or writing is the error that it is.
 	 */
 	for (fd = 0; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) < 0)
-			inherited.closed[fd] = open("/dev/null", O_RDWR) == fd;
+			inherited.closed[fd] =
+				open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) == fd;
 	}
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);

@@ -30,7 +30,7 @@ enum {
 /*
  * Remember what COMMAND is to inherit, before the tool changes it for itself: signal mask,
  * SIGPIPE, SIGCHLD, SIGXFSZ, the limit of open files, which of the descriptors 0 to 2 are closed.
- * For the tool itself the closed ones are opened on /dev/null. Before any file is opened.
+ * For the tool itself the closed ones stay ones that cannot be used. Before any file is opened.
  */
 void command_inherit(void);
 

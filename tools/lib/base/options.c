@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <locale.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -71,6 +72,17 @@ static const struct argp_option print_option_table[] = {
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
+/* After what was asked for instead of a run: it may not have come out. */
+static void end_words(void) __attribute__((noreturn));
+
+static void end_words(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		exit(STATUS_DONE);
+	say("stdout: write error: %s", strerror(errno));
+	exit(STATUS_FAILED);
+}
+
 static error_t parse_print(int key, char *arg, struct argp_state *state)
 {
 	struct print_options *opt = state->input;
@@ -93,14 +105,14 @@ static error_t parse_print(int key, char *arg, struct argp_state *state)
 		break;
 	case 'h':
 	case '?':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		break;
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
+		end_words();
 	case OPT_USAGE:
-		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
-		break;
+		argp_state_help(state, stdout, ARGP_HELP_USAGE);
+		end_words();
 	case 'V':
 		printf("%s (page2cache) %s\n", program_name, VERSION);
-		exit(STATUS_DONE);
+		end_words();
 	case ARGP_KEY_END:
 		if (opt->json &&
 		    (opt->tables.columns || opt->tables.raw || opt->tables.no_headings))

@@ -49,6 +49,17 @@ static bool is_open_file(const struct list_place *p)
 	return !fstatfs(p->folder, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
+/* A descriptor of standard output, or -errno: it may be closed, or be open for reading only. */
+static int open_stdout(void)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL), fd;
+
+	if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 /* What such a link leads to; standard output itself, so that the list follows what is there. */
 static int open_open_file(const struct list_place *p)
 {
@@ -58,11 +69,10 @@ static int open_open_file(const struct list_place *p)
 	if (fstatat(p->folder, p->name, &st, 0))
 		return -errno;
 	if (!fstat(STDOUT_FILENO, &out) && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-	else if (S_ISREG(st.st_mode))
-		fd = openat(p->folder, p->name, O_WRONLY | O_APPEND | O_CLOEXEC);
-	else
+		return open_stdout();
+	if (!S_ISREG(st.st_mode))
 		return output_special(p->folder, p->name, 0);
+	fd = openat(p->folder, p->name, O_WRONLY | O_APPEND | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -225,8 +235,8 @@ int list_place_open(struct list_place *p, const char *path, char **why)
 	if (strcmp(path, "-")) {
 		err = look_up(p, path, &stream, why);
 	} else {
-		stream = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-		err = stream < 0 ? -errno : 0;
+		stream = open_stdout();
+		err = stream < 0 ? stream : 0;
 	}
 	if (!err && stream < 0)
 		err = try_place(p);
