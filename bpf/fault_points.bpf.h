@@ -139,7 +139,7 @@ static long mapped_vma(struct task_struct *task, struct vm_area_struct *vma, voi
 		return 0;
 	mapping = BPF_CORE_READ(file, f_mapping);
 	inode = BPF_CORE_READ(mapping, host);
-	slot = file_slot(inode, false, true);
+	slot = count_slot(file_slot(inode, false, true));
 	if (slot < 0)
 		return 0;
 	if (*(bool *)data) {

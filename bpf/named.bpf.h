@@ -47,7 +47,7 @@ static __always_inline int named_access(__u64 ino, __u32 dev, struct inode **ino
 {
 	int slot = named_slot(ino, dev, inode);
 
-	return slot < 0 || !task_counted() ? -1 : slot;
+	return slot < 0 || !task_counted() ? -1 : count_slot(slot);
 }
 
 #endif

@@ -179,6 +179,39 @@ struct p2c_take_list {
 	__u32 pad;
 };
 
+/* pcforce --serve: so many processes at a time are counted each on their own. */
+#define MAX_PROCESSES 32
+
+/* Of a file: the slots that their accesses to it count in, 0 where a process has not named it. */
+struct p2c_process_slots {
+	__u32 slot[MAX_PROCESSES];
+};
+
+/*
+ * Pages that hints brought in: of the slot of a process, those that its own hints did; of that of a
+ * file, all of them.
+ */
+struct p2c_hint_counts {
+	__u64 forced;
+	__u64 used;	      /* of them: the process has accessed them since */
+	__u64 unused_removed; /* of them: left the page cache before that */
+	__u64 lost;	      /* chunks of pages that could not be remembered */
+	__u32 live;	      /* the slot is in use */
+	__u32 told;	      /* the user side has been told that counts changed */
+};
+
+struct p2c_hint_key {
+	__u64 chunk; /* page index / 64 */
+	__u64 slot;  /* of the process */
+};
+
+/* Since it came by a hint, a page is forced; then it is used, and gone if it was not. */
+struct p2c_hint_pages {
+	__u64 forced; /* and has not left the page cache since */
+	__u64 used;
+	__u64 gone;
+};
+
 #define NO_INDEX (~0ULL) /* no page was missed */
 
 /* Placeholder for the helper's number, which differs between kernels (it is no ABI). */
@@ -266,6 +299,7 @@ struct p2c_config {
 	__u8 around_hidden; /* fault-around is seen by its tracepoint only */
 	__u8 late;	    /* count late hits */
 	__u8 filter_uid;    /* count processes of the user uid only */
+	__u8 by_process;    /* count only those in processes, each in slots of its own */
 	__u8 subvolumes;    /* a btrfs is mounted */
 	__u32 uid;	    /* if filter_uid, as the first user namespace has it */
 	__u32 unit_depth;   /* names in unit, 0: the cgroup is none of a unit */
@@ -298,10 +332,13 @@ struct p2c_watch {
 	struct p2c_file_counts total; /* of all files, as of the latest run of add_up() */
 };
 
-/* iter/task: a process by its number in the tool's PID namespace, and in the first one. */
+/*
+ * iter/task: a process, or a thread of the tool, by its number in the tool's PID namespace, and in
+ * the first one.
+ */
 struct p2c_task_number {
 	__u32 seen;
-	__u32 tgid;
+	__u32 number;
 };
 
 /* iter/cgroup: where a cgroup is. */

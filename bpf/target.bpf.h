@@ -59,6 +59,15 @@ struct {
 	__type(value, struct p2c_file_counts);
 } far_counts SEC(".maps");
 
+/* With cfg.by_process: of each file's slot, those of the processes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct p2c_process_slots);
+} process_slots SEC(".maps");
+
 const volatile struct p2c_file_counts no_counts = {};
 
 /* An AND that the compiler cannot remove, so that the verifier sees the bound in this register. */
@@ -220,12 +229,35 @@ static __always_inline int file_slot(struct inode *inode, bool typed, bool count
 	return new_slot(inode, &key);
 }
 
-/* The slot of a file that the current task accesses, -1 if that is not watched. */
+/* The slot of one of the processes for the file whose slot is FILE, -1 if it has none. */
+static __always_inline int slot_of_process(__u32 file, __u32 process)
+{
+	struct p2c_process_slots *slots = bpf_map_lookup_elem(&process_slots, &file);
+	__u32 slot;
+
+	if (!slots || process >= MAX_PROCESSES)
+		return -1;
+	slot = slots->slot[process];
+	return slot ? (int)slot : -1;
+}
+
+/* Where the current task's accesses to the file whose slot is FILE count. -1: nowhere. */
+static __always_inline int count_slot(int file)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, *process;
+
+	if (!cfg.by_process || file < 0)
+		return file;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	return process ? slot_of_process(file, *process) : -1;
+}
+
+/* The slot for the current task's access to a file, -1 if that is not watched. */
 static __always_inline int access_slot(struct inode *inode, bool typed)
 {
 	if (!may_be_watched(FIELD(typed, inode, i_ino)) || !task_counted())
 		return -1;
-	return file_slot(inode, typed, true);
+	return count_slot(file_slot(inode, typed, true));
 }
 
 #define S_DAX (1 << 13)

@@ -20,6 +20,14 @@ struct {
 	__type(value, __u32);
 } counted_tasks SEC(".maps");
 
+/* With cfg.by_process: processes that count, by number; the value tells them apart. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, __u32);
+} processes SEC(".maps");
+
 static __always_inline bool task_is_self(void)
 {
 	return bpf_get_current_pid_tgid() >> 32 == watch.self_tgid;
@@ -106,6 +114,8 @@ static __always_inline bool task_counted(void)
 	__u64 id = bpf_get_current_pid_tgid();
 	__u32 tid = id, tgid = id >> 32;
 
+	if (cfg.by_process)
+		return bpf_map_lookup_elem(&processes, &tgid);
 	if (cfg.filter_cgroup && !in_cgroup())
 		return false;
 	if (cfg.filter_uid && (__u32)bpf_get_current_uid_gid() != cfg.uid)
@@ -141,7 +151,7 @@ static __always_inline __u32 tgid_seen(struct task_struct *task)
 
 /*
  * Where the tool is in a namespace of its own, or cannot tell: which namespaces these are,
- * and how the processes that it sees are numbered elsewhere.
+ * and how the processes that it sees, and its own threads, are numbered elsewhere.
  */
 SEC("iter/task")
 int numbers(struct bpf_iter__task *ctx)
@@ -158,10 +168,10 @@ int numbers(struct bpf_iter__task *ctx)
 		watch.clock_ns = BPF_CORE_READ(reader, nsproxy, time_ns, offsets.monotonic.tv_sec) *
 					 1000000000 +
 				 BPF_CORE_READ(reader, nsproxy, time_ns, offsets.monotonic.tv_nsec);
-	if (!task || task->pid != task->tgid)
+	if (!task || (task->pid != task->tgid && task->tgid != reader->tgid))
 		return 0;
-	r.seen = tgid_seen(task);
-	r.tgid = task->tgid;
+	r.seen = number_seen(BPF_CORE_READ(task, thread_pid));
+	r.number = task->pid;
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }

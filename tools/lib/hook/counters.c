@@ -63,6 +63,7 @@ int counters_configure(struct counters *w, struct p2c_config *config,
 	config->filter_tgid = opt->pid != 0;
 	config->filter_uid = opt->by_user;
 	config->uid = opt->uid;
+	config->by_process = opt->by_process;
 	set_unit(config, opt->unit);
 	config->subvolumes = types_btrfs_mounted();
 	config->max_slots = 1 + (opt->auto_files ? opt->auto_files : opt->nr_files);
@@ -114,6 +115,26 @@ static int size_latency(struct bpf_object *obj, uint32_t slots, bool far)
 	return err || !map ? err : bpf_map__set_max_entries(map, slots);
 }
 
+/*
+ * Processes that count each on their own are shown their counts while they run. So the counts are
+ * in memory that the user side maps, one element a slot: bpf(2) on a map keeps programs of classic
+ * tracepoints from running meanwhile, and events would be missed.
+ */
+static int size_by_process(const struct counters *w, struct bpf_object *obj)
+{
+	struct bpf_map *counts = bpf_object__find_map_by_name(obj, "counts");
+	bool needed = w->config->by_process;
+	int err;
+
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "processes"), needed);
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "process_slots"), needed);
+	if (!needed)
+		return 0;
+	err = bpf_map__set_type(counts, BPF_MAP_TYPE_ARRAY);
+	err = err ? err : bpf_map__set_map_flags(counts, BPF_F_MMAPABLE);
+	return err ? err : size_map(obj, "process_slots", w->max_slots);
+}
+
 int counters_size(struct counters *w, struct bpf_object *obj)
 {
 	bool found = w->config->auto_files, far = w->max_slots > w->near_slots;
@@ -132,6 +153,7 @@ int counters_size(struct counters *w, struct bpf_object *obj)
 	err = err ? err : size_map(obj, "files", found ? COUNTERS_TOLD_FILES : w->max_slots);
 	err = err ? err : size_map(obj, "counts", w->near_slots);
 	err = err ? err : size_map(obj, "far_counts", far ? w->max_slots : 1);
+	err = err ? err : size_by_process(w, obj);
 	err = err ? err : size_latency(obj, w->near_slots, far);
 	err = err ? err : size_map(obj, "short_names", found ? w->max_slots : 1);
 	err = err ? err : size_map(obj, "named_files", w->by_record ? w->max_slots : 1);
@@ -149,26 +171,26 @@ void counters_on(struct counters *w, bool on)
 	__atomic_store_n(&w->watch->on, on, __ATOMIC_SEQ_CST);
 }
 
-int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid)
+int counters_number(const struct counters *w, pid_t pid, uint32_t *number)
 {
 	struct p2c_task_number r[64];
 	ssize_t got, i;
 	int fd;
 
-	*tgid = w->elsewhere ? 0 : pid;
+	*number = w->elsewhere ? 0 : pid;
 	if (!w->elsewhere)
 		return 0;
 	fd = bpf_iter_create(bpf_link__fd(w->numbers));
 	if (fd < 0)
 		return -errno;
-	while (!*tgid && (got = read(fd, r, sizeof(r))) > 0) {
+	while (!*number && (got = read(fd, r, sizeof(r))) > 0) {
 		for (i = 0; i < got / (ssize_t)sizeof(r[0]); i++) {
 			if (r[i].seen == (uint32_t)pid)
-				*tgid = r[i].tgid;
+				*number = r[i].number;
 		}
 	}
 	close(fd);
-	return *tgid ? 0 : -ESRCH;
+	return *number ? 0 : -ESRCH;
 }
 
 int counters_locate(struct counters *w)
@@ -264,30 +286,58 @@ bool counters_count_pid(const struct counters *w, pid_t pid)
 				     &one));
 }
 
+bool counters_has_file(const struct counters *w, struct target *t)
+{
+	return !bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(w->obj, "files"), &t->key,
+				    &t->slot);
+}
+
+int counters_put_file(struct counters *w, struct target *t, uint32_t slot)
+{
+	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
+	int err = bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
+
+	if (err)
+		return err;
+	err = w->by_record ? name_file(w, t, slot) : 0;
+	if (err) {
+		bpf_map_delete_elem(fd, &t->key);
+		return err;
+	}
+	t->slot = slot;
+	w->watch->bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
+	return 0;
+}
+
+void counters_drop_file(struct counters *w, const struct target *t)
+{
+	struct p2c_named_key key = { .ino = t->key.ino, .dev = t->key.dev };
+
+	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "files"), &t->key);
+	if (w->by_record)
+		bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "named_files"), &key);
+}
+
 int counters_add_file(struct counters *w, struct target *t)
 {
 	static const struct p2c_file_counts none;
-	int fd = bpf_object__find_map_fd_by_name(w->obj, "files");
 	uint32_t slot = w->watch->nr_slots;
 	int err = 0;
 
 	/* The same file under two names is one file. */
-	if (!bpf_map_lookup_elem(fd, &t->key, &t->slot))
+	if (counters_has_file(w, t))
 		return 0;
 	if (slot >= w->near_slots)
 		err = bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj, "far_counts"),
 					  &slot, &none, BPF_NOEXIST);
-	err = err ? err : bpf_map_update_elem(fd, &t->key, &slot, BPF_NOEXIST);
-	err = err || !w->by_record ? err : name_file(w, t, slot);
+	err = err ? err : counters_put_file(w, t, slot);
 	if (err)
 		return err;
-	t->slot = slot;
 	w->watch->nr_slots++;
 	if (slot == SLOT_OTHERS + 1) {
 		w->watch->first_file = t->key;
 		w->watch->first_inode = t->inode;
 	}
-	w->watch->bits[(t->key.ino / 64) % (WATCH_BITS / 64)] |= 1ULL << (t->key.ino % 64);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct counters_options {
 	pid_t pid;	     /* 0: any */
 	const char *cgroup_dir;	    /* NULL: any */
 	const struct sd_unit *unit; /* the cgroup of that unit, NULL: any */
+	bool by_process;	    /* those in the map processes, each in slots of its own */
 	bool by_user;		    /* processes of UID only */
 	uint32_t uid;
 	uint32_t nr_files; /* named ones */
@@ -130,10 +131,22 @@ int counters_locate(struct counters *w);
 bool counters_count_pid(const struct counters *w, pid_t pid);
 /* Has a process ended, or is it about to? Then counters_count_pid() may not know it any more. */
 bool counters_pid_ends(pid_t pid);
-/* What the kernel's own number of a process is. Returns 0, -ESRCH or -errno. From any thread. */
-int counters_number(const struct counters *w, pid_t pid, uint32_t *tgid);
+/*
+ * What the kernel's own number of a process, or of a thread of ours, is. Returns 0, -ESRCH or
+ * -errno. From any thread.
+ */
+int counters_number(const struct counters *w, pid_t pid, uint32_t *number);
 
-/* Watch a resolved target; its slot is set. Returns 0 or -errno. */
+/* Is a resolved target watched already? Its slot is set. */
+bool counters_has_file(const struct counters *w, struct target *t);
+/*
+ * Watch one that is not, in a slot that the caller has chosen, and no longer: for callers whose
+ * files come and go. SLOT_OTHERS + 1 is not for them, as what adds files takes it to find
+ * its first file without a look into a table. Returns 0 or -errno.
+ */
+int counters_put_file(struct counters *w, struct target *t, uint32_t slot);
+void counters_drop_file(struct counters *w, const struct target *t);
+/* Watch a resolved target until the end, in the next slot, which is set. Returns 0 or -errno. */
 int counters_add_file(struct counters *w, struct target *t);
 /* Count a task that runs already, and from now on its descendants. Returns 0 or -errno. */
 int counters_add_task(struct counters *w, pid_t pid);
