@@ -87,7 +87,7 @@ static void count_forced(struct own *o, int file, uint64_t at, uint64_t n, uint6
 		return;
 	cached = cached_pages(o->files[file], at, n) - (n - absent) / o->page_size;
 	if (cached > 0)
-		result_set(r, &r->stat.forced, r->stat.forced + cached);
+		result_set_forced(r, r->stat.forced + cached);
 }
 
 uint64_t own_cached(const struct own *o)
@@ -266,6 +266,7 @@ static void *drain(void *ctx)
 	unsigned int idle = 0;
 	bool asked;
 
+	o->worker = syscall(SYS_gettid);
 	/* Else a nap takes twice as long. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	while (!ends(o)) {

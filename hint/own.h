@@ -48,6 +48,7 @@ struct own_piece {
 
 struct own {
 	pthread_t thread;
+	int worker; /* its number */
 	struct ring *ring;
 	struct ring_consumer consumer;
 	uint64_t page_size;
@@ -58,7 +59,7 @@ struct own {
 	bool may_count;
 	/* Of the thread's table, -1 where there is none; written only while the caller waits. */
 	int files[PAGEHINT_MAX_FILES];
-	struct result *results; /* one a file; written by the thread alone */
+	struct result *results; /* one a file */
 	struct ring_hint hints[OWN_BATCH];
 	struct request requests[OWN_BATCH];
 	struct own_piece flight[OWN_FLIGHT]; /* the latest ones, with limits only */

@@ -92,10 +92,11 @@ uint64_t pagehint_dropped(const struct pagehint *h);
 
 /*
  * What has become of a file since pagehint_file() named it; each is PAGEHINT_UNKNOWN where it is
- * not known, and pagehint(3) says who knows what. Hits, misses and late are accesses of this
- * process to the file: those that found their page cached, those that did not, and those of the
- * hits that had to wait for it. Forced are pages that entered the page cache by hints, used those of
- * them that an access has found.
+ * not known, and pagehint(3) says who knows what: hits, misses, late and used only a server that
+ * may load BPF. Hits, misses and late are accesses of this process to the file: those that found
+ * their page cached, those that did not, and those of the hits that had to wait for it. Forced are
+ * pages that entered the page cache by hints, used those of them that this process has accessed
+ * since.
  */
 struct pagehint_stat {
 	uint64_t hits;
@@ -106,7 +107,8 @@ struct pagehint_stat {
 };
 
 /*
- * Read them for file ID, from memory: no system call. They are a moment old.
+ * Read them for file ID, from memory: no system call. They are 10 ms old at most, or as old as the
+ * server is late.
  * Returns 0, -EAGAIN (they are just being written), -EBADF (no such id) or -ESTALE.
  */
 int pagehint_stat(struct pagehint *h, int id, struct pagehint_stat *st);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What became of a file's hints, in memory: one thread writes, others read it without a system
- * call. `turn` is odd while the writer is at it, and another one after each time; a reader that
- * finds it changed has read half of an old and half of a new result, and tries again.
+ * What became of a file's hints, in memory: the thread that drains the queue writes `forced`, who
+ * counts accesses (a server that may) the rest, and others read it without a system call. `turn` is
+ * odd while the rest is written, and another one after each time; a reader that finds it changed
+ * has read half of an old and half of a new result, and tries again.
  */
 #ifndef PAGEHINT_RESULT_H
 #define PAGEHINT_RESULT_H
@@ -32,27 +33,42 @@ static inline void result_end(struct result *r)
 	__atomic_store_n(&r->turn, r->turn + 1, __ATOMIC_RELEASE);
 }
 
-static inline void result_set(struct result *r, uint64_t *field, uint64_t value)
+static inline void result_set(uint64_t *field, uint64_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
+
+static inline void result_set_forced(struct result *r, uint64_t forced)
+{
+	result_set(&r->stat.forced, forced);
+}
+
+/* All of ST but `forced`. */
+static inline void result_set_counts(struct result *r, const struct pagehint_stat *st)
 {
 	result_begin(r);
-	__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	result_set(&r->stat.hits, st->hits);
+	result_set(&r->stat.misses, st->misses);
+	result_set(&r->stat.late, st->late);
+	result_set(&r->stat.used, st->used);
 	result_end(r);
 }
 
-/* Of a new file: nothing is known, but FORCED if that can be counted. */
+/*
+ * Of a new file, before anybody counts its accesses: nothing is known, but FORCED if that can be
+ * counted.
+ */
 static inline void result_reset(struct result *r, bool counts_forced)
 {
-	const struct pagehint_stat stat = {
+	const struct pagehint_stat unknown = {
 		.hits = PAGEHINT_UNKNOWN,
 		.misses = PAGEHINT_UNKNOWN,
 		.late = PAGEHINT_UNKNOWN,
-		.forced = counts_forced ? 0 : PAGEHINT_UNKNOWN,
 		.used = PAGEHINT_UNKNOWN,
 	};
 
-	result_begin(r);
-	r->stat = stat;
-	result_end(r);
+	result_set_counts(r, &unknown);
+	result_set_forced(r, counts_forced ? 0 : PAGEHINT_UNKNOWN);
 }
 
 /* --- the reader's side */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "hint/own.h"
 #include "hint/protocol.h"
 #include "serve/connection.h"
+#include "serve/counted.h"
 
 /* A program that has connected says hello within this time. */
 #define HELLO_S 5
@@ -57,14 +59,24 @@ static bool admit(void *ctx, uint64_t bytes)
 
 /* --- files */
 
+/* May this user write the file? Root may, always. */
+static bool may_write(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return !faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
+}
+
 /*
  * The kernel tells a user what is cached of a file that the user owns or may write. It would tell
  * root of every file, but a process of root's may have given up its rights, which only the
- * descriptor shows then.
+ * descriptor shows then. What tells what was cached, as late hits do, is told of the same files.
  */
-static bool may_count(const struct stat *st, int flags)
+static bool may_count(const struct stat *st, int fd, int flags)
 {
-	return geteuid() || !st->st_uid || (flags & O_ACCMODE) == O_RDWR;
+	return st->st_uid == geteuid() || (flags & O_ACCMODE) == O_RDWR ||
+	       (geteuid() && may_write(fd));
 }
 
 /* Is FD a file that the program may read, and that no other machine or process answers for? */
@@ -82,26 +94,35 @@ static int check_file(int fd, bool *counts)
 		return -EOPNOTSUPP;
 	if (fstat(fd, &st))
 		return -errno;
-	*counts = may_count(&st, flags);
+	*counts = may_count(&st, fd, flags);
 	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
 }
 
-static int take_file(struct own *o, int fd)
+static int take_file(const struct connection *c, int fd)
 {
 	bool counts = false;
-	int err = check_file(fd, &counts);
+	int id = check_file(fd, &counts);
 
-	return err ? err : own_open(o, fd, counts);
+	id = id ? id : own_open(c->own, fd, counts);
+	if (id >= 0)
+		counted_file(c->program, id, fd, counts, &c->own->results[id]);
+	return id;
+}
+
+static int forget_file(const struct connection *c, int id)
+{
+	counted_forget(c->program, id);
+	return own_close(c->own, id);
 }
 
 /* --- the program */
 
-static int answer(struct own *o, const struct ask *ask, const int *fds, size_t nr_fds)
+static int answer(const struct connection *c, const struct ask *ask, const int *fds, size_t nr_fds)
 {
 	if (ask->what == ASK_FILE && nr_fds == 1)
-		return take_file(o, fds[0]);
+		return take_file(c, fds[0]);
 	if (ask->what == ASK_FORGET && !nr_fds)
-		return own_close(o, ask->id);
+		return forget_file(c, ask->id);
 	return -EINVAL;
 }
 
@@ -114,7 +135,7 @@ static void talk(const struct connection *c)
 
 	do {
 		err = protocol_receive(c->sock, &ask, sizeof(ask), &fd, 1, &nr);
-		a.result = err ? err : answer(c->own, &ask, &fd, nr);
+		a.result = err ? err : answer(c, &ask, &fd, nr);
 		/* At once: locks that the program has on the file last as long as its descriptor. */
 		if (nr)
 			close(fd);
@@ -216,7 +237,9 @@ void connection_serve(struct connection *c)
 		c->stop = true;
 	close_memory(&s);
 	if (c->own) {
+		c->program = counted_begin(c->counted, &c->peer, c->own->worker);
 		talk(c);
+		counted_end(c->program);
 		own_stop(c->own);
 	}
 	unmap_memory(&s);

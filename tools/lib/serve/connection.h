@@ -15,9 +15,11 @@ struct connection {
 	uint64_t number; /* from 1, never used again */
 	int sock;
 	struct ucred peer;
-	struct pace *pace;  /* of all of them together */
-	volatile bool stop; /* the program is gone, or the server ends: read nothing more */
-	struct own *own;    /* drains its queue */
+	struct pace *pace;	 /* of all of them together */
+	struct counted *counted; /* the same; NULL: accesses are not counted here */
+	volatile bool stop;	 /* the program is gone, or the server ends: read nothing more */
+	struct own *own;	 /* drains its queue */
+	struct counted_program *program; /* counts its accesses */
 	/* How much may be cached, and when that was looked at. Of the draining thread. */
 	uint64_t room;
 	uint64_t looked_ns;

@@ -9,6 +9,7 @@
 #include "base/notify.h"
 #include "base/session.h"
 #include "serve/connection.h"
+#include "serve/counted.h"
 #include "serve/listening.h"
 #include "serve/serve.h"
 
@@ -18,10 +19,15 @@
 #define END_S	 3
 #define RETRY_NS 10000000
 
+/* What is readable: a connection by its number, or one of these two. */
+#define LISTENING 0
+#define COUNTED	  UINT64_MAX
+
 struct server {
 	struct listening listening;
 	int epoll;
 	struct pace pace;
+	struct counted *counted;
 	uint64_t nr_accepted;
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* a connection has left `connections` */
@@ -80,7 +86,7 @@ static int start_connection(int sock, const struct ucred *peer)
 	pthread_t thread;
 	int err;
 
-	*c = (struct connection){ ++server.nr_accepted, sock, *peer, &server.pace };
+	*c = (struct connection){ ++server.nr_accepted, sock, *peer, &server.pace, server.counted };
 	if (!replace(NULL, c)) {
 		free(c);
 		return -EAGAIN;
@@ -151,14 +157,16 @@ static void accept_all(void)
 
 static bool on_events(void *ctx)
 {
-	struct epoll_event events[MAX_CONNECTIONS + 1];
+	struct epoll_event events[MAX_CONNECTIONS + 2];
 	int i, n = epoll_wait(server.epoll, events, ARRAY_SIZE(events), 0);
 
 	for (i = 0; i < n; i++) {
-		if (events[i].data.u64)
-			stop(events[i].data.u64);
-		else
+		if (events[i].data.u64 == LISTENING)
 			accept_all();
+		else if (events[i].data.u64 == COUNTED)
+			counted_take(server.counted);
+		else
+			stop(events[i].data.u64);
 	}
 	return true;
 }
@@ -187,11 +195,27 @@ static void end_connections(void)
 	if (err)
 		say("a program's files did not answer within %d s (a device or mount that hangs?)",
 		    END_S);
+	else
+		counted_close(server.counted);
+}
+
+/* Accesses are counted where this kernel lets us; hints are served anyway. */
+static int count_accesses(void)
+{
+	struct epoll_event e = { EPOLLIN, { .u64 = COUNTED } };
+	char *why = NULL;
+
+	server.counted = counted_open(&why);
+	if (server.counted)
+		return epoll_ctl(server.epoll, EPOLL_CTL_ADD, counted_fd(server.counted), &e);
+	say("hits, misses, late and used are not counted: %s", why);
+	free(why);
+	return 0;
 }
 
 static enum status serve_programs(const struct serve_options *opt)
 {
-	struct epoll_event e = { EPOLLIN, { .u64 = 0 } };
+	struct epoll_event e = { EPOLLIN, { .u64 = LISTENING } };
 	struct session s = {
 		.duration_us = opt->duration_us,
 		.event_fd = epoll_create1(EPOLL_CLOEXEC),
@@ -201,7 +225,7 @@ static enum status serve_programs(const struct serve_options *opt)
 	int err;
 
 	server.epoll = s.event_fd;
-	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, server.listening.sock, &e))
+	if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, server.listening.sock, &e) || count_accesses())
 		return fail_with(xasprintf("epoll: %s", strerror(errno)), STATUS_FAILED);
 	say_verbose("serving at %s", opt->path);
 	notify_ready();
