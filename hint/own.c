@@ -18,13 +18,21 @@
 #include "own.h"
 
 /*
- * A thread without hints looks for some for a moment, as a reader that waits for the disk has the
+ * A thread without hints looks for some for a while, as a reader that waits for the disk has the
  * next ones soon, then naps, then rests. So a stream of hints with short gaps makes no system
  * call, and what gathers during a nap is merged. 20 naps are 1 ms or a little more.
+ *
+ * How long it looks: a reader waits the longer, the more has just been submitted, and hints that
+ * it finds lying there until a nap ends come to the disk late. (A virtual disk may interrupt only
+ * when it has done all that it was given: then the reader waits for all that it has hinted, and the
+ * disk for its next hint.) So the time that the thread may look grows with the time that
+ * it has worked: it takes a processor SPIN_SHARE times as long as its work does, and no more.
  */
-#define SPIN_NS 30000
-#define NAP_NS	50000
-#define NAPS	20
+#define SPIN_LEAST_NS 30000
+#define SPIN_MOST_NS  1000000
+#define SPIN_SHARE    3
+#define NAP_NS	      50000
+#define NAPS	      20
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
@@ -219,13 +227,23 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* Without sched_yield(2): who yields comes too late for the reader's next hints. */
-static void spin(const struct own *o)
+/* The thread has worked for NS nanoseconds: it may look for hints the longer. */
+static void earn(struct own *o, uint64_t ns)
 {
-	uint64_t end = now_ns() + SPIN_NS;
+	o->spin_ns += SPIN_SHARE * ns;
+	if (o->spin_ns > SPIN_MOST_NS)
+		o->spin_ns = SPIN_MOST_NS;
+}
 
-	while (is_idle(o) && now_ns() < end)
-		;
+/* Without sched_yield(2): who yields comes too late for the reader's next hints. */
+static void spin(struct own *o)
+{
+	uint64_t most = o->spin_ns > SPIN_LEAST_NS ? o->spin_ns : SPIN_LEAST_NS;
+	uint64_t begin = now_ns(), took = 0;
+
+	while (is_idle(o) && took < most)
+		took = now_ns() - begin;
+	o->spin_ns -= took < o->spin_ns ? took : o->spin_ns;
 }
 
 /* Only who rests is rung for: a nap ends by itself, soon. */
@@ -264,6 +282,7 @@ static void *drain(void *ctx)
 {
 	struct own *o = ctx;
 	unsigned int idle = 0;
+	uint64_t begin;
 	bool asked;
 
 	o->worker = syscall(SYS_gettid);
@@ -272,7 +291,9 @@ static void *drain(void *ctx)
 	while (!ends(o)) {
 		/* Read first: hints that were written before it are then served before it. */
 		asked = is_asked(o);
+		begin = now_ns();
 		if (serve(o)) {
+			earn(o, now_ns() - begin);
 			/* A thread that was woken may hold up who woke it: it naps at once. */
 			idle = idle > NAPS;
 		} else if (asked) {
