@@ -54,10 +54,8 @@ static int start_own(struct pagehint *h)
 	h->queue = map_pages(QUEUE_BYTES, MADV_DONTFORK);
 	if (h->queue)
 		results = map_pages(RESULTS_BYTES, MADV_DONTFORK);
-	if (results) {
-		ring_init(h->queue, RING_WORDS);
+	if (results)
 		h->own = own_start(h->queue, RING_WORDS, results, NULL);
-	}
 	h->results = results;
 	if (h->own)
 		return 0;
@@ -89,7 +87,7 @@ EXPORT struct pagehint *pagehint_connect(const char *path)
 	err = !h->here ? -errno : path ? start_peer(h, path) : start_own(h);
 	if (!err) {
 		*h->here = 1;
-		ring_producer_init(&h->producer, h->queue);
+		ring_producer_init(&h->producer, h->queue, RING_WORDS);
 		return h;
 	}
 	if (h->here)

@@ -23,6 +23,10 @@
 #include "result.h"
 #include "ring.h"
 
+#define RING_MAGIC    0x746e696865676170ULL /* "pagehint" */
+#define RING_PROTOCOL 1			    /* which records there are, and what they mean */
+#define RING_LAYOUT   2			    /* where what lies in the queue and the results */
+
 /* 5,461 hints of one range. */
 #define RING_WORDS 16384
 

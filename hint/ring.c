@@ -8,17 +8,9 @@
 
 #include "ring.h"
 
-void ring_init(struct ring *r, uint64_t nr_words)
+void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words)
 {
-	r->magic = RING_MAGIC;
-	r->protocol = RING_PROTOCOL;
-	r->layout = RING_LAYOUT;
-	r->nr_words = nr_words;
-}
-
-void ring_producer_init(struct ring_producer *p, struct ring *r)
-{
-	*p = (struct ring_producer){ .ring = r, .mask = r->nr_words - 1 };
+	*p = (struct ring_producer){ .ring = r, .mask = nr_words - 1 };
 }
 
 void ring_ring(struct ring *r)

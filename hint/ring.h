@@ -26,19 +26,11 @@
 
 #include "pagehint.h"
 
-#define RING_MAGIC    0x746e696865676170ULL /* "pagehint" */
-#define RING_PROTOCOL 1			    /* which records there are, and what they mean */
-#define RING_LAYOUT   1			    /* where what lies in struct ring */
-
 /* So that neither side's writes take the other's cache lines away, which come in pairs. */
 #define RING_LINE __attribute__((aligned(128)))
 
+/* Zeroed memory is an empty ring. How many words it has, a power of two, both sides know. */
 struct ring {
-	/* Written before the other side sees the ring, and never again. */
-	uint64_t magic;
-	uint32_t protocol;
-	uint32_t layout;
-	uint64_t nr_words; /* a power of two */
 	/* Of the producer. */
 	RING_LINE uint64_t tail;
 	uint64_t dropped; /* ranges for which there was no room */
@@ -64,9 +56,6 @@ static inline size_t ring_size(uint64_t nr_words)
 	return sizeof(struct ring) + nr_words * sizeof(uint64_t);
 }
 
-/* Make an empty ring of zeroed memory. */
-void ring_init(struct ring *r, uint64_t nr_words);
-
 /* --- the producer's side: its own position, and the consumer's as it was seen last */
 
 struct ring_producer {
@@ -76,7 +65,7 @@ struct ring_producer {
 	uint64_t head;
 };
 
-void ring_producer_init(struct ring_producer *p, struct ring *r);
+void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words);
 
 /* Wake the consumer, whatever it waits for. */
 void ring_ring(struct ring *r);
@@ -154,7 +143,6 @@ struct ring_hint {
 	struct pagehint_range range;
 };
 
-/* NR_WORDS: of the ring, from whoever made it. */
 void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words);
 
 /* Take at most MAX hints. Returns how many; 0 if there are none. */

@@ -16,9 +16,6 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* Mapped by user space, as all of these variables are: struct ring of hint/ring.h. */
 struct {
-	__u64 magic;
-	__u32 protocol, layout;
-	__u64 nr_words;
 	__u64 tail __attribute__((aligned(128)));
 	__u64 head __attribute__((aligned(128)));
 	__u64 wake_at __attribute__((aligned(128)));

@@ -20,8 +20,7 @@ static void begin(uint64_t nr_words)
 	ring = aligned_alloc(128, (ring_size(nr_words) + 127) / 128 * 128);
 	assert_non_null(ring);
 	memset(ring, 0, ring_size(nr_words));
-	ring_init(ring, nr_words);
-	ring_producer_init(&producer, ring);
+	ring_producer_init(&producer, ring, nr_words);
 	ring_consumer_init(&consumer, ring, nr_words);
 }
 

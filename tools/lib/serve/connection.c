@@ -177,7 +177,6 @@ static int share(struct shared *s)
 	if (s->fds[1] < 0)
 		return s->fds[1];
 	s->results = at;
-	ring_init(s->queue, RING_WORDS);
 	return 0;
 }
 
