@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "file/mountinfo.h"
 #include "file/mounts.h"
 
 /* Each blank takes four bytes in mountinfo: six such folders are a line beyond PATH_MAX. */
@@ -133,6 +134,38 @@ static void a_mount_point_whose_line_is_longer_than_a_path_can_be_is_seen(void *
 	}
 }
 
+/* Of a bind mount without a source, whose root and place have blanks. */
+static void the_fields_of_a_mount_are_read_as_they_are(void **state)
+{
+	char want[PATH_MAX + 64];
+	struct mountinfo m;
+	struct stat st;
+	bool seen = false;
+
+	if (!namespace_made)
+		skip();
+	assert_int_equal(mkdir("fs", 0755), 0);
+	assert_int_equal(mount("", "fs", "tmpfs", 0, "size=1m"), 0);
+	assert_int_equal(mkdir("fs/a b", 0755) | mkdir("to here", 0755), 0);
+	assert_int_equal(mount("fs/a b", "to here", NULL, MS_BIND, NULL), 0);
+	assert_int_equal(stat("fs", &st), 0);
+	snprintf(want, sizeof(want), "%s/to here", unit_dir);
+	mountinfo_open(&m);
+	while (mountinfo_next(&m)) {
+		if (strcmp(m.point, want))
+			continue;
+		seen = true;
+		assert_string_equal(m.root, "/a b");
+		assert_string_equal(m.type, "tmpfs");
+		assert_non_null(strstr(m.options, "size=1024k"));
+		assert_int_equal(m.dev, major(st.st_dev) << 20 | minor(st.st_dev));
+	}
+	mountinfo_close(&m);
+	assert_true(seen);
+	assert_int_equal(umount2("to here", 0) | umount2("fs", 0), 0);
+	assert_int_equal(rmdir("to here") | rmdir("fs"), 0);
+}
+
 static void a_name_that_could_not_be_read_whole_has_no_path(void **state)
 {
 	struct p2c_file_name name = { 0 };
@@ -148,6 +181,7 @@ int main(void)
 		cmocka_unit_test(
 			a_file_is_found_below_its_mount_point_and_as_long_as_it_is_that_file),
 		cmocka_unit_test(a_mount_point_whose_line_is_longer_than_a_path_can_be_is_seen),
+		cmocka_unit_test(the_fields_of_a_mount_are_read_as_they_are),
 		cmocka_unit_test(a_name_that_could_not_be_read_whole_has_no_path),
 	};
 

@@ -3,34 +3,54 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-#include <libmount/libmount.h>
-
+#include "file/mountinfo.h"
 #include "file/mounts.h"
 #include "file/remote.h"
 
+struct mount {
+	uint32_t dev;
+	char *root, *point;
+	bool overlay;
+};
+
 struct mounts {
-	struct libmnt_table *table;
+	struct mount *mounts; /* the oldest first */
+	size_t nr;
 	struct remote *remote;
 };
 
 struct mounts *mounts_read(void)
 {
 	struct mounts *m = xcalloc(1, sizeof(*m));
+	struct mountinfo info;
 
 	m->remote = xcalloc(1, sizeof(*m->remote));
 	remote_read(m->remote);
-	m->table = mnt_new_table();
 	/* Without /proc no mount is known: files are shown by device and inode number. */
-	if (m->table)
-		mnt_table_parse_file(m->table, "/proc/self/mountinfo");
+	mountinfo_open(&info);
+	while (mountinfo_next(&info)) {
+		m->mounts = xrealloc(m->mounts, m->nr + 1, sizeof(*m->mounts));
+		m->mounts[m->nr++] = (struct mount){
+			.dev = info.dev,
+			.root = xstrdup(info.root),
+			.point = xstrdup(info.point),
+			.overlay = !strcmp(info.type, "overlay"),
+		};
+	}
+	mountinfo_close(&info);
 	return m;
 }
 
 void mounts_free(struct mounts *m)
 {
-	mnt_unref_table(m->table);
+	size_t i;
+
+	for (i = 0; i < m->nr; i++) {
+		free(m->mounts[i].root);
+		free(m->mounts[i].point);
+	}
+	free(m->mounts);
 	remote_free(m->remote);
 	free(m->remote);
 	free(m);
@@ -50,29 +70,17 @@ static char *path_in_fs(const struct p2c_file_name *name)
 	return path;
 }
 
-/* super_block.s_dev, which the page cache's inodes have, of a mount. */
-static uint32_t kernel_dev(struct libmnt_fs *fs)
+static char *join(const struct mount *mnt, const char *path)
 {
-	dev_t dev = mnt_fs_get_devno(fs);
+	size_t len = strcmp(mnt->root, "/") ? strlen(mnt->root) : 0;
 
-	return major(dev) << 20 | minor(dev);
+	if (strncmp(path, mnt->root, len) || (len && path[len] && path[len] != '/'))
+		return NULL;
+	return xasprintf("%s%s", strcmp(mnt->point, "/") ? mnt->point : "", path + len);
 }
 
-static char *join(struct libmnt_fs *fs, const char *path)
-{
-	const char *root = mnt_fs_get_root(fs), *point = mnt_fs_get_target(fs);
-	size_t len;
-
-	if (!root || !point)
-		return NULL;
-	len = strcmp(root, "/") ? strlen(root) : 0;
-	if (strncmp(path, root, len) || (len && path[len] && path[len] != '/'))
-		return NULL;
-	return xasprintf("%s%s", strcmp(point, "/") ? point : "", path + len);
-}
-
-/* Does PATH, below the mount FS, lead to the file? */
-static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *path,
+/* Does PATH, below the mount MNT, lead to the file? */
+static bool leads_to(struct remote *remote, const struct mount *mnt, const char *path,
 		     const struct p2c_file_key *key)
 {
 	size_t silent = remote->nr_silent;
@@ -82,7 +90,7 @@ static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *pa
 	if (remote->nr_silent > silent)
 		say("%s: does not answer (a hung mount?): its files are shown by device and inode "
 		    "number",
-		    mnt_fs_get_target(fs));
+		    mnt->point);
 	return !err && S_ISREG(st.st_mode) && st.st_ino == key->ino;
 }
 
@@ -94,10 +102,12 @@ static bool leads_to(struct remote *remote, struct libmnt_fs *fs, const char *pa
  */
 static char *path_in_root(const struct mounts *m, const char *in_fs, const struct p2c_file_key *key)
 {
-	struct libmnt_fs *root = mnt_table_find_target(m->table, "/", MNT_ITER_BACKWARD);
+	const struct mount *root = m->mounts + m->nr;
 	const char *end;
 
-	if (!root || !mnt_fs_match_fstype(root, "overlay"))
+	while (root > m->mounts && strcmp(root[-1].point, "/"))
+		root--;
+	if (root == m->mounts || !(--root)->overlay)
 		return NULL;
 	for (end = in_fs; end; end = strchr(end + 1, '/')) {
 		if (leads_to(m->remote, root, end, key))
@@ -109,26 +119,23 @@ static char *path_in_root(const struct mounts *m, const char *in_fs, const struc
 char *mounts_path(const struct mounts *m, const struct p2c_file_name *name)
 {
 	char *in_fs, *path = NULL;
-	struct libmnt_iter *it;
-	struct libmnt_fs *fs;
+	size_t i;
 
-	if (!m->table || !name->bytes || name->bytes >= NAME_BYTES)
-		return NULL;
-	/* The latest mount hides those before it at the same place. */
-	it = mnt_new_iter(MNT_ITER_BACKWARD);
-	if (!it)
+	if (!name->bytes || name->bytes >= NAME_BYTES)
 		return NULL;
 	in_fs = path_in_fs(name);
-	while (!path && !mnt_table_next_fs(m->table, it, &fs)) {
-		if (kernel_dev(fs) != name->key.dev)
+	/* The latest mount hides those before it at the same place. */
+	for (i = m->nr; i-- && !path;) {
+		const struct mount *mnt = &m->mounts[i];
+
+		if (mnt->dev != name->key.dev)
 			continue;
-		path = join(fs, in_fs);
-		if (path && !leads_to(m->remote, fs, path, &name->key)) {
+		path = join(mnt, in_fs);
+		if (path && !leads_to(m->remote, mnt, path, &name->key)) {
 			free(path);
 			path = NULL;
 		}
 	}
-	mnt_free_iter(it);
 	if (!path)
 		path = path_in_root(m, in_fs, &name->key);
 	free(in_fs);

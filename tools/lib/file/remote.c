@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file/mountinfo.h"
 #include "file/remote.h"
 
 struct remote_mount {
@@ -50,46 +51,19 @@ static bool is_remote(const char *type)
 	return false;
 }
 
-/* Decode S in place: mountinfo has blanks, tabs, newlines and backslashes as \ooo. */
-static void decode(char *s)
-{
-	unsigned int byte;
-	char *to = s;
-
-	for (; *s; s++) {
-		if (*s == '\\' && sscanf(s + 1, "%3o", &byte) == 1) {
-			*to++ = byte;
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = 0;
-}
-
-/*
- * Parse mountinfo without libmount: three fields are enough, and pcforce's start would wait for the
- * library to be loaded.
- */
 void remote_read(struct remote *r)
 {
-	char *line = NULL, *rest, *point = NULL, type[64];
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	size_t room = 0;
+	struct mountinfo m;
 
 	*r = (struct remote){ 0 };
-	while (f && getline(&line, &room, f) > 0) {
-		rest = strstr(line, " - ");
-		if (!rest || sscanf(rest, " - %63s", type) != 1 || !is_remote(type) ||
-		    sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
+	mountinfo_open(&m);
+	while (mountinfo_next(&m)) {
+		if (!is_remote(m.type))
 			continue;
-		decode(point);
 		r->mounts = xrealloc(r->mounts, r->nr + 1, sizeof(*r->mounts));
-		r->mounts[r->nr++] = (struct remote_mount){ .point = point };
+		r->mounts[r->nr++] = (struct remote_mount){ .point = xstrdup(m.point) };
 	}
-	free(line);
-	if (f)
-		fclose(f);
+	mountinfo_close(&m);
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file/mountinfo.h"
 #include "force/memory.h"
 
 /* What the two versions of cgroups have of memory, each in a file of its own but for `stat`. */
@@ -111,37 +112,36 @@ static bool find_path(const struct version *v, pid_t pid, char path[PATH_MAX])
 }
 
 /*
- * Where its folder is. A container may see the hierarchy from some level on only: then its
- * path begins with what the mount leaves out.
+ * Where the group of this PATH has its folder in a mount. A container may see the hierarchy from some
+ * level on only: then its path begins with what the mount leaves out.
  */
+static bool folder_in(struct group *g, const struct mountinfo *m, const char *path)
+{
+	size_t len = strcmp(m->root, "/") ? strlen(m->root) : 0;
+
+	if (strcmp(m->type, g->version->type) ||
+	    (*g->version->controller && !is_listed(m->options, g->version->controller)))
+		return false;
+	if (strncmp(path, m->root, len) || (path[len] && path[len] != '/'))
+		return false;
+	/* A group outside of the namespace of cgroups. */
+	if (!strncmp(path + len, "/..", 3))
+		return false;
+	g->mount_len = strlen(m->point);
+	snprintf(g->dir, sizeof(g->dir), "%s%s", m->point,
+		 strcmp(path + len, "/") ? path + len : "");
+	return true;
+}
+
 static bool find_folder(struct group *g, const char *path)
 {
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[3 * PATH_MAX], root[PATH_MAX], point[PATH_MAX], type[64], options[PATH_MAX],
-		*rest;
+	struct mountinfo m;
 	bool found = false;
-	size_t len;
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		rest = strstr(line, " - ");
-		if (!rest || sscanf(line, "%*s %*s %*s %4095s %4095s", root, point) != 2 ||
-		    sscanf(rest, " - %63s %*s %4095s", type, options) != 2 ||
-		    strcmp(type, g->version->type) ||
-		    (*g->version->controller && !is_listed(options, g->version->controller)))
-			continue;
-		len = strcmp(root, "/") ? strlen(root) : 0;
-		if (strncmp(path, root, len) || (path[len] && path[len] != '/'))
-			continue;
-		/* A group outside of the namespace of cgroups. */
-		if (!strncmp(path + len, "/..", 3))
-			continue;
-		g->mount_len = strlen(point);
-		snprintf(g->dir, sizeof(g->dir), "%s%s", point,
-			 strcmp(path + len, "/") ? path + len : "");
-		found = true;
-	}
-	if (f)
-		fclose(f);
+	mountinfo_open(&m);
+	while (!found && mountinfo_next(&m))
+		found = folder_in(g, &m, path);
+	mountinfo_close(&m);
 	return found;
 }
 
@@ -219,15 +219,18 @@ uint64_t memory_room(bool own)
 	return room / 10 * 9;
 }
 
-uint64_t memory_room_of(pid_t pid)
+uint64_t memory_room_for(pid_t pid)
 {
+	uint64_t room = system_room();
 	struct group ours, its;
-	uint64_t room;
+	bool limited = find_group(&ours, 0);
 
-	if (!find_group(&its, pid) || (find_group(&ours, 0) && !strcmp(ours.dir, its.dir)))
-		return UINT64_MAX;
-	room = group_room(&its, UINT64_MAX);
-	return room == UINT64_MAX ? room : room / 10 * 9;
+	/* One group is looked at once. */
+	if (find_group(&its, pid) && !(limited && !strcmp(ours.dir, its.dir)))
+		room = group_room(&its, room);
+	if (limited)
+		room = group_room(&ours, room);
+	return room / 10 * 9;
 }
 
 uint64_t memory_limit_hits(void)

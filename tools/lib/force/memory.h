@@ -13,10 +13,10 @@
  */
 uint64_t memory_room(bool own);
 /*
- * As memory_room(), of the memory cgroup of process PID, for page cache that is charged to us but
- * serves that process. UINT64_MAX where that group has no limit or is this process's, too.
+ * The same for page cache that is charged to this process, but stands for process PID: 90 % of what
+ * is least of the system's and what either's memory cgroup leaves.
  */
-uint64_t memory_room_of(pid_t pid);
+uint64_t memory_room_for(pid_t pid);
 
 /* How often this process and others in its memory cgroup have met a limit so far. */
 uint64_t memory_limit_hits(void);

@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "file/mountinfo.h"
 #include "hook/cgroup.h"
 
 int cgroup_open(const char *dir, char **why)
@@ -115,16 +115,15 @@ static void count_cgroup(struct counters *w, const struct p2c_cgroup_place *plac
 /* Where cgroups of version 2 are, to be freed; NULL: nowhere. */
 static char *find_top(void)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	struct mntent *m;
+	struct mountinfo m;
 	char *top = NULL;
 
-	while (f && !top && (m = getmntent(f))) {
-		if (!strcmp(m->mnt_type, "cgroup2"))
-			top = xstrdup(m->mnt_dir);
+	mountinfo_open(&m);
+	while (!top && mountinfo_next(&m)) {
+		if (!strcmp(m.type, "cgroup2"))
+			top = xstrdup(m.point);
 	}
-	if (f)
-		endmntent(f);
+	mountinfo_close(&m);
 	return top;
 }
 

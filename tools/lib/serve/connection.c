@@ -37,8 +37,7 @@ struct shared {
  */
 static void look_at_memory(struct connection *c, uint64_t now)
 {
-	uint64_t ours = memory_room(true), its = memory_room_of(c->peer.pid);
-	uint64_t room = ours < its ? ours : its, cached = own_cached(c->own);
+	uint64_t room = memory_room_for(c->peer.pid), cached = own_cached(c->own);
 
 	c->room = room > cached ? room - cached : 0;
 	c->looked_ns = now;
