@@ -4,12 +4,14 @@
 with BPF, beside calls that do the same."""
 import contextlib
 import os
+import random
+import shutil
 import subprocess
 import time
 
 from lab import cache, tools
 from lab.cell import Cell
-from lab.tools import CACHEMISS, HINTS, PCFORCE, SHARING, Failed
+from lab.tools import CACHEMISS, FLOOR, HINTS, PCFORCE, ROOT, SHARING, Failed
 
 FADVISE, HINT = "posix_fadvise", "hint"
 # The arms whose hints go to a server.
@@ -88,10 +90,17 @@ class Call(Hints):
         return {**self.fields(step), "value": found["ns"], "more": {"worst_ns": found["worst_ns"]}}
 
 
-class Read(Hints):
-    """How long the reader takes, and how much of that its own thread takes of a processor."""
+KNOWN = 64      # reads ahead, of the reader of build/tests/hints
+READERS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
 
-    WAYS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
+
+class Read(Hints):
+    """How long the reader takes, and how much of that its own thread takes of a processor. Two
+    more arms bound what can be had: the same reader of a cached file, and the device alone, which
+    is given as many pages, as many at a time as the reader knows."""
+
+    CACHED, DEVICE = "nothing, all cached", f"the device alone, {KNOWN} at a time"
+    WAYS = {**READERS, CACHED: "none", DEVICE: None}
 
     def __init__(self, rounds, size):
         super().__init__("hint-read", "10 % of the pages at random, known 64 reads ahead", rounds, size, [
@@ -100,16 +109,34 @@ class Read(Hints):
             size // cache.PAGE // 10)
 
     def make(self, step):
-        found = self.said(step, "read")
+        if step.arm == self.DEVICE:
+            return {**self.fields(step), "value": self.device_us(step)}
+        if step.arm == self.CACHED:
+            self.file.load()
+            found = tools.last_object(tools.run_ok([HINTS, "read", "none", self.file.path]), HINTS)
+        else:
+            found = self.said(step, "read")
         return {**self.fields(step), "value": found["us"], "accesses": found["accesses"],
                 "more": {"cpu_us": found["cpu_us"]}}
+
+    def device_us(self, step):
+        """What the device takes for as many pages at random."""
+        self._cool()
+        pages = os.path.join(self.work, "hints.offsets")
+        rng = random.Random(step.round)
+        with open(pages, "w", encoding="ascii") as f:
+            f.write("# page2cache offsets 1\n")
+            f.writelines(f"{page}\n" for page in rng.sample(range(self.file.pages), self.guess))
+        way = f"direct:{KNOWN}:{cache.PAGE}"
+        out = tools.run_ok([FLOOR, "-o", way, "-f", self.file.path, pages])
+        return tools.last_object(out, FLOOR)["best_us"]
 
 
 class Missed(Hints):
     """How many of its reads still miss, of 100."""
 
     unit = "% of the reads miss"
-    WAYS = Read.WAYS
+    WAYS = READERS
 
     def __init__(self, rounds, size):
         super().__init__("hint-missed", "the same reader, counted by cachemiss", rounds, size,
@@ -126,6 +153,132 @@ class Missed(Hints):
         return {**self.fields(step), "value": 100 * record["misses"] / record["accesses"],
                 "accesses": record["accesses"], "misses": record["misses"],
                 "more": {"late": record["late"]}}
+
+
+class Example(Hints):
+    """A program of hint/examples as typed, on a file of its own: ROWS that came in another order
+    than that of their keys, read in that of their keys."""
+
+    WAYS = {"nothing": False, HINT: True}
+    FILES = ()
+    NEEDS = ()
+    ROWS = 30_000
+
+    def __init__(self, name, workload, rounds):
+        super().__init__(name, workload, rounds, 64 * cache.MIB, [
+            {"mark": "ratio", "arm": HINT, "over": "nothing", "figure": None, "at_most": 1.0}],
+            self.ROWS // 3)
+        self.folder = self.answer = None
+
+    def missing(self):
+        gone = [name for name in ("cc", *self.NEEDS) if not shutil.which(name)]
+        return f"{gone[0]} is not installed" if gone else None
+
+    def describe(self, seed):
+        return {**super().describe(seed), "file_bytes": None, "clock": "typed"}
+
+    def seconds(self):
+        return 3 * len(self.arms)
+
+    def open(self, lab):
+        self.results, self.work = lab.results, lab.work
+        self.folder = os.path.join(lab.work, self.name)
+        os.mkdir(self.folder)
+        self.file = cache.File(self.made())
+        os.sync()
+
+    def close(self):
+        if self.file:
+            self.file.close()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    @staticmethod
+    def compiled(source, out, *options):
+        """An example, with the library that has been built; OUT."""
+        tools.run_ok(["cc", "-O2", *options, os.path.join(ROOT, "hint/examples", source), "-o", out,
+                      "-I", os.path.join(ROOT, "hint"),
+                      os.path.join(ROOT, "build/hint/libpagehint.a"), "-pthread"])
+        return out
+
+    def made(self):
+        """Makes the file and what reads it: the file's path."""
+        raise NotImplementedError
+
+    def line(self, hints):
+        raise NotImplementedError
+
+    @staticmethod
+    def answer_of(out):
+        """What is to be the same in all arms."""
+        return out
+
+    def make(self, step):
+        self._cool()
+        line = self.line(self.WAYS[step.arm])
+        tools.run([line[0], "--version"])       # the program itself is cached
+        start = time.monotonic()
+        answer = self.answer_of(tools.run_ok(line))
+        took = round((time.monotonic() - start) * 1e6)
+        self.answer = self.answer or answer
+        if answer != self.answer:
+            raise Failed(f"{step.arm}: {answer.strip()}, and before: {self.answer.strip()}")
+        return {**self.fields(step), "value": took}
+
+
+class Sorted(Example):
+    """A table that is walked along its index."""
+
+    def __init__(self, rounds):
+        super().__init__("example-sorted", f"a table of {self.ROWS:,} records, along its index",
+                         rounds)
+
+    def made(self):
+        table, index = self.at("table"), self.at("index")
+        tools.run_ok([self.compiled("sorted.c", self.at("sorted")), "build", table, index,
+                      str(self.ROWS)])
+        return table
+
+    def line(self, hints):
+        return [self.at("sorted"), "walk", self.at("table"), self.at("index"),
+                str(KNOWN if hints else 0)]
+
+    @staticmethod
+    def answer_of(out):
+        return out.rsplit(",", 1)[0]    # without the time
+
+
+class Sqlite(Example):
+    """A range of a table of SQLite, through its own VFS and through that of the example."""
+
+    NEEDS = ("sqlite3",)
+
+    def __init__(self, rounds):
+        super().__init__("example-sqlite", f"SQLite, a range of {self.ROWS // 2:,} rows", rounds)
+
+    def missing(self):
+        if not os.path.exists("/usr/include/sqlite3ext.h"):
+            return "SQLite's headers are not installed (Debian package libsqlite3-dev)"
+        return super().missing()
+
+    def made(self):
+        self.compiled("sqlite.c", self.at("pagehint.so"), "-shared", "-fPIC")
+        rows = self.ROWS
+        tools.run_ok(["sqlite3", self.at("rows.db"), f"""
+            CREATE TABLE t(k INTEGER PRIMARY KEY, v BLOB);
+            WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < {rows - 1})
+            INSERT INTO t SELECT (i * 19001) % 30011, randomblob(1000) FROM c;"""])
+        return self.at("rows.db")
+
+    def line(self, hints):
+        vfs = "pagehint" if hints else "unix"
+        return ["sqlite3", "-batch", "-cmd", f".load {self.at('pagehint.so')}", "-cmd",
+                f".open 'file:{self.at('rows.db')}?vfs={vfs}'", ":memory:",
+                f"SELECT sum(k), sum(length(v)) FROM t WHERE k BETWEEN {self.ROWS // 4} "
+                f"AND {3 * self.ROWS // 4}"]
 
 
 class Stat(Hints):
