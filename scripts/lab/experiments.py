@@ -312,7 +312,7 @@ def hints(a):
     return ([cell(rounds(a), a.size)
              for cell in (hint_cells.Call, hint_cells.Read, hint_cells.Missed, hint_cells.Stat)]
             + [hint_cells.Sorted(rounds(a)), hint_cells.Sqlite(rounds(a))]
-            + [hint_cells.Queue(rounds(a), size) for size in (32, 64, 128, 256)]
+            + hint_cells.queues(rounds(a))
             + [hint_cells.Perceptron(rounds(a))])
 
 

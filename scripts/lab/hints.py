@@ -334,20 +334,28 @@ class Sharing(Cell):
 
 
 class Queue(Sharing):
-    """What a record costs in all: the program that writes it, and the BPF program that takes it."""
+    """What a record costs in all: the program that writes it, and the BPF program that takes it.
+    RECORDS of SIZE bytes are written, then taken by one run."""
 
     unit = "ns a record"
-    OURS, BATCH, OTHER = "the queue", "the queue, 32 at a time", "bpf_user_ringbuf"
+    OURS, BATCH, OTHER = "the queue", "the queue, all at once", "bpf_user_ringbuf"
     WAYS = {OURS: "ring", BATCH: "batch", OTHER: "user"}
-    # How many times as quick as bpf_user_ringbuf the queue is to be; 1.26 where the size is another one.
-    LEAST = {32: 2, 256: 7}
+    LEAST = 1.26    # how many times as quick as bpf_user_ringbuf the queue is to be at least
 
-    def __init__(self, rounds, size):
-        least = self.LEAST.get(size, 1.26)
-        super().__init__(f"queue-{size}", "a record, to a BPF program", rounds, "queue", [
-            {"mark": "ratio", "arm": self.OURS, "over": self.OTHER, "figure": None,
-             "at_most": round(1 / least, 3)}],
-            [str(size)], group="queue", x=size, x_label="record, bytes")
+    def __init__(self, rounds, name, size, records, least=LEAST, **more):
+        super().__init__(name, f"{records} records of {size} bytes, to a BPF program", rounds,
+                         "queue", [{"mark": "ratio", "arm": self.OURS, "over": self.OTHER,
+                                    "figure": None, "at_most": round(1 / least, 3)}],
+                         [str(size), str(records)], **more)
+
+
+def queues(rounds):
+    """A word a record, by how many there are; and as many as there can be, by their size."""
+    least = {32: 2, 256: 7}
+    return [Queue(rounds, f"queue-{n}", 8, n, least.get(n, Queue.LEAST), group="queue", x=n,
+                  x_label="records") for n in (32, 64, 128, 256)] \
+        + [Queue(rounds, f"queue-bytes-{size}", size, 256, group="queue-bytes", x=size,
+                 x_label="record, bytes") for size in (24, 64, 256)]
 
 
 class Perceptron(Sharing):

@@ -12,7 +12,10 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define QUEUE_WORDS (QUEUE_BYTES / 8)
+#define QUEUE_WORDS   (QUEUE_BYTES / 8)
+#define TAKEN_AT_ONCE 16
+/* A length that no record has: none has so much behind it. */
+#define NO_RECORD (~0ULL)
 
 /* Mapped by user space, as all of these variables are: struct ring of hint/ring.h. */
 struct {
@@ -53,10 +56,15 @@ static __always_inline __u64 word(__u64 position)
 	return *(const volatile __u64 *)&queue.words[position & (QUEUE_WORDS - 1)];
 }
 
-static __u64 sum_at(__u64 position, __u64 nr)
+#define SHORT 4
+
+/* A global function, which the verifier looks at once, and not at each of its callers. */
+__noinline __u64 sum_long(__u64 position, __u64 nr)
 {
 	__u64 first = position & (QUEUE_WORDS - 1), sum = 0, k;
 
+	if (nr > RECORD_WORDS)
+		return 0;
 	if (first + nr <= QUEUE_WORDS)
 		return sum_of(&queue.words[first], nr);
 	for (k = 0; k < RECORD_WORDS && k < nr; k++)
@@ -64,43 +72,95 @@ static __u64 sum_at(__u64 position, __u64 nr)
 	return sum;
 }
 
-/* A record that makes no sense ends it, as in ring_take(). */
-static long take(__u32 i, __u64 *tail)
+static __always_inline __u64 sum_at(__u64 at, __u64 nr)
 {
-	__u64 at = drained.position, nr, look_at = drained.look_at;
+	__u64 sum = 0;
 
-	if (at == *tail)
-		return 1;
-	nr = word(at++);
-	if (nr > RECORD_WORDS || *tail - at < nr) {
-		drained.position = *tail;
-		return 1;
+	if (nr > SHORT)
+		return sum_long(at, nr);
+	if (nr > 0)
+		sum = word(at);
+	if (nr > 1)
+		sum += word(at + 1);
+	if (nr > 2)
+		sum += word(at + 2);
+	if (nr > 3)
+		sum += word(at + 3);
+	return sum;
+}
+
+/* Where the consumer is; all of it its own. */
+struct cursor {
+	__u64 at, tail;
+	__u64 sum, records;
+	__u64 nr; /* words of the latest record */
+};
+
+/*
+ * A record that makes no sense ends it, as in ring_take(). False: there is no record.
+ *
+ * Where the next record begins would be known only when the length of this one has been loaded.
+ * Most are as long as the one before: the processor guesses the branch, and goes on meanwhile.
+ */
+static __always_inline bool take_one(struct cursor *c)
+{
+	__u64 at = c->at, nr = c->nr, found;
+
+	if (at == c->tail)
+		return false;
+	found = word(at++);
+	if (found != nr) {
+		nr = found < RECORD_WORDS + 1 ? found : NO_RECORD;
+		/* Else the compiler would use what was loaded in any case. */
+		barrier_var(nr);
 	}
-	drained.sum += sum_at(at, look_at < nr ? look_at : nr);
-	drained.records++;
-	drained.position = at + nr;
-	return 0;
+	if (c->tail - at < nr) {
+		c->at = c->tail;
+		return false;
+	}
+	c->sum += sum_at(at, nr);
+	c->records++;
+	c->at = at + nr;
+	c->nr = nr;
+	return true;
+}
+
+/* Several a call, as a call costs more than a short record. */
+static long take(__u32 i, struct cursor *ctx)
+{
+	struct cursor c = *ctx;
+	bool any = true;
+	__u32 k;
+
+#pragma unroll
+	for (k = 0; k < TAKEN_AT_ONCE && any; k++)
+		any = take_one(&c);
+	*ctx = c;
+	return !any;
 }
 
 SEC("syscall")
 int drain_queue(void *ctx)
 {
-	__u64 tail = *(volatile __u64 *)&queue.tail;
+	struct cursor c = { .at = drained.position, .tail = *(volatile __u64 *)&queue.tail };
 
-	if (tail - drained.position > QUEUE_WORDS)
-		drained.position = tail;
+	if (c.tail - c.at > QUEUE_WORDS)
+		c.at = c.tail;
 	/* A full barrier: what was published is read after tail. */
 	__sync_fetch_and_add(&drained.records, 0);
-	bpf_loop(QUEUE_WORDS, take, &tail, 0);
-	__sync_fetch_and_add(&drained.records, 0);
-	*(volatile __u64 *)&queue.head = drained.position;
+	bpf_loop(QUEUE_WORDS, take, &c, 0);
+	drained.sum += c.sum;
+	drained.position = c.at;
+	/* And the room is given back after that. */
+	__sync_fetch_and_add(&drained.records, c.records);
+	*(volatile __u64 *)&queue.head = c.at;
 	return 0;
 }
 
 /* Samples have a length of their own, which is that of all of them here. */
 static long take_sample(struct bpf_dynptr *sample, void *ctx)
 {
-	__u64 record[RECORD_WORDS], nr = drained.look_at;
+	__u64 record[RECORD_WORDS], nr = drained.words;
 
 	if (nr > RECORD_WORDS || bpf_dynptr_read(record, nr * sizeof(*record), sample, 0, 0))
 		return 1;

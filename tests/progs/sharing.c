@@ -2,10 +2,10 @@
 /*
  * What memory that is shared with BPF costs, beside the calls that do the same.
  *
- *   sharing queue ring|batch|user BYTES [WORDS]
- *                           ns a record of BYTES: written by this process and taken by a BPF
- *                           program, which reads WORDS words of each, or all. ring: the ring of
- *                           libpagehint; batch: published 32 records at a time; user:
+ *   sharing queue ring|batch|user BYTES RECORDS
+ *                           ns a record of BYTES: RECORDS of them are written by this process, then
+ *                           taken by one run of a BPF program, which is a part of the cost. ring:
+ *                           the ring of libpagehint; batch: all are published at once; user:
  *                           bpf_user_ringbuf, drained with BPF_RB_NO_WAKEUP
  *   sharing perceptron shared|one|batch
  *                           ns to predict and to learn: in shared memory; by bpf(), one by one;
@@ -30,10 +30,9 @@
 #include "sharing.h"
 #include "sharing.skel.h"
 
-#define RECORDS	    512 /* written, then taken */
-#define ROUNDS	    201
-#define BATCH	    32 /* records that are published at once */
-#define QUEUE_WORDS (QUEUE_BYTES / 8)
+#define ROUNDS	     201
+#define RECORDS_MOST 256
+#define QUEUE_WORDS  (QUEUE_BYTES / 8)
 
 static struct sharing_bpf *skel;
 static struct ring_producer producer;
@@ -73,28 +72,41 @@ static uint64_t random64(void)
 
 /* --- queues */
 
-static uint64_t put_at; /* written so far, published or not */
-
-/* Record number I of WORDS words: each of them says I. */
-static void put_record(uint64_t i, unsigned int words, bool publish)
+/* Record number I of WORDS words: each of them says I. Returns the position behind it. */
+static inline uint64_t put_record(struct ring_producer *p, uint64_t at, uint64_t i,
+				  unsigned int words)
 {
-	uint64_t at = put_at, *place;
+	uint64_t *place = ring_place(p, at, words + 1);
 	unsigned int k;
 
-	if (!ring_has_room(&producer, at - producer.tail + words + 1))
+	if (!ring_has_room(p, at - p->tail + words + 1))
 		die("the ring is full", 0);
-	place = ring_place(&producer, at, words + 1);
-	if (place)
-		*place = words;
-	else
-		ring_write(&producer, at, words);
-	for (k = 1; k <= words && place; k++)
-		place[k] = i;
-	for (k = 1; k <= words && !place; k++)
-		ring_write(&producer, at + k, i);
-	put_at = at + words + 1;
-	if (publish)
-		ring_publish(&producer, put_at);
+	if (place) {
+		place[0] = words;
+		for (k = 1; k <= words; k++)
+			place[k] = i;
+	} else {
+		ring_write(p, at, words);
+		for (k = 1; k <= words; k++)
+			ring_write(p, at + k, i);
+	}
+	return at + words + 1;
+}
+
+/* NR records, each published at once, or all of them together. */
+static void put_records(unsigned int nr, unsigned int words, bool each)
+{
+	struct ring_producer p = producer;
+	uint64_t at = p.tail, i;
+
+	for (i = 0; i < nr; i++) {
+		at = put_record(&p, at, i, words);
+		if (each)
+			ring_publish(&p, at);
+	}
+	if (!each)
+		ring_publish(&p, at);
+	producer = p;
 }
 
 static void put_sample(uint64_t i, unsigned int words)
@@ -109,37 +121,33 @@ static void put_sample(uint64_t i, unsigned int words)
 	user_ring_buffer__submit(user, record);
 }
 
-static void measure_queue(const char *way, unsigned int words, unsigned int look_at)
+static void measure_queue(const char *way, unsigned int words, unsigned int nr)
 {
 	bool of_user = !strcmp(way, "user");
-	unsigned int batch = !strcmp(way, "batch") ? BATCH : 1, round, i;
 	double put[ROUNDS], took[ROUNDS], both[ROUNDS];
-	uint64_t records = 0, sum = 0, start, middle;
+	uint64_t start, middle, sum = 0;
+	unsigned int round, i;
 
-	skel->bss->drained.look_at = look_at;
+	skel->bss->drained.words = words;
 	for (round = 0; round < ROUNDS; round++) {
 		start = now_ns();
-		if (of_user) {
-			for (i = 0; i < RECORDS; i++)
-				put_sample(i, words);
-		} else {
-			for (i = 0; i < RECORDS; i++)
-				put_record(i, words, i % batch == batch - 1);
-		}
+		for (i = 0; i < nr && of_user; i++)
+			put_sample(i, words);
+		if (!of_user)
+			put_records(nr, words, strcmp(way, "batch"));
 		middle = now_ns();
 		run(of_user ? skel->progs.drain_user_ringbuf : skel->progs.drain_queue, NULL, 0,
 		    NULL);
-		took[round] = (double)(now_ns() - middle) / RECORDS;
-		put[round] = (double)(middle - start) / RECORDS;
+		took[round] = (double)(now_ns() - middle) / nr;
+		put[round] = (double)(middle - start) / nr;
 		both[round] = put[round] + took[round];
-		records += RECORDS;
-		for (i = 0; i < RECORDS; i++)
-			sum += (uint64_t)i * look_at;
+		sum += (uint64_t)words * nr * (nr - 1) / 2;
 	}
-	if (skel->bss->drained.records != records || skel->bss->drained.sum != sum)
+	if (skel->bss->drained.records != (uint64_t)ROUNDS * nr || skel->bss->drained.sum != sum)
 		die("records were lost, or others came", 0);
 	printf("{\"ns\": %.2f, \"put_ns\": %.2f, \"take_ns\": %.2f, \"records\": %llu}\n",
-	       median(both), median(put), median(took), (unsigned long long)records);
+	       median(both), median(put), median(took),
+	       (unsigned long long)skel->bss->drained.records);
 }
 
 static void start_queues(void)
@@ -153,6 +161,8 @@ static void start_queues(void)
 	if (!user)
 		die("bpf_user_ringbuf", errno);
 }
+
+#define AFTER_IT 256 /* records that a producer writes who behaves */
 
 static bool scribbling;
 
@@ -177,13 +187,11 @@ static void take_from_a_scribbler(unsigned long seconds)
 	struct drained *d = &skel->bss->drained;
 	uint64_t end = now_ns() + seconds * 1000000000ULL, runs, records, sum;
 	pthread_t thread;
-	unsigned int i;
 
-	d->look_at = RECORD_WORDS;
 	scribbling = true;
 	if (pthread_create(&thread, NULL, scribble, NULL))
 		die("a thread", EAGAIN);
-	for (runs = 0; now_ns() < end; runs++)
+	for (runs = 0; now_ns() < end || !d->records; runs++)
 		run(skel->progs.drain_queue, NULL, 0, NULL);
 	__atomic_store_n(&scribbling, false, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
@@ -191,14 +199,15 @@ static void take_from_a_scribbler(unsigned long seconds)
 	run(skel->progs.drain_queue, NULL, 0, NULL);
 	records = d->records;
 	sum = d->sum;
-	producer.tail = producer.head = put_at = d->position;
-	for (i = 0; i < RECORDS; i++)
-		put_record(1, RECORD_WORDS, true);
+	producer.tail = producer.head = d->position;
+	put_records(AFTER_IT, RECORD_WORDS, true);
 	run(skel->progs.drain_queue, NULL, 0, NULL);
 	printf("{\"runs\": %llu, \"records\": %llu, \"right_after_it\": %s}\n",
 	       (unsigned long long)runs, (unsigned long long)records,
-	       d->records == records + RECORDS && d->sum == sum + RECORDS * RECORD_WORDS ? "true"
-											 : "false");
+	       d->records == records + AFTER_IT &&
+			       d->sum == sum + RECORD_WORDS * AFTER_IT * (AFTER_IT - 1) / 2
+		       ? "true"
+		       : "false");
 }
 
 /* --- the perceptron */
@@ -331,17 +340,17 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 int main(int argc, char **argv)
 {
 	unsigned long bytes = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
-	unsigned long look_at = argc >= 5 ? strtoul(argv[4], NULL, 10) : bytes / 8;
-	bool queue = (argc == 4 || argc == 5) && !strcmp(argv[1], "queue") &&
+	unsigned long records = argc == 5 ? strtoul(argv[4], NULL, 10) : 0;
+	bool queue = argc == 5 && !strcmp(argv[1], "queue") &&
 		     is_one_of(argv[2], "ring", "batch", "user") && bytes && bytes % 8 == 0 &&
-		     bytes <= 8 * RECORD_WORDS && look_at <= bytes / 8;
+		     bytes <= 8 * RECORD_WORDS && records && records <= RECORDS_MOST;
 	bool perceptron = argc == 3 && !strcmp(argv[1], "perceptron") &&
 			  is_one_of(argv[2], "shared", "one", "batch");
 
 	bool scribbled = argc == 3 && !strcmp(argv[1], "scribble");
 
 	if (!queue && !perceptron && !scribbled && (argc != 3 || strcmp(argv[1], "agree"))) {
-		fprintf(stderr, "usage: sharing queue ring|batch|user BYTES [WORDS]\n"
+		fprintf(stderr, "usage: sharing queue ring|batch|user BYTES RECORDS\n"
 				"       sharing perceptron shared|one|batch\n"
 				"       sharing agree COUNT\n"
 				"       sharing scribble SECONDS\n");
@@ -352,7 +361,7 @@ int main(int argc, char **argv)
 		die("the BPF programs do not load", errno);
 	start_queues();
 	if (queue)
-		measure_queue(argv[2], bytes / 8, look_at);
+		measure_queue(argv[2], bytes / 8, records);
 	else if (perceptron)
 		measure_perceptron(argv[2]);
 	else if (scribbled)

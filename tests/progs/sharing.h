@@ -8,12 +8,12 @@
 /* --- records of either queue */
 
 #define RECORD_WORDS 32
-#define QUEUE_BYTES  (512 << 10)
+#define QUEUE_BYTES  (128 << 10)
 
 struct drained {
 	__u64 records;
-	__u64 sum;	/* of all words that were looked at */
-	__u64 look_at;	/* so many words of each record, given before */
+	__u64 sum;	/* of all their words */
+	__u64 words;	/* of each sample of bpf_user_ringbuf, given before */
 	__u64 position; /* of the ring: the consumer's own */
 };
 
