@@ -225,14 +225,20 @@ static struct pagehint_stat counted_in(const struct counted *c, uint32_t slot)
 	};
 }
 
+/* A fault that turns out to be a miss was a hit for a moment: BEFORE may be ahead by that. */
+static uint64_t since(uint64_t before, uint64_t now)
+{
+	return now > before ? now - before : 0;
+}
+
 static void show(const struct counted *c, const struct shown *s)
 {
 	struct pagehint_stat st = counted_in(c, s->slot);
 
-	st.hits -= s->before.hits;
-	st.misses -= s->before.misses;
-	st.late -= s->before.late;
-	st.used -= s->before.used;
+	st.hits = since(s->before.hits, st.hits);
+	st.misses = since(s->before.misses, st.misses);
+	st.late = since(s->before.late, st.late);
+	st.used = since(s->before.used, st.used);
 	if (!s->all || !counters_late_known(&c->counters))
 		st.late = PAGEHINT_UNKNOWN;
 	if (!s->all || c->hints[s->slot].lost)
