@@ -10,6 +10,7 @@ const volatile bool fire_on_hits = false;  /* trigger `access`, not only `miss` 
 const volatile bool helper = false;	   /* the kernel forces: force_at_miss() */
 const volatile bool kfunc = false;	   /* a module of the kernel forces: force_held() */
 const volatile bool fire_on_opens = false; /* trigger `open`; with kfunc only */
+const volatile bool note_misses = false;   /* in the bitmap `missed`, a bit for each page */
 
 /* Set and cleared by the user side, too. */
 __u32 armed = 0;
@@ -39,7 +40,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps");
+} forced SEC(".maps"), used SEC(".maps"), removed SEC(".maps"), missed SEC(".maps");
 
 static __always_inline void tell(__u32 slot, __u64 index, __u64 ts_ns, enum p2c_force_event event,
 				 bool wake)
@@ -253,8 +254,12 @@ static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
 	/* A fault comes here before force_at_miss(), a read after it. */
 	if (!helper || !fault)
 		fire(slot, index);
-	if (f && find_word(f, index, &word) && bits_of(&removed, word) >> (index % 64) & 1)
+	if (!f || !find_word(f, index, &word))
+		return;
+	if (bits_of(&removed, word) >> (index % 64) & 1)
 		__sync_fetch_and_add(&f->polluted, 1);
+	if (note_misses)
+		set_bits(&missed, word, 1ULL << (index % 64));
 }
 
 static __always_inline void on_lookup(__u32 slot, __u64 first, __u64 last, enum p2c_how how)

@@ -67,13 +67,18 @@ static inline int perceptron_sum(const signed char *weights, unsigned int domain
 	return sum;
 }
 
+/* Sums of N weights within this are learnt from even if they are right: Jimenez and Lin's. */
+static inline int perceptron_threshold(unsigned int n)
+{
+	return 193 * n / 100 + 14;
+}
+
 /* Learn that the outcome was YES, or was not. */
 static inline void perceptron_learn(signed char *weights, unsigned int domain,
 				    const perceptron_feature *features, unsigned int n,
 				    unsigned int yes)
 {
-	/* The threshold of Jimenez and Lin for so many weights, 1.93 n + 14. */
-	int sum = perceptron_sum(weights, domain, features, n), threshold = 193 * n / 100 + 14;
+	int sum = perceptron_sum(weights, domain, features, n), threshold = perceptron_threshold(n);
 	unsigned int i, slot;
 	int w;
 

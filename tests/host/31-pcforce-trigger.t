@@ -12,7 +12,7 @@ needs jq jq
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((6 + 8 + 8 + 8 + 6 + 6 + 4 + 6 + 6 + 5 + 2))
+plan $((6 + 8 + 8 + 8 + 6 + 4 + 6 + 4 + 6 + 6 + 5 + 2))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 64m
@@ -181,6 +181,54 @@ while step; do
 	cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.1'; sleep 1; cut -d' ' -f14,15 /proc/\$PPID/stat >'$DIR/cpu.2'"
 	# Ticks of 10 ms; a loop that never sleeps takes 100 of them.
 	within "$(paste -d' ' "$DIR/cpu.1" "$DIR/cpu.2" | awk '{ print $3 + $4 - $1 - $2 }')" 0 30 '--once: pcforce sleeps until COMMAND ends'
+done
+
+# --- what becomes of the pages refines the rule
+
+# once_more OTHER: a start that uses all listed pages of `used`, and of `other` if OTHER is not empty
+once_more()
+{
+	evict "$DIR/other" "$DIR/used"
+	# An open arms the trigger: on a busy machine that can come after its own accesses.
+	for _ in {1..20}; do
+		"$PROGS/access" -n 1 --fadvise random "$DIR/used" >/dev/null
+		wait_until 2 cached_are "$DIR/used" 501 && break
+	done
+	"$PROGS/access" --fadvise random -p "@$DIR/used.pages" "$DIR/used" >/dev/null
+	[ -z "$1" ] || "$PROGS/access" --fadvise random -p "@$DIR/other.pages" "$DIR/other" >/dev/null
+}
+
+# receipts_of NAME: the receipts of a file as yet. That of a firing comes when the next begins.
+receipts_of()
+{
+	json "$BG_OUT" "select(.record == \"receipt\" and (.file | endswith(\"/$1\"))) | [.resident + .read, .left, .changed]"
+}
+
+# starts_until OTHER RECEIPT: starts as once_more has them, until that is the latest one of `other`
+starts_until()
+{
+	for _ in {1..30}; do
+		once_more "$1"
+		[ "$(receipts_of other | tail -1)" != "$2" ] || return 0
+	done
+	return 1
+}
+
+while step; do
+	make_file "$DIR/used" 8m
+	make_file "$DIR/other" 8m
+	seq 1 4 2000 >"$DIR/used.pages"
+	seq 10 10 1000 >"$DIR/other.pages"
+	for name in other used; do
+		echo "# file=$DIR/$name"
+		cat "$DIR/$name.pages"
+	done >"$DIR/two"
+	forcing -e user -o "$DIR/two"
+	ok 'a file whose pages nobody uses is left after some starts' starts_until '' '[0,100,100]'
+	within "$(receipts_of other | grep -c -x '\[100,0,0\]')" 3 30 'but not before three of them'
+	ok 'once it is read, it is forced again' starts_until used '[100,0,0]'
+	stop INT
+	is "$STATUS $(receipts_of used | jq '.[2]' | sort -u)" '0 0' 'and nothing of this changed the file that is used'
 done
 
 # --- several files in one list

@@ -191,7 +191,7 @@ static void is_null(struct json_object *o, const char *key)
 }
 
 static const char *const unwatched[] = { "used",     "late",	 "unused_removed", "accuracy",
-					 "coverage", "lateness", "pollution" };
+					 "coverage", "lateness", "pollution",	   "changed" };
 
 static void a_receipt_has_every_count_and_null_for_the_unwatched(void **state)
 {

@@ -43,6 +43,11 @@ struct engine {
 	/* Of engines with programs: between open and load of their object, and after load. */
 	int (*configure)(struct force *f, struct pcforce_bpf *skel);
 	int (*loaded)(struct force *f);
+	/*
+	 * The window of the kernel's readahead of a file, in pages. NULL: its plan is given away once,
+	 * and cannot be refined.
+	 */
+	uint64_t (*window)(const struct force *f, size_t file);
 	/* What its programs have to know of a file of the list. */
 	void (*describe)(const struct force *f, size_t file, struct p2c_force_file *to);
 	/* Its programs may force the list, once more. */

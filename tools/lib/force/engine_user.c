@@ -73,6 +73,13 @@ static int user_loaded(struct force *f)
 	return 0;
 }
 
+static uint64_t user_window(const struct force *f, size_t file)
+{
+	const struct user_state *u = f->state;
+
+	return u->files[file].limits.window_pages;
+}
+
 static void user_free(struct force *f)
 {
 	struct user_state *u = f->state;
@@ -391,6 +398,7 @@ const struct engine engine_user = {
 	.plain = true,
 	.prepare = user_prepare,
 	.loaded = user_loaded,
+	.window = user_window,
 	.run = user_run,
 	.free = user_free,
 };

@@ -151,6 +151,8 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	bool again = f->fired_ns;
 
 	take_files(f, true);
+	if (again)
+		force_learn(f->force);
 	/* Re-armed, and all pages are still cached: no new receipt. */
 	if (again && !force_needed(f->force)) {
 		let_files_go(f);

@@ -25,6 +25,8 @@ static void start_counts(struct force *f)
 			.skipped = lf->listed_pages,
 		};
 	}
+	if (f->refine)
+		refine_count(f->refine, f);
 }
 
 int force_init(struct force *f, struct list *l, const struct force_options *opt)
@@ -33,7 +35,11 @@ int force_init(struct force *f, struct list *l, const struct force_options *opt)
 	f->list = l;
 	f->opt = *opt;
 	f->counts = xcalloc(l->nr_files, sizeof(*f->counts));
+	if (opt->seen)
+		f->refine = refine_new(l);
 	plan_make(&f->plan, l, opt->beside_reader);
+	if (f->refine)
+		refine_begin(f->refine, f);
 	start_counts(f);
 	return opt->engine->prepare(f);
 }
@@ -43,8 +49,15 @@ void force_free(struct force *f)
 	if (f->state)
 		f->opt.engine->free(f);
 	plan_free(&f->plan);
+	refine_free(f->refine);
 	free(f->counts);
 	memset(f, 0, sizeof(*f));
+}
+
+void force_learn(struct force *f)
+{
+	if (f->refine)
+		refine_again(f->refine, f);
 }
 
 static bool run_is_absent(const struct force *f, const struct extent *run)
@@ -123,6 +136,10 @@ void force_run(struct force *f)
 			f->counts[i].skipped = 0;
 	}
 	count_left(f);
+	if (f->refine)
+		refine_follow_left(f->refine, f);
 	f->end_ns = 0;
 	f->opt.engine->run(f);
+	if (f->refine)
+		refine_follow_forced(f->refine, f);
 }

@@ -4,7 +4,7 @@
 #define PAGE2CACHE_FORCE_H
 
 #include "force/engine.h"
-#include "list/plan.h"
+#include "force/refine.h"
 
 /* Pages; requested = resident + read + failed + past_eof + skipped. */
 struct force_counts {
@@ -16,6 +16,7 @@ struct force_counts {
 	uint64_t skipped;   /* over the byte limit, out of time, the file is not ready, or left */
 	uint64_t left;	    /* of the skipped ones: absent, and left to the kernel's readahead */
 	uint64_t submitted; /* asked the kernel for */
+	uint64_t changed;   /* extents that are not treated as the plan's rule says: refine.h */
 	bool blind; /* the kernel does not tell what is cached: what was resident is among read */
 };
 
@@ -33,12 +34,18 @@ struct force_options {
 	 * after all; from any thread. May be NULL.
 	 */
 	void (*mark)(void *ctx, uint32_t file, uint64_t index, uint64_t nr, bool forced);
+	/*
+	 * Asked what has become of an extent's pages: the plan's rule is then refined by it. NULL:
+	 * that is not seen, and the rule decides. Only with an engine that knows windows.
+	 */
+	void (*seen)(void *ctx, const struct extent *e, struct extent_seen *to);
 	void *ctx;
 };
 
 struct force {
 	struct list *list;
-	struct plan plan; /* made once, before anything is armed */
+	struct plan plan;      /* made before anything is armed, and anew only by force_learn() */
+	struct refine *refine; /* NULL: the plan stays what its rule says */
 	struct force_options opt;
 	struct force_counts *counts; /* a file of the list each */
 	uint64_t end_ns;	     /* the run ended then; 0: when force_run() returned */
@@ -51,7 +58,9 @@ uint64_t force_max_bytes(const struct force *f);
 
 /* Takes the extents of L over, as plan_make() does. Returns 0 or -errno. */
 int force_init(struct force *f, struct list *l, const struct force_options *opt);
-/* Is a listed page of a ready file absent? Looks until it finds one. */
+/* Before a further firing: learn from what became of the pages since the one before. */
+void force_learn(struct force *f);
+/* Is a page of a ready file absent that is to be forced? Looks until it finds one. */
 bool force_needed(const struct force *f);
 /* Submit, wait, verify; f->counts are then complete. Again for a second firing. */
 void force_run(struct force *f);

@@ -11,7 +11,7 @@
 #include "shared.h"
 #include "pcforce.skel.h"
 
-/* Bits for 8 TiB of 4 KiB pages; the three bitmaps then take 256 MiB each. */
+/* Bits for 8 TiB of 4 KiB pages; the bitmaps, three or four, then take 256 MiB each. */
 #define MAX_WORDS (1ULL << 25)
 #define UNTRACKED UINT64_MAX
 
@@ -81,6 +81,8 @@ static void size_bitmaps(struct force_bpf *b, uint32_t nr_slots)
 	bpf_map__set_max_entries(b->skel->maps.held, nr_slots);
 	for (i = 0; i < ARRAY_SIZE(maps); i++)
 		bpf_map__set_max_entries(maps[i], b->words ? b->words : 1);
+	if (b->force->refine)
+		bpf_map__set_max_entries(b->skel->maps.missed, b->words ? b->words : 1);
 }
 
 static uint64_t *map_bitmap(struct force_bpf *b, struct bpf_map *map)
@@ -223,6 +225,7 @@ static enum status load(struct force_bpf *b, const struct force_bpf_options *opt
 	}
 	b->skel->rodata->fire_on_hits = opt->fire_on_hits;
 	b->skel->rodata->fire_on_opens = opt->fire_on_opens;
+	b->skel->rodata->note_misses = b->force->refine;
 	b->words = lay_out(b);
 	size_bitmaps(b, b->counters.config->max_slots);
 	hooks_select(force_hooks, nr_force_hooks, b->skel->obj);
@@ -265,6 +268,8 @@ enum status force_bpf_open(struct force_bpf *b, struct force *f,
 		b->forced = map_bitmap(b, b->skel->maps.forced);
 		b->used = map_bitmap(b, b->skel->maps.used);
 		b->removed = map_bitmap(b, b->skel->maps.removed);
+		if (f->refine)
+			b->missed = map_bitmap(b, b->skel->maps.missed);
 	}
 	err = f->opt.engine->loaded ? f->opt.engine->loaded(f) : 0;
 	err = err ? err : track_files(b);
@@ -298,6 +303,7 @@ void force_bpf_close(struct force_bpf *b)
 	unmap_bitmap(b, b->forced);
 	unmap_bitmap(b, b->used);
 	unmap_bitmap(b, b->removed);
+	unmap_bitmap(b, b->missed);
 	ring_buffer__free(b->ring);
 	pcforce_bpf__destroy(b->skel);
 	counters_free(&b->counters);
@@ -436,6 +442,24 @@ void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out)
 			c.count[COUNT_AROUND];
 }
 
+void force_bpf_seen(struct force_bpf *b, const struct extent *e, struct extent_seen *to)
+{
+	uint64_t index = e->index, left = e->nr_pages, n, mask, word;
+
+	memset(to, 0, sizeof(*to));
+	if (!b->missed || !is_tracked(b, e->file))
+		return;
+	for (; left; left -= n, index += n) {
+		n = 64 - index % 64 < left ? 64 - index % 64 : left;
+		mask = (n == 64 ? ~0ULL : (1ULL << n) - 1) << (index % 64);
+		word = b->first_word[e->file] + index / 64;
+		to->forced += __builtin_popcountll(b->forced[word] & mask);
+		to->used += __builtin_popcountll(b->forced[word] & b->used[word] & mask);
+		to->missed += __builtin_popcountll(
+			__atomic_fetch_and(&b->missed[word], ~mask, __ATOMIC_RELAXED) & mask);
+	}
+}
+
 void force_bpf_reset(struct force_bpf *b)
 {
 	struct p2c_file_counts *none;
@@ -446,6 +470,8 @@ void force_bpf_reset(struct force_bpf *b)
 	memset(b->forced, 0, b->words * sizeof(uint64_t));
 	memset(b->used, 0, b->words * sizeof(uint64_t));
 	memset(b->removed, 0, b->words * sizeof(uint64_t));
+	if (b->missed)
+		memset(b->missed, 0, b->words * sizeof(uint64_t));
 	none = xcalloc(b->counters.nr_cpus, sizeof(*none));
 	for (i = 0; i < b->force->list->nr_files; i++) {
 		struct list_file *lf = &b->force->list->files[i];

@@ -15,6 +15,7 @@ struct force_bpf {
 	struct ring_buffer *ring;
 	struct force *force;
 	uint64_t *forced, *used, *removed; /* NULL: the files are too large to track */
+	uint64_t *missed;		   /* NULL as well where the plan is not refined */
 	uint64_t words;			   /* in each of them */
 	uint64_t *first_word;		   /* a file of the list each */
 	bool follows;			   /* what becomes of forced pages */
@@ -80,6 +81,8 @@ void force_bpf_take_events(struct force_bpf *b);
 /* Of what force_bpf_read() tells of any file; not known where nothing is followed. */
 enum exactness force_bpf_exactness(struct force_bpf *b);
 void force_bpf_read(struct force_bpf *b, uint32_t file, struct force_usage *out);
+/* What was seen of an extent; its misses are then forgotten. */
+void force_bpf_seen(struct force_bpf *b, const struct extent *e, struct extent_seen *to);
 /* Forget what was seen, for another firing. */
 void force_bpf_reset(struct force_bpf *b);
 

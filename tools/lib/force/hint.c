@@ -148,6 +148,11 @@ static void mark(void *ctx, uint32_t file, uint64_t index, uint64_t nr, bool for
 	force_bpf_mark(ctx, file, index, nr, forced);
 }
 
+static void seen(void *ctx, const struct extent *e, struct extent_seen *to)
+{
+	force_bpf_seen(ctx, e, to);
+}
+
 static void on_again(void *ctx)
 {
 	const struct receipt *r = ctx;
@@ -176,6 +181,8 @@ static enum status prepare(struct hint *h)
 		.dry_run = h->opt.dry_run,
 		.beside_reader = beside_reader(&h->opt),
 		.mark = h->opt.watch ? mark : NULL,
+		.seen = h->opt.watch && beside_reader(&h->opt) && h->opt.engine->window ? seen
+											: NULL,
 		.ctx = &h->bpf,
 	};
 	int err = force_init(&h->force, &h->list, &fo);

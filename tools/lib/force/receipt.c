@@ -186,6 +186,7 @@ static void print_json(const struct receipt *r, const struct line *l, enum exact
 	json_u64(o, "skipped", l->c.skipped);
 	json_u64(o, "left", l->c.left);
 	json_u64(o, "submitted", l->c.submitted);
+	json_u64_if(o, "changed", f->force->refine, l->c.changed);
 	json_u64_if(o, "elapsed_us", f->done_ns, (f->done_ns - f->fired_ns) / 1000);
 	json_u64_if(o, "first_us", f->first_ns, (f->first_ns - f->fired_ns) / 1000);
 	json_u64(o, "bytes", l->c.read * page_size());
@@ -252,6 +253,7 @@ static void add_line(struct total *sum, const struct line *l)
 	c->past_eof += l->c.past_eof;
 	c->skipped += l->c.skipped;
 	c->left += l->c.left;
+	c->changed += l->c.changed;
 	if (!l->file || l->file->state != LIST_READY)
 		return;
 	add_usage(&sum->line.t, &l->t);
@@ -312,6 +314,11 @@ enum status receipt_print(const struct receipt *r)
 		print_json(r, &lines[i], exact);
 	if (!r->out->json)
 		print_table(r, lines, &sum, tolerated, exact);
+	if (sum.line.c.changed)
+		say("%" PRIu64
+		    " extents are forced or left otherwise than at first, by what became of "
+		    "their pages (see pcforce(8), LEFT TO READAHEAD)",
+		    sum.line.c.changed);
 	output_flush(r->out);
 	free(lines);
 	return fine || tolerated ? STATUS_DONE : STATUS_PARTIAL;
