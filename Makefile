@@ -154,6 +154,12 @@ $(O)/tests/sharing: tests/progs/sharing.c $(O)/tests/sharing.skel.h $(HINT)/ring
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -Ihint -MMD -MP $< $(HINT)/ring.o $(LIBS) -o $@
 
+# The choice of pcforce, beside an application's hints.
+$(O)/tests/changing: tests/progs/changing.c $(O)/tests/sharing.skel.h $(O)/libpage2cache.a $(HINT_LINKS) Makefile
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/tests -Ihint -MMD -MP $< $(O)/libpage2cache.a \
+		-L$(HINT) -Wl,-rpath,'$$ORIGIN/../hint' -lpagehint $(LIBS) -o $@
+
 # As an application has it: the shared library.
 $(O)/tests/hints: tests/progs/hints.c $(HINT_LINKS) Makefile
 	@mkdir -p $(@D)

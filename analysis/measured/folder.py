@@ -24,6 +24,7 @@ MARKS = {
     "cost": {"at_most": (int, float), "arm": (str,), "over": (str,)},
     "value": {"at_most": (int, float), "arm": (str,), "figure": (str, None)},
     "ratio": {"at_most": (int, float), "arm": (str,), "over": (str,), "figure": (str, None)},
+    "gain": {"above": (int, float), "arm": (str,), "over": (str,), "pairs": (int,)},
 }
 STATES = ("running", "partial", "complete")
 

@@ -176,6 +176,13 @@ def _ratio(cell, mark):
     return _judged(cell, None, what, values, lambda _, m: m <= most)
 
 
+def _gain(cell, mark):
+    arm, over, least = mark["arm"], mark["over"], mark["above"]
+    values = together(lambda a, b: b / a, *(_rounds(cell, of, None) for of in (arm, over)))
+    return _judged(cell, None, f"low of {over} / {arm} > {least:g}", values,
+                   lambda low, _: low > least, lambda _: _too_few(values, mark["pairs"]))
+
+
 def _cost(cell, mark):
     cost = cell.paired(lambda a, over: a - over, (mark["arm"],), (mark["over"],))
     return _judged(cell, None, f"{mark['arm']} - {mark['over']} <= {mark['at_most']:g} "
@@ -187,4 +194,4 @@ JUDGES = {"limit": _limit, "of-warm": _of_warm, "no-loss": _no_loss, "speedup": 
           "typed-limit": _typed_limit, "more-than-cold": _more_than_cold}
 # About arms that no engine has.
 ALONE = {"cost": _cost, "at-most": _at_most, "first": _first,
-         "value": _value, "ratio": _ratio}
+         "value": _value, "ratio": _ratio, "gain": _gain}

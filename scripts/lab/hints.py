@@ -11,7 +11,7 @@ import time
 
 from lab import cache, tools
 from lab.cell import Cell
-from lab.tools import CACHEMISS, FLOOR, HINTS, PCFORCE, ROOT, SHARING, Failed
+from lab.tools import CACHEMISS, CHANGING, FLOOR, HINTS, PCFORCE, ROOT, SHARING, Failed
 
 FADVISE, HINT = "posix_fadvise", "hint"
 # The arms whose hints go to a server.
@@ -62,7 +62,12 @@ class Hints(Cell):
                 out = tools.run_ok([*words, path])
         else:
             out = tools.run_ok(words)
-        found = tools.last_object(out, HINTS)
+        return self.last(step, out, HINTS)
+
+    @staticmethod
+    def last(step, out, program):
+        """The object that PROGRAM said, if all of its hints were taken."""
+        found = tools.last_object(out, program)
         if found.get("dropped"):
             raise Failed(f"{step.arm}: {found['dropped']} hints were dropped")
         return found
@@ -298,6 +303,31 @@ class Stat(Hints):
     def make(self, step):
         found = self.said(step, "stat")
         return {**self.fields(step), "value": found["ns"], "more": {"worst_ns": found["worst_ns"]}}
+
+
+class Changing(Hints):
+    """A reader that changes its pattern under forcing, and who decides what is forced: arms are the
+    policies of `build/tests/changing`, on a file of which nothing is cached."""
+
+    ALWAYS, NEVER, ONE, BATCH = "always", "never", "perceptron", "perceptron, bpf() of 64"
+    WAYS = {ALWAYS: "always", NEVER: "never", "the plan's rule": "rule", ONE: "one", BATCH: "batch"}
+    PHASES = ("seq_us", "random_us", "mmap_us", "strided_us")
+
+    def __init__(self, rounds, size):
+        within = [{"mark": "ratio", "arm": self.ONE, "over": over, "figure": phase, "at_most": 1.05}
+                  for phase in self.PHASES for over in (self.ALWAYS, self.NEVER)]
+        super().__init__("changing", "in order, a list at random, mapped, in strides; the list forced",
+                         rounds, size, [{"mark": "gain", "arm": self.ONE, "over": self.BATCH,
+                                         "above": 1.0, "pairs": 21}, *within],
+                         size // cache.PAGE)
+
+    def make(self, step):
+        self._cool()
+        tools.run([CHANGING])           # the program itself is cached
+        out = tools.run_ok([CHANGING, self.WAYS[step.arm], self.file.path])
+        found = self.last(step, out, CHANGING)
+        return {**self.fields(step), "value": found["us"], "accesses": found["listed"],
+                "more": {name: found[name] for name in (*self.PHASES, "forced", "right")}}
 
 
 class Sharing(Cell):

@@ -16,7 +16,8 @@ WORKLOAD = os.path.join(ROOT, "build/tests/workload")
 FLOOR = os.path.join(ROOT, "build/tests/floor")
 HINTS = os.path.join(ROOT, "build/tests/hints")
 SHARING = os.path.join(ROOT, "build/tests/sharing")
-PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR, HINTS, SHARING)
+CHANGING = os.path.join(ROOT, "build/tests/changing")
+PROGRAMS = (CACHEMISS, PCFORCE, RATRACE, WORKLOAD, FLOOR, HINTS, SHARING, CHANGING)
 
 
 class Failed(Exception):

@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 2 + 1 + 8 + 4 + 8 + 4 + 2 + 8 + 11))
+plan $((8 + 5 + 2 + 1 + 8 + 4 + 10 + 4 + 2 + 8 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -75,6 +75,13 @@ rm -rf "$results"
 run_it hints --size 64M --rounds 1 --cells hint-missed --dir "$DIR" --results "$results"
 is "$STATUS $(runs 'map({(.arm): .}) | add | [.nothing.misses == 1638, .posix_fadvise.misses < 800, .hint.misses < 800]')" \
 	'0 [true,true,true]' 'hints: without any each read misses, with them few' || diag "$(runs 'map([.arm, .misses, .more])')" "$(cat "$DIR/err")"
+
+rm -rf "$results"
+run_it hints --size 16M --rounds 1 --cells changing --dir "$DIR" --results "$results"
+is "$STATUS $(runs 'map({(.arm): .}) | add | [.always.more.forced, .["the plan'"'"'s rule"].more.forced, .never.more.forced]')" \
+	'0 [1664,1664,0]' 'hints: a reader that changes, its list forced and not' || diag "$(cat "$DIR/err")"
+is "$(runs 'map(select(.arm | startswith("perceptron")) | [.accesses, .more.right > 1200, .more.forced < 900]) | unique')" '[[1664,true,true]]' \
+	'and as outcomes say: nearly always rightly' || diag "$(runs 'map([.arm, .more])')"
 
 # --- as typed: what a tool's start takes, and a program; one that is not installed is skipped
 
