@@ -309,13 +309,13 @@ int counters_put_file(struct counters *w, struct target *t, uint32_t slot)
 	return 0;
 }
 
-void counters_drop_file(struct counters *w, const struct target *t)
+void counters_drop_file(struct counters *w, const struct p2c_file_key *key)
 {
-	struct p2c_named_key key = { .ino = t->key.ino, .dev = t->key.dev };
+	struct p2c_named_key named = { .ino = key->ino, .dev = key->dev };
 
-	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "files"), &t->key);
+	bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "files"), key);
 	if (w->by_record)
-		bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "named_files"), &key);
+		bpf_map_delete_elem(bpf_object__find_map_fd_by_name(w->obj, "named_files"), &named);
 }
 
 int counters_add_file(struct counters *w, struct target *t)

@@ -145,7 +145,7 @@ bool counters_has_file(const struct counters *w, struct target *t);
  * its first file without a look into a table. Returns 0 or -errno.
  */
 int counters_put_file(struct counters *w, struct target *t, uint32_t slot);
-void counters_drop_file(struct counters *w, const struct target *t);
+void counters_drop_file(struct counters *w, const struct p2c_file_key *key);
 /* Watch a resolved target until the end, in the next slot, which is set. Returns 0 or -errno. */
 int counters_add_file(struct counters *w, struct target *t);
 /* Count a task that runs already, and from now on its descendants. Returns 0 or -errno. */

@@ -53,10 +53,12 @@ enum slot_use {
 
 struct slot {
 	enum slot_use use;
-	struct target target;  /* of a file */
-	uint32_t nr_processes; /* that have named it */
-	uint32_t file;	       /* of a process: the slot of the file */
-	uint32_t place;	       /* and which process it is */
+	/* Of a file, and how many processes have named it. */
+	struct p2c_file_key key;
+	uint32_t nr_processes;
+	/* Of a process: the slot of the file, which process it is, and its ids. */
+	uint32_t file;
+	uint32_t place;
 	struct shown *shown;
 };
 
@@ -70,8 +72,9 @@ struct counted {
 	pthread_mutex_t lock;
 	struct hints_bpf *skel;
 	struct counters counters;
-	struct p2c_file_counts *counts; /* of the programs, a slot each, as are */
-	struct p2c_hint_counts *hints;	/* these */
+	/* Memory of the BPF programs, an element a slot. */
+	struct p2c_file_counts *counts;
+	struct p2c_hint_counts *hints;
 	struct p2c_process_slots *slots_of;
 	struct ring_buffer *ring;
 	int epoll, timer;
@@ -367,7 +370,7 @@ static uint32_t take_file(struct counted *c, int fd)
 		leave_slot(c, slot);
 		return 0;
 	}
-	c->slots[slot].target = t;
+	c->slots[slot].key = t.key;
 	c->nr_files++;
 	return slot;
 }
@@ -376,7 +379,7 @@ static void leave_file(struct counted *c, uint32_t slot)
 {
 	if (c->slots[slot].nr_processes)
 		return;
-	counters_drop_file(&c->counters, &c->slots[slot].target);
+	counters_drop_file(&c->counters, &c->slots[slot].key);
 	leave_slot(c, slot);
 	/* Bits of single files are not taken back: others may share them. */
 	if (!--c->nr_files)
