@@ -495,7 +495,7 @@ background()
 	env --default-signal=INT,QUIT "$CACHEMISS" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" &
 	BG=$!
 	at_exit "end_child $BG"
-	wait_until 30 attached "$BG_OUT" || diag "cachemiss did not start: $(head -3 "$BG_ERR")"
+	wait_until 90 attached "$BG_OUT" || diag "cachemiss did not start: $(head -3 "$BG_ERR")"
 }
 BG_COUNT=0
 
@@ -639,7 +639,7 @@ forcing()
 	env --default-signal=INT,QUIT "$PCFORCE" -j -O "$BG_OUT" "$@" >"$DIR/bg.stdout" 2>"$BG_ERR" </dev/null &
 	BG=$!
 	at_exit "end_child $BG"
-	wait_until 30 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"
+	wait_until 90 attached "$BG_OUT" || diag "pcforce did not start: $(head -3 "$BG_ERR")"
 }
 
 # needs_groups CONTROLLER...: of cgroup v2, enabled below the root

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Engines `helper` and `kfunc`: the kernel reads the list, from the moment of the miss
- * on. Its lists and its answers lie in memory that it shares with us. `helper` is a
- * function of a patched kernel; `kfunc` is one of a module, which is given the files
- * before (module_list.h). struct kernel_way says how they differ.
+ * on. Its lists and its answers lie in memory that it shares with us (kernel_lists.h).
+ * `helper` is a function of a patched kernel; `kfunc` is one of a module, which is given
+ * the files before (module_list.h). struct kernel_way says how they differ.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #include "force/engine_kernel.h"
 #include "force/force.h"
 #include "force/force_bpf.h"
+#include "force/kernel_lists.h"
 #include "force/module_list.h"
 #include "hook/attach.h"
 #include "shared.h"
@@ -32,11 +33,8 @@
 #define STOP_NS 80000000ULL
 
 struct kernel_state {
-	struct pcforce_bpf *skel;	   /* NULL: not loaded */
-	struct page2cache_extent *extents; /* the map's memory */
-	uint64_t nr_extents;		   /* in it, heads included */
-	uint64_t *first;		   /* a file each: where its head is */
-	uint64_t *nr; /* a file each: extents of its list; 0: not handed over */
+	struct pcforce_bpf *skel; /* NULL: not loaded */
+	struct kernel_lists lists;
 };
 
 struct kernel_way {
@@ -110,37 +108,20 @@ static int helper_configure(struct pcforce_bpf *skel)
 	return helper_set_number(skel->progs.force_at_miss);
 }
 
-static struct page2cache_head *head_of(const struct kernel_state *k, size_t file)
+static uint64_t state_of(const struct force *f, size_t file)
 {
-	return (void *)&k->extents[k->first[file]];
-}
+	const struct kernel_state *k = f->state;
 
-static uint64_t state_of(const struct kernel_state *k, size_t file)
-{
-	return __atomic_load_n(&head_of(k, file)->state, __ATOMIC_ACQUIRE);
+	return kernel_lists_state(&k->lists, file);
 }
 
 static int kernel_prepare(struct force *f)
 {
 	struct kernel_state *k = xcalloc(1, sizeof(*k));
-	const struct list *l = f->list;
-	uint64_t at = 0;
-	size_t i;
 
-	k->first = xcalloc(l->nr_files, sizeof(*k->first));
-	k->nr = xcalloc(l->nr_files, sizeof(*k->nr));
 	f->state = k;
-	for (i = 0; i < f->plan.nr_runs; i++)
-		k->nr[f->plan.runs[i].file]++;
-	for (i = 0; i < l->nr_files; i++) {
-		/* A file that is not ready has nothing to be read. */
-		if (l->files[i].state != LIST_READY)
-			k->nr[i] = 0;
-		k->first[i] = at;
-		at += PAGE2CACHE_HEAD + k->nr[i];
-	}
-	k->nr_extents = at;
-	return at > UINT32_MAX ? -E2BIG : 0;
+	kernel_lists_count(&k->lists, f);
+	return kernel_lists_lay_out(&k->lists, f->list->nr_files);
 }
 
 static int kernel_configure(struct force *f, struct pcforce_bpf *skel)
@@ -149,72 +130,22 @@ static int kernel_configure(struct force *f, struct pcforce_bpf *skel)
 	int err;
 
 	k->skel = skel;
-	err = bpf_map__set_max_entries(skel->maps.extents, k->nr_extents ? k->nr_extents : 1);
+	err = bpf_map__set_max_entries(skel->maps.extents,
+				       kernel_lists_bytes(&k->lists) /
+					       sizeof(struct page2cache_extent));
 	return err ? err : f->opt.engine->way->configure(skel);
-}
-
-/*
- * Split max_bytes over the files in list order; a file without a share is not handed over. What no
- * list needs is divided among them: where data is compressed, more than the listed pages is read.
- */
-static void split_budget(struct force *f)
-{
-	struct kernel_state *k = f->state;
-	uint64_t left = force_max_bytes(f) / page_size(), pages;
-	size_t i, nr = 0;
-
-	for (i = 0; i < f->list->nr_files; i++) {
-		const struct list_file *lf = &f->list->files[i];
-
-		if (lf->state != LIST_READY)
-			continue;
-		pages = lf->listed_pages - plan_left_pages(&f->plan, i);
-		pages = pages < left ? pages : left;
-		head_of(k, i)->max_pages = pages;
-		left -= pages;
-		if (pages)
-			nr++;
-		else
-			k->nr[i] = 0;
-	}
-	for (i = 0; i < f->list->nr_files; i++) {
-		if (k->nr[i])
-			head_of(k, i)->max_pages += left / nr;
-	}
-}
-
-static size_t extents_bytes(const struct kernel_state *k)
-{
-	return (k->nr_extents ? k->nr_extents : 1) * sizeof(*k->extents);
 }
 
 static int kernel_loaded(struct force *f)
 {
 	struct kernel_state *k = f->state;
-	const struct extent *run;
-	struct page2cache_extent *e;
-	size_t *filled; /* what is in the map, any process with the right to may change */
-	size_t i;
+	void *memory = mmap(NULL, kernel_lists_bytes(&k->lists), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_map__fd(k->skel->maps.extents), 0);
 
-	k->extents = mmap(NULL, extents_bytes(k), PROT_READ | PROT_WRITE, MAP_SHARED,
-			  bpf_map__fd(k->skel->maps.extents), 0);
-	if (k->extents == MAP_FAILED) {
-		k->extents = NULL;
+	if (memory == MAP_FAILED)
 		return -errno;
-	}
-	filled = xcalloc(f->list->nr_files, sizeof(*filled));
-	for (i = 0; i < f->plan.nr_runs; i++) {
-		run = &f->plan.runs[i];
-		if (!k->nr[run->file])
-			continue;
-		e = (void *)(head_of(k, run->file) + 1);
-		e[filled[run->file]++] = (struct page2cache_extent){ .index = run->index,
-								     .nr_pages = run->nr_pages };
-	}
-	for (i = 0; i < f->list->nr_files; i++)
-		head_of(k, i)->nr_extents = filled[i];
-	free(filled);
-	split_budget(f);
+	k->lists.extents = memory;
+	kernel_lists_fill(&k->lists, f, force_max_bytes(f) / page_size());
 	return 0;
 }
 
@@ -222,8 +153,8 @@ static void kernel_describe(const struct force *f, size_t file, struct p2c_force
 {
 	const struct kernel_state *k = f->state;
 
-	to->first_extent = k->first[file];
-	to->nr_extents = k->nr[file];
+	to->first_extent = k->lists.first[file];
+	to->nr_extents = k->lists.nr[file];
 }
 
 static void say_refused(const struct list_file *lf, int err)
@@ -244,18 +175,19 @@ static void kernel_arm(struct force *f)
 	for (i = 0; i < f->list->nr_files; i++) {
 		const struct list_file *lf = &f->list->files[i];
 
-		head = head_of(k, i);
-		if (!k->nr[i] || head->state == PAGE2CACHE_RUNNING)
+		head = kernel_lists_head(&k->lists, i);
+		if (!k->lists.nr[i] || head->state == PAGE2CACHE_RUNNING)
 			continue;
-		*head = (struct page2cache_head){ .nr_extents = k->nr[i],
+		*head = (struct page2cache_head){ .nr_extents = k->lists.nr[i],
 						  .max_pages = head->max_pages,
 						  .state = head->state };
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
-		err = way->takes_files ? module_list_take(k->skel, lf, k->first[i], false) : 0;
+		err = way->takes_files ? module_list_take(k->skel, lf, k->lists.first[i], false)
+				       : 0;
 		if (!err)
 			continue;
 		say_refused(lf, err);
-		k->nr[i] = 0;
+		k->lists.nr[i] = 0;
 	}
 }
 
@@ -263,16 +195,17 @@ static bool kernel_worked(const struct force *f)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	const struct kernel_state *k = f->state;
+	const struct page2cache_head *head;
 	size_t i;
 
 	for (i = 0; i < f->list->nr_files; i++) {
-		if (!k->nr[i])
+		if (!k->lists.nr[i])
 			continue;
+		head = kernel_lists_head(&k->lists, i);
 		/* If the kernel finds all pages cached, it never submits any. */
-		while (state_of(k, i) == PAGE2CACHE_RUNNING && !head_of(k, i)->submitted &&
-		       !f->stop)
+		while (state_of(f, i) == PAGE2CACHE_RUNNING && !head->submitted && !f->stop)
 			nanosleep(&pause, NULL);
-		if (head_of(k, i)->submitted)
+		if (head->submitted)
 			return true;
 	}
 	return false;
@@ -297,13 +230,15 @@ static int take_absent(void *ctx, uint64_t index, uint64_t nr, bool cached)
 static struct absent find_absent(const struct force *f, size_t file)
 {
 	const struct kernel_state *k = f->state;
-	const struct page2cache_extent *e = (void *)(head_of(k, file) + 1);
+	const struct list_file *lf = &f->list->files[file];
+	struct page2cache_extent e;
 	struct absent a = { 0 };
 	uint64_t i;
 
-	for (i = 0; i < k->nr[file] && !a.nr; i++)
-		residency_runs(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
-			       take_absent, &a);
+	for (i = 0; i < k->lists.nr[file] && !a.nr; i++) {
+		e = kernel_lists_extent(&k->lists, file, i, lf->end);
+		residency_runs(lf->target.fd, e.index, e.nr_pages, take_absent, &a);
+	}
 	return a;
 }
 
@@ -337,7 +272,7 @@ static bool start_by_miss(const struct force *f, size_t file)
 		if (pread(t->fd, &byte, 1, a.index * page_size()) < 0)
 			say_verbose("%s: cannot read page %llu: %s", t->path,
 				    (unsigned long long)a.index, strerror(errno));
-		if (state_of(k, file) != PAGE2CACHE_IDLE)
+		if (state_of(f, file) != PAGE2CACHE_IDLE)
 			return true;
 	}
 	say("%s: the kernel did not start reading after %d attempts", t->path, tries);
@@ -346,14 +281,15 @@ static bool start_by_miss(const struct force *f, size_t file)
 
 static bool has_begun(const struct force *f, size_t file)
 {
-	return state_of(f->state, file) != PAGE2CACHE_IDLE;
+	return state_of(f, file) != PAGE2CACHE_IDLE;
 }
 
 /* Why the module has not begun with the list, -errno; 0: it has, or has been told to stop. */
 static int await_begin(const struct force *f, size_t file)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
-	const struct page2cache_head *head = head_of(f->state, file);
+	const struct kernel_state *k = f->state;
+	const struct page2cache_head *head = kernel_lists_head(&k->lists, file);
 	uint64_t end = now_ns() + BEGIN_NS;
 	int64_t err = 0;
 
@@ -375,7 +311,7 @@ static bool start_by_module(const struct force *f, size_t file)
 	const struct list_file *lf = &f->list->files[file];
 	const struct kernel_state *k = f->state;
 	bool asked = k->skel->bss->asked_slot == lf->target.slot;
-	int err = asked ? 0 : module_list_take(k->skel, lf, k->first[file], true);
+	int err = asked ? 0 : module_list_take(k->skel, lf, k->lists.first[file], true);
 
 	err = err ? err : await_begin(f, file);
 	if (err)
@@ -388,10 +324,10 @@ static void await(const struct force *f, size_t file, uint64_t *deadline)
 {
 	const struct timespec pause = { .tv_nsec = POLL_NS };
 	const struct kernel_state *k = f->state;
-	struct page2cache_head *head = head_of(k, file);
+	struct page2cache_head *head = kernel_lists_head(&k->lists, file);
 	uint64_t running = PAGE2CACHE_RUNNING;
 
-	while (state_of(k, file) != PAGE2CACHE_DONE) {
+	while (state_of(f, file) != PAGE2CACHE_DONE) {
 		if (f->stop && !*deadline)
 			*deadline = now_ns() + STOP_NS;
 		if (f->stop)
@@ -424,56 +360,52 @@ static const char *stopped_by(int64_t error)
 	}
 }
 
-/*
- * Do not trust the numbers in the file's head: a process with the rights may map this map and write
- * to it.
- */
-static uint64_t nr_listed(const struct force *f, size_t file)
+/* Nothing of these files was forced: what is cached was resident. */
+static void count_resident(struct force *f, const bool *begun)
 {
-	const struct kernel_state *k = f->state;
-	uint64_t end = file + 1 < f->list->nr_files ? k->first[file + 1] : k->nr_extents;
+	const struct extent *run;
+	struct force_counts *c;
+	uint64_t cached;
+	size_t i;
 
-	return end - k->first[file] - PAGE2CACHE_HEAD;
-}
-
-/* Nothing was forced: what is cached was resident. */
-static void count_resident(struct force *f, size_t file)
-{
-	const struct kernel_state *k = f->state;
-	const struct page2cache_extent *e = (void *)(head_of(k, file) + 1);
-	uint64_t i, cached, nr = nr_listed(f, file);
-
-	for (i = 0; i < nr; i++) {
-		if (residency_count(f->list->files[file].target.fd, e[i].index, e[i].nr_pages,
+	for (i = 0; i < f->plan.nr_runs; i++) {
+		run = &f->plan.runs[i];
+		c = &f->counts[run->file];
+		if (begun[run->file] || f->list->files[run->file].state != LIST_READY)
+			continue;
+		if (residency_count(f->list->files[run->file].target.fd, run->index, run->nr_pages,
 				    &cached))
-			f->counts[file].blind = true;
+			c->blind = true;
 		else
-			f->counts[file].resident += cached;
+			c->resident += cached;
 	}
 }
 
 static void take_answers(struct force *f, size_t file)
 {
 	const struct kernel_state *k = f->state;
-	const struct page2cache_head *head = head_of(k, file);
 	struct force_counts *c = &f->counts[file];
+	const char *path = f->list->files[file].target.path;
+	struct page2cache_head answer;
 	uint64_t end_ns;
 
-	c->resident += head->resident;
-	c->read += head->read;
-	c->failed += head->failed;
-	c->past_eof += head->past_eof;
-	c->submitted += head->submitted;
-	/*
-	 * Pages that the kernel has not reached, because it ended early, or was stopped and has not
-	 * ended yet, are skipped.
-	 */
-	force_skip_rest(c);
-	if (head->error)
-		say("%s: the kernel stopped early: %s", f->list->files[file].target.path,
-		    stopped_by(head->error));
-	end_ns = head->end_ns ? head->end_ns + k->skel->bss->watch.clock_ns : 0;
-	if (end_ns > f->end_ns)
+	/* What is not accounted for yet are the pages of the plan. */
+	if (!kernel_lists_answer(&k->lists, file,
+				 c->requested - c->resident - c->past_eof - c->skipped, &answer)) {
+		say("%s: what the kernel said of its pages was overwritten by another process; "
+		    "they count as skipped",
+		    path);
+		return;
+	}
+	c->resident += answer.resident;
+	c->read += answer.read;
+	c->failed += answer.failed;
+	c->past_eof += answer.past_eof;
+	c->submitted += answer.submitted;
+	if (answer.error)
+		say("%s: the kernel stopped early: %s", path, stopped_by(answer.error));
+	end_ns = answer.end_ns ? answer.end_ns + k->skel->bss->watch.clock_ns : 0;
+	if (end_ns > f->end_ns && end_ns <= now_ns())
 		f->end_ns = end_ns;
 }
 
@@ -486,7 +418,7 @@ static void await_room(const struct force *f)
 
 	do {
 		for (running = i = 0; i < f->list->nr_files; i++)
-			running += k->nr[i] && state_of(k, i) == PAGE2CACHE_RUNNING;
+			running += k->lists.nr[i] && state_of(f, i) == PAGE2CACHE_RUNNING;
 	} while (running >= PAGE2CACHE_LISTS && !f->stop && !nanosleep(&pause, NULL));
 }
 
@@ -499,21 +431,25 @@ static void kernel_run(struct force *f)
 	size_t i;
 
 	for (i = 0; i < f->list->nr_files; i++) {
-		if (!k->nr[i])
+		if (!k->lists.nr[i])
 			continue;
 		await_room(f);
-		begun[i] = state_of(k, i) != PAGE2CACHE_IDLE || (!f->stop && way->start(f, i));
+		begun[i] = has_begun(f, i) || (!f->stop && way->start(f, i));
 	}
 	for (i = 0; i < f->list->nr_files; i++) {
-		if (f->list->files[i].state != LIST_READY)
+		if (!begun[i] || f->list->files[i].state != LIST_READY)
 			continue;
-		if (begun[i]) {
-			await(f, i, &deadline);
-			take_answers(f, i);
-		} else {
-			count_resident(f, i);
+		await(f, i, &deadline);
+		take_answers(f, i);
+	}
+	count_resident(f, begun);
+	/*
+	 * Pages that the kernel has not reached, because it ended early, or was stopped and has not
+	 * ended yet, are skipped.
+	 */
+	for (i = 0; i < f->list->nr_files; i++) {
+		if (f->list->files[i].state == LIST_READY)
 			force_skip_rest(&f->counts[i]);
-		}
 	}
 	free(begun);
 }
@@ -522,10 +458,9 @@ static void kernel_free(struct force *f)
 {
 	struct kernel_state *k = f->state;
 
-	if (k->extents)
-		munmap(k->extents, extents_bytes(k));
-	free(k->first);
-	free(k->nr);
+	if (k->lists.extents)
+		munmap(k->lists.extents, kernel_lists_bytes(&k->lists));
+	kernel_lists_free(&k->lists);
 	free(k);
 }
 

@@ -176,7 +176,7 @@ static void force_now(struct firing *f, uint64_t requested_ns)
 	force_run(f->force);
 	let_files_go(f);
 	force_bpf_forcing(f->bpf, false);
-	f->done_ns = f->force->end_ns ? f->force->end_ns : now_ns();
+	f->done_ns = f->force->end_ns >= f->fired_ns ? f->force->end_ns : now_ns();
 	f->scan_took_ns = 0;
 	/*
 	 * Re-arm now: an engine's program fires inside the opening task; re-arming from
