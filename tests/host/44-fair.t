@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What the kernel forces is fair: to who has closed the file, to other lists and readers of the
-# device, to who is short of memory, and to who removes a group.
+# device, to who is short of memory, who reads beside it, and to who removes a group.
 
 # shellcheck source=tests/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -47,10 +47,10 @@ for i in 1 2 3 4 5 6 7 8; do
 done
 sync
 
-slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader
+slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader other=$GROUPS_DIR/page2cache-other
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 4 + 4 + 3 + 3))
+plan $((8 + 4 + 4 + 3 + 3 + 3))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -197,6 +197,29 @@ short()
 	done
 }
 
+# --- nor is another reader of the file, whose memory is limited, charged for the list
+
+charged()
+{
+	new_group $group
+	new_group $other
+	echo 8M >$other/memory.max
+	evict "$file"
+	forcing -e "$engine" -t miss --once -f "$file" -o "$DIR/all"
+	holder $group "$file"
+	wait_until 60 gone "$BG"
+	is "$(adds_up "$BG_OUT") $(receipt "$BG_OUT" '.requested == .read + .resident')" 'yes 1 true' \
+		"$engine: a list of four times what another reader may have is forced" || diag "$(cat "$BG_OUT" "$BG_ERR")"
+	within "$(cat $group/memory.current)" $((31 << 20)) $((48 << 20)) "$engine: the reader whose miss began it is charged"
+	(
+		echo "$BASHPID" >$other/cgroup.procs
+		exec cat "$file" >/dev/null
+	)
+	is "$(cut -d' ' -f2 $other/memory.events | sort -n | tail -n1)" 0 \
+		"$engine: the other one reads all of it without coming to its limit" || diag "$(cat $other/memory.events)"
+	end_now "$CHILD"
+}
+
 # --- who else reads from the device finds its queue open
 
 # requests NAME: reads of the slow device in the trace: how many workers had asked for at most that
@@ -264,5 +287,6 @@ removed()
 closed
 others
 short
+charged
 beside
 removed
