@@ -461,7 +461,7 @@ static enum status wait_for_end(struct hint *h, struct companion *companion, int
 	struct session s = {
 		.duration_us = opt.run.duration_us,
 		.event_fd = h->firing.done_fd,
-		.end_fd = opt.filter.pid_fd,
+		.end_fd = opt.filter.pid ? opt.filter.pid_fd : -1,
 		.on_events = on_events,
 		.ctx = &h->firing,
 	};

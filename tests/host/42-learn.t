@@ -7,10 +7,11 @@
 . "$(dirname "$0")/lib.sh"
 
 needs_root
+needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 6))
+plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 7))
 
 list=$DIR/list ERR=$DIR/err
 for name in data other; do
@@ -231,6 +232,19 @@ done
 
 # --- a process that runs already
 
+# recorded SOCKET PCFORCE_OPTIONS...: pcforce in the background, which has said that it records
+recorded()
+{
+	python3 -c 'if 1:
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		print(s.recv(100).decode(), flush=True)' "$1" >"$1.said" &
+	wait_until 10 test -S "$1"
+	NOTIFY_SOCKET=$1 forcing --learn -o "$list" "${@:2}"
+	wait_until 30 grep -q READY=1 "$1.said"
+}
+
 while step; do
 	rm -f "$list"
 	bash -c 'until [ -s "$1" ]; do cat "$2" >/dev/null; sleep 0.05; done' - "$list" "$DIR/data" &
@@ -248,10 +262,20 @@ while step; do
 	is "$STATUS $(receipt "$DIR/out" .requested | tr ' ' '\n' | awk '{ n += $1 } END { print n >= 1024 }')" '0 1' '-c: what it has is forced at once'
 	learn -c /sys/fs/cgroup --learn-for 0.1
 	is "$(wc -l <"$DIR/out") $(grep -c 'all [0-9]* files' "$DIR/out")" '2 1' 'a service has one row in its journal for all files'
-	sleep 0.3 &
-	cp "$list" "$DIR/first"
-	learn -p $! --learn-for 30
-	is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c "process $! has ended" "$ERR")" ' 1' '-p of a process that ends before: the list stays'
-	learn -p $! --learn-for 30
-	is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c 'no such process' "$ERR")" ' 1' 'and so it does without one'
 done
+cp "$list" "$DIR/first"
+for option in -p -P; do
+	rm -f "$DIR/number"
+	bash -c 'sleep 60 & echo $!; exec sleep 60' >"$DIR/number" &
+	parent=$!
+	wait_until 10 test -s "$DIR/number"
+	recorded "$DIR/ready.$option" $option "$(<"$DIR/number")" --learn-for 30
+	kill "$(<"$DIR/number")"
+	wait "$BG"
+	is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c "process $(<"$DIR/number") has ended" "$BG_ERR")" ' 1' \
+		"$option of a process that ends before, though nobody waits for it: the list stays"
+	end_child $parent
+	wait $parent 2>/dev/null
+done
+learn -p "$parent" --learn-for 30
+is "$(cmp "$list" "$DIR/first" 2>&1) $(grep -c 'no such process' "$ERR")" ' 1' 'and so it does without one'

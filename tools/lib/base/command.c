@@ -312,7 +312,8 @@ void command_stop(struct command *c, int sig)
 		c->ended = true;
 		return;
 	}
-	kill(c->pid, sig);
+	/* By its descriptor: with -D its parent may have collected it, and its number be reused. */
+	syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0);
 }
 
 void command_free(struct command *c)

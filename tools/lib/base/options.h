@@ -31,8 +31,8 @@ struct run_options {
 /* Whose accesses count: -p -P -c --unit --uid -a. */
 struct filter_options {
 	uint64_t pid;		/* 0: any */
-	int pid_fd;		/* of that process, once it is looked for; -1: none */
 	uint64_t tree_pid;	/* with its descendants, 0: any */
+	int pid_fd;		/* of either process, once it is looked for; -1: none */
 	const char *cgroup_dir; /* NULL: any */
 	struct sd_unit unit;	/* .nr 0: any */
 	const char *user;	/* as given, NULL: any */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,21 +43,39 @@ static bool users_are_renumbered(void)
 	return !stat("/proc/self/ns/user", &ns) && ns.st_ino != PROC_USER_INIT_INO;
 }
 
+bool filter_process_over(const struct filter_options *f)
+{
+	struct pollfd p = { .fd = f->pid_fd, .events = POLLIN };
+
+	/* A process that nobody waits for keeps its number when it has ended. */
+	if (f->pid_fd >= 0)
+		return poll(&p, 1, 0) == 1;
+	return is_gone(f->pid) || is_gone(f->tree_pid);
+}
+
+/* Take hold of the process of -p or -P. False: there is none. */
+static bool hold_process(struct filter_options *f)
+{
+	uint64_t pid = f->pid ? f->pid : f->tree_pid;
+
+	f->pid_fd = pid ? syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+	if (!pid || f->pid_fd >= 0)
+		return true;
+	if (errno != EPERM && errno != ENOSYS)
+		return false;
+	say_verbose("process %llu: its end may be seen late: pidfd_open: %s",
+		    (unsigned long long)pid, strerror(errno));
+	return !is_gone(pid);
+}
+
 enum status filter_check(struct filter_options *f)
 {
 	char *why = NULL;
 	int fd;
 
-	f->pid_fd = f->pid ? syscall(SYS_pidfd_open, (pid_t)f->pid, 0) : -1;
-	if (f->pid && f->pid_fd < 0 && (errno == EPERM || errno == ENOSYS))
-		say_verbose("-p %llu: its end is not seen: pidfd_open: %s",
-			    (unsigned long long)f->pid, strerror(errno));
-	else if (f->pid && f->pid_fd < 0)
-		return fail_with(no_process("-p", f->pid), STATUS_BAD_INPUT);
-	if (is_gone(f->pid))
-		return fail_with(no_process("-p", f->pid), STATUS_BAD_INPUT);
-	if (is_gone(f->tree_pid))
-		return fail_with(no_process("-P", f->tree_pid), STATUS_BAD_INPUT);
+	if (!hold_process(f))
+		return fail_with(f->pid ? no_process("-p", f->pid) : no_process("-P", f->tree_pid),
+				 STATUS_BAD_INPUT);
 	if (f->user && users_are_renumbered())
 		return fail_with(
 			xasprintf("--uid %s: not in a user namespace: run it outside, with "

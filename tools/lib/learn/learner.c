@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "learn/learner.h"
 #include "hook/cgroup.h"
+#include "hook/filter.h"
 #include "list/renew.h"
 
 /* If more than this part of the pages are stale or gone, the list is recorded anew. */
@@ -201,7 +200,7 @@ static bool look(struct companion *c)
 	if (l->state != LEARNER_RECORDS)
 		return false;
 	trace_take_events(&tool, &l->rec.run);
-	if (pid && kill(pid, 0) && errno == ESRCH)
+	if (pid && filter_process_over(filter))
 		finish(l, xasprintf("process %d has ended", pid));
 	else if (cgroup_unit_over(&l->rec.run.counters))
 		finish(l, xstrdup("the unit has stopped"));

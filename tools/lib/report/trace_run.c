@@ -230,7 +230,7 @@ static enum status wait_for_end(const struct tool *tool, struct trace_run *w)
 		.count = w->count,
 		.command = w->run.command ? &w->command : NULL,
 		.event_fd = w->ring ? ring_buffer__epoll_fd(w->ring) : -1,
-		.end_fd = w->filter.pid_fd,
+		.end_fd = w->filter.pid ? w->filter.pid_fd : -1,
 		.poll_us = w->poll_us	       ? w->poll_us
 			   : w->filter.unit.nr ? UNIT_POLL_US
 					       : 0,
