@@ -13,7 +13,7 @@ needs jq jq
 needs_built "$CACHEMISS" "$PCFORCE" "$BUILD/ratrace" "$PROGS/access" "$PROGS/cached" "$PROGS/refuse"
 setup_dir
 
-plan $((7 + 2 + 2 * 3 + 4 + 1 + 6 + 3 + 3 + 5 + 5 + 2))
+plan $((7 + 2 + 2 * 3 + 4 + 1 + 6 + 3 + 3 + 5 + 6 + 2))
 
 # Who reads is dd: cat clones a file where the file system can, and reads nothing.
 counts='[.requested, .resident, .read, .failed, .past_eof, .skipped]'
@@ -284,7 +284,8 @@ memory_group()
 		above=$(findmnt -nlo TARGET -t cgroup2 | head -1) limit=memory.max
 		echo +memory >"$above/cgroup.subtree_control" 2>/dev/null
 	fi
-	above=$above/page2cache-test.$$
+	# systemd's own names have such backslashes.
+	above=$above/page2cache\\x2dtest.$$
 	mkdir "$above" 2>/dev/null || return 1
 	at_exit "rmdir '$above'"
 	[ ! -e "$above/cgroup.subtree_control" ] || echo +memory >"$above/cgroup.subtree_control"
@@ -308,6 +309,13 @@ if memory_group 32M 2>/dev/null; then
 		is "$? $(adds_up "$OUT") $(receipt "$OUT" .read)" "4 yes 1 $("$PROGS/cached" -c "$large")" 'READ is what stays in a cgroup smaller than the list'
 		within "$(receipt "$OUT" .read)" 3000 8192 'as much as the level above allows'
 		matches "$(cat "$DIR/err")" 'only [0-9]+ MiB of the list fit into the available memory' 'which is said'
+		# A mount from the group on, as a container has it: what is in its name and place, mountinfo escapes.
+		mkdir -p "$DIR/of a container"
+		evict "$large"
+		# shellcheck disable=SC2016 # the inner shell expands it
+		within_group unshare -m bash -c 'mount --bind "$0" "$1" && umount -l "$2" && exec "${@:3}"' "${GROUP%/*}" "$DIR/of a container" "${GROUP%/*/*}" \
+			"$PCFORCE" --now -j -O "$OUT" -f "$large" 2>"$DIR/err"
+		is "$? $(grep -c 'fit into the available memory' "$DIR/err")" '4 1' 'also where only the group itself is mounted'
 	done
 	# Asked for more: what is pushed out is neither called READ nor read again. A wide window
 	# of the kernel's readahead may itself be pushed out before its reader comes.
@@ -321,7 +329,7 @@ if memory_group 32M 2>/dev/null; then
 	done
 	set_ra found
 else
-	skip 5 'no memory cgroup can be made here'
+	skip 6 'no memory cgroup can be made here'
 fi
 
 # --- files that are alike: other subvolumes of btrfs, other file systems below an overlay
