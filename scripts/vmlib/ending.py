@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A script that is ended ends all that it has started."""
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+PR_SET_CHILD_SUBREAPER = 36
+# What a process may take to tidy up after SIGTERM.
+PATIENCE_SECONDS = 5
+
+
+def parents():
+    """{process: parent} of all that run."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as f:
+                # NUMBER (NAME) STATE PARENT ...; a name may have brackets and blanks.
+                state, parent = f.read().rpartition(b")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != b"Z":
+            found[int(name)] = int(parent)
+    return found
+
+
+def descendants():
+    """All processes that this one has started, and that these have."""
+    of, found = parents(), {os.getpid()}
+    while True:
+        more = {pid for pid, parent in of.items() if parent in found} - found
+        if not more:
+            return found - {os.getpid()}
+        found |= more
+
+
+def end_descendants():
+    """Those whose parents have ended are this process's own by then."""
+    number, patience = signal.SIGTERM, time.monotonic() + PATIENCE_SECONDS
+    while left := descendants():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if time.monotonic() > patience:
+            number = signal.SIGKILL
+        time.sleep(0.05)
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def end(received, _):
+    # No second signal disturbs the ending.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    end_descendants()
+    sys.exit(128 + received)
+
+
+def all_with_this():
+    """From now on SIGTERM, SIGHUP and SIGINT end this script, what is to be cleaned up is, and all
+    that it has started ends before: of a build not make alone, but the makes and compilers that
+    make has started."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in SIGNALS:
+        # nohup has one ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scripts/kernel that is ended by a signal: no make, and nothing that make has started, runs on.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs python3 python3
+setup_dir
+
+plan $((3 * 2 + 1))
+
+number=$DIR/number
+
+# building PREFIX...: scripts/kernel in the background, at what stands for a build: a shell whose
+# shell waits for a process, whose number is in $number
+building()
+{
+	rm -f "$number"
+	"$@" python3 - 6.12 "$number" >"$DIR/out" 2>&1 <<-'END' &
+		import runpy, subprocess, sys, types
+
+		build = types.ModuleType("build")
+		build.LINES = ["6.12"]
+		make = "sh -c 'sleep 60 & echo $! >" + sys.argv.pop() + "; wait' & wait"
+		build.kernel = lambda line, debug: subprocess.run(["sh", "-c", make], check=False)
+		sys.modules["build"] = build
+		runpy.run_path("scripts/kernel", run_name="__main__")
+	END
+	BG=$!
+	at_exit "end_child $BG; kill \$(<'$number')"
+	wait_until 30 test -s "$number"
+}
+
+for signal in TERM HUP INT; do
+	building env --default-signal=INT
+	kill -$signal "$BG"
+	wait "$BG"
+	is $? $((128 + $(kill -l $signal))) "SIG$signal ends it: its status" || diag "$(cat "$DIR/out")"
+	ok 'and what a process of its process has started is gone' gone "$(<"$number")"
+done
+building env --default-signal=INT --ignore-signal=HUP
+kill -HUP "$BG"
+kill "$(<"$number")"
+wait "$BG"
+is $? 0 'SIGHUP that is ignored, as under nohup, does not'
