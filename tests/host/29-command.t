@@ -200,7 +200,7 @@ is "$(timeout 5 bash -c '"$@" | cat' - "$PCFORCE" -D "${whole[@]}" -- bash -c 'e
 is "$? $(grep -c no-such-program "$ERR")" '127 1' 'a COMMAND that is not there: status 127, and says so'
 evict "$file"
 rm -f "$DIR/out"
-"$PCFORCE" -D -t access -j -O "$DIR/out" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1024 '$file'"
+hurried "$PCFORCE" -D -t access -j -O "$DIR/out" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w 1024 '$file'"
 wait_until 10 grep -q '"command"' "$DIR/out"
 is "$(receipt "$DIR/out" '[.trigger, .read > 1000]')" '["access",true]' 'with a trigger: the accesses of COMMAND fire it'
 ok 'nothing is left of it' wait_until 10 bash -c '! pgrep -x pcforce >/dev/null'

@@ -250,7 +250,7 @@ while step; do
 	complete=0
 	for _ in {1..10}; do
 		evict "$file"
-		forced -t access "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
+		hurried forced -t access "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
 		[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
 	done
 	is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
@@ -268,11 +268,17 @@ while step; do
 	# shellcheck disable=SC2016 # COMMAND's shell expands it
 	forced -t access "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '4 3' 'stopped as COMMAND ends: its status is not lost'
-	forcing -t access -d 1 "${whole[@]}" -- sleep 3
+	# Stopped by COMMAND, so that its second is not over before it has been looked at.
+	# shellcheck disable=SC2016 # COMMAND's shell expands it
+	forcing -t access -d 1 "${whole[@]}" -- bash -c 'kill -STOP $PPID; exec sleep 60'
+	wait_until 30 grep -q '^State:.T' "/proc/$BG/status"
 	ids=$(programs_of "$BG")
+	child=$(pgrep -P "$BG")
+	kill -CONT "$BG"
 	wait "$BG"
 	is "$(json "$BG_OUT" 'select(.record == "command") | [.status, .signal]') $(adds_up "$BG_OUT")" '[null,null] yes 1' '-d before the end of COMMAND: its status is null'
 	is "$(jq 'length > 5' <<<"$ids") $(wait_until 10 none_left "$ids" && echo none)" 'true none' 'and of the programs that were there none is left'
+	kill "$child"
 done
 
 # --- not root
@@ -372,7 +378,7 @@ end_of()
 
 	for name; do
 		ENDED[$name]='does not end'
-		wait_until 15 gone "${ASIDE[$name]}" || continue
+		wait_until 30 gone "${ASIDE[$name]}" || continue
 		wait "${ASIDE[$name]}"
 		ENDED[$name]=$?
 	done
@@ -382,10 +388,10 @@ declare -A ENDED
 if silent_mount; then
 	hung=$DIR/silent/data
 	printf '# file=%s\n0+50\n# file=%s\n0+10\n' "$hung" "$file" >"$DIR/hung.list"
-	aside watch "$CACHEMISS" -j -d 3 -w "$DIR/watch.list"
-	aside decisions "$BUILD/ratrace" -j -d 3
-	aside list "$CACHEMISS" -j -d 3 -f "$file" -w "$DIR/silent/list"
-	aside named "$CACHEMISS" -j -d 3 -f "$hung" -w "$DIR/named.list"
+	aside watch "$CACHEMISS" -j -w "$DIR/watch.list"
+	aside decisions "$BUILD/ratrace" -j
+	aside list "$CACHEMISS" -j -f "$file" -w "$DIR/silent/list"
+	aside named "$CACHEMISS" -j -f "$hung" -w "$DIR/named.list"
 	for name in watch decisions list named; do
 		wait_until 30 attached "$DIR/$name.out"
 	done
@@ -393,9 +399,7 @@ if silent_mount; then
 	head -c 300k "$hung" >/dev/null
 	head -c 4k "$file" >/dev/null
 	kill -USR1 "$SERVER"
-	# Its answer is the last one: the server looks at the signal before it answers the next.
-	timeout 0.2 stat "$hung" >/dev/null 2>&1 &
-	sleep 0.1
+	aside system "$CACHEMISS" -j -d 1
 	aside f "$CACHEMISS" -f "$hung" -d 1
 	aside ratrace-f "$BUILD/ratrace" -f "$hung" -d 1
 	aside w "$CACHEMISS" -w "$DIR/silent/list" -d 1
@@ -403,18 +407,20 @@ if silent_mount; then
 	aside access "$PCFORCE" -j -o "$DIR/hung.list"
 	aside command "$PCFORCE" -o "$DIR/hung.list" -- bash -c 'exit 7'
 	aside o "$PCFORCE" -o "$DIR/silent/list" -- bash -c 'exit 7'
-	end_of f ratrace-f w now command o
+	end_of system f ratrace-f w now command o
 	for name in f ratrace-f w; do
 		is "${ENDED[$name]} $(grep -c 'does not answer' "$DIR/$name.err")" '2 1' "a hung mount: $name: status 2, and says so"
 	done
 	is "${ENDED[now]} $(adds_up "$DIR/now.out") $(receipt "$DIR/now.out" '.resident + .read')" '4 yes 2 0 10' 'pcforce --now: the other file is forced'
 	wait_until 10 attached "$DIR/access.out"
-	kill -TERM "${ASIDE[access]}"
+	for name in access watch decisions list named; do
+		kill -TERM "${ASIDE[$name]}"
+	done
 	end_of access watch decisions list named
 	is "${ENDED[access]} $(adds_up "$DIR/access.out")" '0 yes 2' 'pcforce with a trigger: SIGTERM ends it, with its receipts'
 	is "${ENDED[command]} ${ENDED[o]}" '7 7' 'COMMAND of pcforce runs and ends, whether the file or the list is there'
-	is "${ENDED[watch]} $(json "$DIR/watch.out" 'select(.record == "file" and .file == null and .ino == 2) | .misses > 0') $(grep -c 'does not answer' "$DIR/watch.err")" '0 true 1' \
-		'cachemiss, whole system: -d is kept, the file is shown by device and inode'
+	is "${ENDED[system]} ${ENDED[watch]} $(json "$DIR/watch.out" 'select(.record == "file" and .file == null and .ino == 2) | .misses > 0') $(grep -c 'does not answer' "$DIR/watch.err")" '0 0 true 1' \
+		'cachemiss, whole system: -d is kept, SIGTERM ends it, the file is shown by device and inode'
 	ok 'and files elsewhere are in the list' grep -qF "file=$file " "$DIR/watch.list"
 	is "${ENDED[decisions]} $(json "$DIR/decisions.out" 'select(.record == "file" and .ino == 2) | .pages_read > 0' | sort -u)" '0 true' 'ratrace, whole system: the same'
 	is "${ENDED[list]} $(json "$DIR/list.out" 'select(.record == "file") | .misses') $(grep -c 'nothing was written' "$DIR/list.err")" '1 1 1' \
