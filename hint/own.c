@@ -246,13 +246,13 @@ static void spin(struct own *o)
 	o->spin_ns -= took < o->spin_ns ? took : o->spin_ns;
 }
 
-/* Only who rests is rung for: a nap ends by itself, soon. */
-static void nap(struct own *o)
+/* Whatever rings: a program that rings all the time must not keep the thread from sleeping. */
+static void nap(const struct own *o)
 {
-	uint32_t bell = ring_bell(&o->consumer);
+	const struct timespec t = { 0, NAP_NS };
 
 	if (is_idle(o))
-		ring_rest(&o->consumer, bell, NAP_NS);
+		nanosleep(&t, NULL);
 }
 
 static void rest(struct own *o)
@@ -299,8 +299,11 @@ static void *drain(void *ctx)
 		} else if (asked) {
 			answer(o);
 		} else {
+			/* A rest that no hint has ended comes again behind naps: each is a barrier for all. */
+			if (idle > NAPS + 1)
+				idle = 1;
 			wait_for_hints(o, idle);
-			idle += idle <= NAPS;
+			idle++;
 		}
 	}
 	answer(o);
