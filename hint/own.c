@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,16 +256,31 @@ static void nap(const struct own *o)
 		nanosleep(&t, NULL);
 }
 
+/*
+ * Of two programs on one processor, who is woken takes it from who wakes, and the first hint after a
+ * pause would take as long as what the thread does then. A thread of SCHED_BATCH waits until the
+ * processor is free. A program that has chosen another policy keeps that.
+ */
+static void set_policy(const struct own *o, int policy)
+{
+	const struct sched_param none = { 0 };
+
+	if (o->is_normal)
+		sched_setscheduler(0, policy, &none);
+}
+
 static void rest(struct own *o)
 {
 	uint32_t bell = ring_bell(&o->consumer);
 	int64_t ns;
 
+	set_policy(o, SCHED_BATCH);
 	ring_wake(&o->consumer, true);
 	ns = ring_barrier(o->limits) ? -1 : BLIND_REST_NS;
 	if (is_idle(o))
 		ring_rest(&o->consumer, bell, ns);
 	ring_wake(&o->consumer, false);
+	set_policy(o, SCHED_OTHER);
 }
 
 /* ROUNDS: how often there has been nothing, one after the other. */
@@ -288,6 +304,7 @@ static void *drain(void *ctx)
 	o->worker = syscall(SYS_gettid);
 	/* Else a nap takes twice as long. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
+	o->is_normal = sched_getscheduler(0) == SCHED_OTHER;
 	while (!ends(o)) {
 		/* Read first: hints that were written before it are then served before it. */
 		asked = is_asked(o);

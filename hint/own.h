@@ -64,6 +64,7 @@ struct own {
 	struct request requests[OWN_BATCH];
 	struct own_piece flight[OWN_FLIGHT]; /* the latest ones, with limits only */
 	uint64_t nr_sent;
+	bool is_normal;	  /* the thread's policy is SCHED_OTHER */
 	uint64_t spin_ns; /* for which the thread may look for hints before it naps */
 };
 
