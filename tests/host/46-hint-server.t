@@ -17,7 +17,7 @@ chmod 755 "$DIR"
 # What waits for a file system of this test is let go.
 at_exit "umount -f '$DIR/work/fuse'"
 
-plan $((10 + 74))
+plan $((10 + 80))
 
 # --- the command line
 touch "$DIR/file"
@@ -72,6 +72,9 @@ while step; do
 	chmod 777 work
 	(cd work && timeout -k 5 120 python3 "$tree/tests/host/hint-clients" "$BUILD" >../said 2>../err) || diag "$(tail -n 5 err)"
 	while IFS=$'\t' read -r got want name; do
-		is "$got" "$want" "$name"
+		case $got in
+		'# skip') skip "$name" "$want" ;;
+		*) is "$got" "$want" "$name" ;;
+		esac
 	done <said
 done

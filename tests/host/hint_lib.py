@@ -44,6 +44,10 @@ def is_(got, want, what):
     print(got, want, what, sep="\t", flush=True)
 
 
+def skip_(why, checks):
+    print("# skip", why, checks, sep="\t", flush=True)
+
+
 def wait_for(true):
     """Until that is so, for at most ten seconds; says whether it is."""
     end = time.monotonic() + 10
