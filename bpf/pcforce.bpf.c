@@ -17,7 +17,7 @@ __u32 armed = 0;
 __u32 await_first = 0; /* report the first data of the next access */
 __u32 await_tid = 0;   /* only of this task; 0: of any */
 __u32 forcing = 0;     /* pages removed now were evicted by forcing */
-__u32 first_tid = 0;   /* the task that reads the first pages of a list */
+__u32 first_tid = 0;   /* the task inside of force_at_miss(); 0: none is */
 __u32 asked_slot = 0;  /* slot whose list the module was asked to force; 0: none */
 __u32 unheard = 0;     /* the reader has its data, and the tool has not been woken */
 
@@ -322,13 +322,13 @@ static long force_step(__u32 i, void *data)
 	return 0;
 }
 
-/* What the kernel forces is inserted by its worker, or inside of force_at_miss(). */
+/* What is forced is inserted by the kernel's worker, but for the page that start_by_miss() reads. */
 static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 {
 	struct p2c_page_walk w = { .first = index, .last = index + nr - 1, .slot = slot };
 	bool worker = bpf_get_current_task_btf()->flags & PF_KTHREAD;
 
-	if (!(helper || kfunc) || (!worker && first_tid != (__u32)bpf_get_current_pid_tgid()))
+	if (!(helper || kfunc) || (!worker && !task_is_self()))
 		return;
 	if (worker)
 		wake_tool();

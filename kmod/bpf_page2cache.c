@@ -29,13 +29,13 @@
 #define late_initcall(function)
 #include "page2cache.c"
 
-/* Each pins the module, from bpf_page2cache_hold_fd() to list_free(). */
+/* Each list pins the module, from bpf_page2cache_hold_fd() to list_free(). */
 struct bpf_page2cache_list {
 	struct file *file;
 	struct bpf_map *map;	/* with its write count: it cannot be frozen */
 	u64 first;		/* element of the map: the head */
-	struct task_struct *task; /* missed page index, and pays; NULL: the list is dropped */
-	u64 index;
+	struct task_struct *task; /* pays; NULL: the list is dropped */
+	bool missed;		/* the task has missed a page, which it reads itself */
 	struct irq_work irq_work;
 	struct work_struct work;
 };
@@ -45,7 +45,8 @@ static void list_begin(struct bpf_page2cache_list *list)
 {
 	struct bpf_array *array = container_of(list->map, struct bpf_array, map);
 	struct bpf_page2cache *head = (void *)array->value + list->first * list->map->value_size;
-	int error = force_page2cache(list->task, list->file, list->map, list->first, list->index);
+	int error = force_page2cache(list->task, list->file, list->map, list->first,
+				     list->missed);
 
 	/* The state stays BPF_PAGE2CACHE_IDLE: user space learns why. */
 	if (error)
@@ -187,8 +188,8 @@ put_file:
  *
  * The memory and the I/O are the current task's; in an interrupt, those of the task that
  * was interrupted. A task that has missed a page reads it itself; the worker begins when the
- * task goes back to user mode, or two ticks after that page has been read. What becomes of
- * the list stands in its struct bpf_page2cache: if it does not begin, the state stays
+ * task goes back to user mode, or after two ticks. What becomes of the list stands in its
+ * struct bpf_page2cache: if it does not begin, the state stays
  * BPF_PAGE2CACHE_IDLE, and error says why: -EINVAL: the list is longer than its map, -EBUSY:
  * the list is running, -EAGAIN: too many lists of the map are running, -ENOMEM. May be called
  * anywhere.
@@ -196,7 +197,7 @@ put_file:
 __bpf_kfunc void bpf_page2cache_force(struct bpf_page2cache_list *list, u64 index)
 {
 	list->task = get_task_struct(current);
-	list->index = index;
+	list->missed = index != U64_MAX;
 	irq_work_queue(&list->irq_work);
 }
 
@@ -220,7 +221,7 @@ CFI_NOSEAL(bpf_page2cache_drop_dtor);
 
 __bpf_kfunc_end_defs();
 
-/* For a program that a process runs, and that may sleep. */
+/* Kfuncs for programs that a process runs, and that may sleep. */
 BTF_KFUNCS_START(page2cache_run_kfuncs)
 BTF_ID_FLAGS(func, bpf_page2cache_hold_fd,
 	     KF_ACQUIRE | KF_RET_NULL | KF_SLEEPABLE | KF_TRUSTED_ARGS)
@@ -228,7 +229,7 @@ BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
 BTF_ID_FLAGS(func, bpf_page2cache_drop, KF_RELEASE)
 BTF_KFUNCS_END(page2cache_run_kfuncs)
 
-/* For one that is called at a hook. */
+/* Kfuncs for programs at a hook. */
 BTF_KFUNCS_START(page2cache_hook_kfuncs)
 BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
 BTF_KFUNCS_END(page2cache_hook_kfuncs)

@@ -28,7 +28,7 @@ struct bpf_page2cache {
 	__u64 max_pages;	/* to be submitted */
 	__u64 state;		/* set to IDLE before use; any other value cancels */
 	__s64 error;		/* why it ended before the last extent */
-	__u64 reached;		/* extents; the pages of these are one of the next five each */
+	__u64 reached;		/* extents done; the next five count their pages */
 	__u64 resident;		/* were there already */
 	__u64 read;
 	__u64 failed;		/* could not be read */

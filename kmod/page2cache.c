@@ -2,10 +2,9 @@
 /*
  * Reads a list of extents of a file into the page cache, for BPF programs.
  *
- * The task that misses a page of the list submits it and what follows, as readahead
- * would. A worker submits the rest in the order of the list, in turns, so that many
- * lists make progress side by side. Between the turns it holds no lock, and no file that
- * its readers have closed.
+ * A task that misses a page reads it as ever. A worker reads the list, in its order and in
+ * turns, so that many lists make progress side by side. Between the turns the worker holds
+ * no lock, and no file that its readers have closed.
  */
 #include <linux/backing-dev.h>
 #include <linux/blkdev.h>
@@ -21,17 +20,17 @@
 #include <linux/slab.h>
 #include <linux/task_work.h>
 
-#define FIRST_PAGES	(SZ_128K >> PAGE_SHIFT)	/* submitted by the task that missed */
+#define FIRST_PAGES	(SZ_128K >> PAGE_SHIFT)	/* of the window, and the least */
 #define TURN_PAGES	(SZ_2M >> PAGE_SHIFT)
 #define TURN_STEPS	1024
 /* What is in flight bounds the latency of unrelated misses: prefetch_adapt(). */
 #define WINDOW_PAGES	(4 * TURN_PAGES)
 #define WINDOW_REQUESTS	128UL
+#define REQUEST_PAGES	(FIRST_PAGES / 2) /* a window of so many allows for one request */
 #define SLOW_NS		(30 * NSEC_PER_MSEC)
 #define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
 #define LISTS_PER_MAP	16
-#define GRACE_TICKS	2	/* in which a task that has its page goes back to user mode */
-#define FIRST_EXTENTS	SZ_64K	/* in which the task looks for the page that it missed */
+#define GRACE_TICKS	2	/* for the task to read its page and leave the kernel */
 #define HEAD_EXTENTS	(sizeof(struct bpf_page2cache) / sizeof(struct bpf_page2cache_extent))
 
 struct prefetch_folio {
@@ -46,7 +45,6 @@ struct prefetch {
 	refcount_t refs;		/* until the end, and until resume has run */
 	struct delayed_work work;
 	struct callback_head resume;	/* the task goes back to user mode */
-	unsigned long begin;		/* jiffies before which the worker waits for that */
 	struct file *file;		/* NULL: nothing more is to be submitted */
 	loff_t size;			/* at the beginning */
 	struct bpf_map *map;
@@ -54,10 +52,10 @@ struct prefetch {
 	struct bpf_page2cache count;	/* what the head is to say */
 	struct cgroup_subsys_state *memcg, *blkcg;
 	int ioprio;
-	pgoff_t missed, missed_end;	/* what the task has missed and submitted */
 	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
 	unsigned long max_requests, requests;
 	unsigned long window, in_flight; /* pages in the ring: at most, and now */
+	u64 grow_ns;			/* before which the window does not grow */
 	unsigned int timed;		/* where the ring has the request that is timed */
 	u64 timed_ns;			/* when it was submitted; 0: none is */
 	unsigned int oldest, nr_folios;	/* of the ring */
@@ -90,19 +88,15 @@ static bool prefetch_is_closed(struct file *file)
 /* Why nothing more is to be submitted, 0 if it is. */
 static int prefetch_error(struct prefetch *p)
 {
-	struct file *file = p->file;
-
 	if (!atomic64_read(&p->map->usercnt))
 		p->count.error = -EOWNERDEAD;
-	else if (p->count.error || !file)
+	else if (p->count.error || !p->file)
 		return p->count.error;
 	else if (READ_ONCE(p->head->state) != BPF_PAGE2CACHE_RUNNING)
 		p->count.error = -ECANCELED;
 	else if (css_is_dying(p->memcg) || css_is_dying(p->blkcg))
 		p->count.error = -ENODEV;
-	else if (prefetch_is_closed(file))
-		p->count.error = -EBADF;
-	else if (i_size_read(file->f_mapping->host) < p->size)
+	else if (i_size_read(p->file->f_mapping->host) < p->size)
 		p->count.error = -ESTALE;
 	return p->count.error;
 }
@@ -137,15 +131,21 @@ static void prefetch_note(struct prefetch *p, struct folio *folio, u32 nr_pages,
 }
 
 /*
- * Others wait behind what is in flight, as does who wants to unmount. Where requests queue up,
- * as on a slow device or in a group that is throttled, more of them make nothing faster.
+ * Other readers wait behind what is in flight, as does umount(8). Where requests queue up, as
+ * on a slow device or in a throttled group, more of them in flight make nothing faster.
+ * blk-throttle stops such a group once in 100 ms and passes its requests in between: after a
+ * slow one the window stays as it is for a second.
  */
 static void prefetch_adapt(struct prefetch *p)
 {
-	if (ktime_get_ns() - p->timed_ns > SLOW_NS)
-		p->window = max_t(unsigned long, p->window / 2, FIRST_PAGES);
-	else
+	u64 now = ktime_get_ns();
+
+	if (now - p->timed_ns > SLOW_NS) {
+		p->window = max_t(unsigned long, p->window / 4, FIRST_PAGES);
+		p->grow_ns = now + NSEC_PER_SEC;
+	} else if (now >= p->grow_ns) {
 		p->window = min_t(unsigned long, p->window * 2, WINDOW_PAGES);
+	}
 	p->timed_ns = 0;
 }
 
@@ -165,26 +165,6 @@ static void prefetch_reap(struct prefetch *p)
 			prefetch_adapt(p);
 		p->oldest = (p->oldest + 1) % RING_SIZE;
 	}
-}
-
-/*
- * Pages that may be submitted at once. Near a limit of memory these are few, because a charge
- * reclaims while they are locked; there are none once the list alone fills a group, where its
- * last pages would push out its first.
- */
-static u64 prefetch_room(struct prefetch *p)
-{
-	struct mem_cgroup *memcg = mem_cgroup_from_css(p->memcg);
-	u64 room = U64_MAX, limit;
-
-	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
-		limit = min(READ_ONCE(memcg->memory.high), READ_ONCE(memcg->memory.max));
-		if (p->count.submitted >= limit)
-			return 0;
-		if (page_counter_read(&memcg->memory) + WINDOW_PAGES > limit)
-			room = MEMCG_CHARGE_BATCH;
-	}
-	return room;
 }
 
 /*
@@ -241,11 +221,8 @@ static pgoff_t prefetch_submit(struct prefetch *p, pgoff_t index, pgoff_t end)
 		if (!folio)
 			break;
 		next = min(end, folio_next_index(folio));
-		/* What the task submits is looked at when the worker comes to it. */
-		if (p->ring) {
-			folio_get(folio);
-			prefetch_note(p, folio, next - index, false, !ractl._nr_pages);
-		}
+		folio_get(folio);
+		prefetch_note(p, folio, next - index, false, !ractl._nr_pages);
 		ractl._nr_pages += folio_nr_pages(folio);
 		index = next;
 	}
@@ -284,22 +261,33 @@ static void prefetch_read_folio(struct prefetch *p, struct folio *folio)
 	filemap_invalidate_unlock_shared(mapping);
 }
 
-/* How much may be submitted at once; if that is nothing, the list ends. */
+/*
+ * How many pages may be submitted at once; if that is none, the list ends. Near a limit of
+ * memory these are few, because a charge reclaims while they are locked. Once the list alone
+ * fills a group, its last pages would push out its first.
+ */
 static u64 prefetch_budget(struct prefetch *p)
 {
-	u64 left = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
-	u64 room = prefetch_room(p);
+	u64 limit, budget = p->count.max_pages - min(p->count.max_pages, p->count.submitted);
+	struct mem_cgroup *memcg = mem_cgroup_from_css(p->memcg);
 
-	if (!left || !room)
-		p->count.error = left ? -ENOMEM : -EDQUOT;
-	return min3(left, room, (u64)p->window);
+	if (!budget)
+		p->count.error = -EDQUOT;
+	for (; memcg && budget; memcg = parent_mem_cgroup(memcg)) {
+		limit = min(READ_ONCE(memcg->memory.high), READ_ONCE(memcg->memory.max));
+		if (p->count.submitted >= limit)
+			p->count.error = -ENOMEM;
+		if (page_counter_read(&memcg->memory) + WINDOW_PAGES > limit)
+			budget = min_t(u64, budget, MEMCG_CHARGE_BATCH);
+	}
+	return p->count.error ? 0 : min_t(u64, budget, p->window);
 }
 
 /* Submits what is absent at @index, or looks at what is there. Returns up to where. */
 static pgoff_t prefetch_piece(struct prefetch *p, pgoff_t index, pgoff_t end)
 {
 	struct folio *folio = filemap_get_folio(p->file->f_mapping, index);
-	bool cached = index < p->missed || index >= p->missed_end;
+	bool request = false;
 	pgoff_t next;
 
 	end = min(end, round_down(index, TURN_PAGES) + TURN_PAGES);
@@ -311,12 +299,13 @@ static pgoff_t prefetch_piece(struct prefetch *p, pgoff_t index, pgoff_t end)
 			return index;
 		}
 		prefetch_read_folio(p, folio);
+		request = true;
 	}
 	next = clamp(folio_next_index(folio), index + 1, end);
 	if (folio_test_uptodate(folio))
-		prefetch_count(p, folio, next - index, cached);
+		prefetch_count(p, folio, next - index, true);
 	else
-		prefetch_note(p, folio, next - index, cached, false);
+		prefetch_note(p, folio, next - index, true, request);
 	return next;
 }
 
@@ -333,16 +322,8 @@ static u64 prefetch_extent(struct prefetch *p, u64 i, pgoff_t *index, pgoff_t *e
 
 static bool prefetch_window_full(struct prefetch *p)
 {
-	return p->in_flight >= p->window || p->requests >= p->max_requests;
-}
-
-/* One step through the list. */
-static void prefetch_step(struct prefetch *p)
-{
-	if (p->index == p->end)
-		p->count.past_eof += prefetch_extent(p, p->count.reached++, &p->index, &p->end);
-	else
-		p->index = prefetch_piece(p, p->index, p->end);
+	return p->in_flight >= p->window ||
+	       p->requests >= min(p->max_requests, p->window / REQUEST_PAGES);
 }
 
 static bool prefetch_complete(struct prefetch *p)
@@ -356,19 +337,25 @@ static bool prefetch_turn(struct prefetch *p)
 	u64 full = p->count.submitted + TURN_PAGES;
 	unsigned int steps;
 
+	if (!prefetch_error(p) && p->file && prefetch_is_closed(p->file))
+		p->count.error = -EBADF;
 	for (steps = 0; steps < TURN_STEPS; steps++) {
 		prefetch_reap(p);
 		if (prefetch_error(p) || prefetch_complete(p))
 			return false;
 		if (prefetch_window_full(p) || p->count.submitted >= full)
 			return true;
-		prefetch_step(p);
+		if (p->index == p->end)
+			p->count.past_eof += prefetch_extent(p, p->count.reached++, &p->index,
+							     &p->end);
+		else
+			p->index = prefetch_piece(p, p->index, p->end);
 		cond_resched();
 	}
 	return true;
 }
 
-/* Can nothing be done until a page has arrived? Nobody awaits those of a map without a process. */
+/* Must the worker wait for a page? Not if no process has the map, and nobody wants the answers. */
 static bool prefetch_waits(struct prefetch *p, bool more)
 {
 	return more ? prefetch_window_full(p) : p->nr_folios && p->count.error != -EOWNERDEAD;
@@ -421,46 +408,24 @@ static void prefetch_resume(struct callback_head *resume)
 	struct prefetch *p = container_of(resume, struct prefetch, resume);
 
 	spin_lock(&prefetches_lock);
-	if (!list_empty(&p->node)) {
-		WRITE_ONCE(p->begin, jiffies);
-		/* On the task's own processor the worker would run before user mode does. */
+	/* On the task's own processor the worker would run before user mode does. */
+	if (!list_empty(&p->node))
 		mod_delayed_work(prefetch_wq, &p->work, num_online_cpus() == 1);
-	}
 	spin_unlock(&prefetches_lock);
 	prefetch_put(p);
 	module_put(THIS_MODULE);
 }
 
-/* Has the worker begin when the task goes back to user mode, if it ever does. */
+/* Has the worker begin when the task goes back to user mode, or after a while. */
 static void prefetch_await(struct prefetch *p, struct task_struct *task)
 {
-	p->begin += GRACE_TICKS;
-	queue_delayed_work(prefetch_wq, &p->work, 1);
+	queue_delayed_work(prefetch_wq, &p->work, GRACE_TICKS);
 	init_task_work(&p->resume, prefetch_resume);
 	if (task->flags & (PF_KTHREAD | PF_USER_WORKER) ||
 	    task_work_add(task, &p->resume, TWA_RESUME))
 		return;
 	refcount_inc(&p->refs);
 	__module_get(THIS_MODULE);
-}
-
-/*
- * The worker is not to compete with the task for the page that it has missed. A task that
- * stays in the kernel, as for one large read, has had that page for a while by then.
- */
-static bool prefetch_defers(struct prefetch *p)
-{
-	struct folio *folio;
-
-	if (p->ring || prefetch_error(p))
-		return false;
-	folio = filemap_get_folio(p->file->f_mapping, p->missed);
-	if (!IS_ERR(folio)) {
-		if (folio_test_locked(folio))
-			p->begin = jiffies + GRACE_TICKS;
-		folio_put(folio);
-	}
-	return time_before(jiffies, READ_ONCE(p->begin));
 }
 
 /* A turn on behalf of the task. Returns whether there is more to be submitted. */
@@ -496,10 +461,6 @@ static void prefetch_work(struct work_struct *work)
 	struct file *file = p->file;
 	bool more, moved;
 
-	if (prefetch_defers(p)) {
-		queue_delayed_work(prefetch_wq, &p->work, 1);
-		return;
-	}
 	more = prefetch_act(p);
 	/* A list that stands still, as on a throttled device, is looked at once a tick. */
 	moved = p->oldest != oldest || p->nr_folios != nr_folios;
@@ -585,24 +546,21 @@ static int prefetch_register(struct prefetch *p)
 	return error;
 }
 
-/* Submits what the task has missed, and as much as readahead would read with it. */
-static void prefetch_first(struct prefetch *p)
+/* Whose the I/O and the memory are, and how much may be in flight. */
+static void prefetch_charge(struct prefetch *p, struct task_struct *task)
 {
-	u64 i, nr = min_t(u64, p->count.nr_extents, FIRST_EXTENTS);
-	struct blk_plug plug;
-	pgoff_t start, end;
+	struct block_device *bdev = p->file->f_mapping->host->i_sb->s_bdev;
 
-	for (i = 0; i < nr; i++) {
-		prefetch_extent(p, i, &start, &end);
-		if (p->missed >= start && p->missed < end)
-			break;
-	}
-	if (i == nr)
-		return;
-	end = min3(end, p->missed + FIRST_PAGES, p->missed + prefetch_budget(p));
-	blk_start_plug(&plug);
-	p->missed_end = prefetch_submit(p, p->missed, end);
-	blk_finish_plug(&plug);
+	p->memcg = task_get_css(task, memory_cgrp_id);
+	p->blkcg = task_get_css(task, io_cgrp_id);
+	task_lock(task);
+	p->ioprio = __get_task_ioprio(task);
+	task_unlock(task);
+	p->window = FIRST_PAGES;
+	p->max_requests = WINDOW_REQUESTS;
+	if (bdev)
+		p->max_requests = clamp_t(unsigned long, bdev_get_queue(bdev)->nr_requests / 4, 1,
+					  WINDOW_REQUESTS);
 }
 
 /**
@@ -611,20 +569,16 @@ static void prefetch_first(struct prefetch *p)
  * @file: open for reading; referenced by the caller until this returns
  * @map: mmapable array of struct bpf_page2cache_extent; referenced by the caller
  * @first: element where the list begins, with a struct bpf_page2cache
- * @index: page that @task has missed, U64_MAX if none
+ * @missed: @task has missed a page, which it is about to read
  *
  * Context: process context, without locks that ->readahead() or an allocation takes.
  *
- * Return: 0 if begun, -EINVAL: no such list or map, -EPERM: the map is frozen,
- * -EOPNOTSUPP: the file cannot be read ahead, -EBUSY: the list is running or its state is
- * not BPF_PAGE2CACHE_IDLE, -EAGAIN: too many lists of the map are running, -ENOENT: the
- * map is being freed, -ENOMEM.
+ * Return: 0 if begun, or an error as of bpf_force_page2cache().
  */
 int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
-		     u64 first, u64 index)
+		     u64 first, bool missed)
 {
 	struct bpf_array *array = container_of(map, struct bpf_array, map);
-	struct block_device *bdev = file->f_mapping->host->i_sb->s_bdev;
 	struct bpf_page2cache *head;
 	struct prefetch *p;
 	u64 nr_extents;
@@ -654,32 +608,18 @@ int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map
 	p->head = head;
 	p->count.nr_extents = nr_extents;
 	p->count.max_pages = READ_ONCE(head->max_pages);
-	p->begin = jiffies;
-	p->missed = index;
-	p->missed_end = index;
 	error = prefetch_get_map(map);
 	if (error)
 		goto put_file;
 	error = prefetch_register(p);
 	if (error)
 		goto put_map;
-	p->window = FIRST_PAGES;
-	p->max_requests = WINDOW_REQUESTS;
-	if (bdev)
-		p->max_requests = clamp_t(unsigned long, bdev_get_queue(bdev)->nr_requests / 4, 1,
-					  WINDOW_REQUESTS);
-	p->memcg = task_get_css(task, memory_cgrp_id);
-	p->blkcg = task_get_css(task, io_cgrp_id);
-	task_lock(task);
-	p->ioprio = __get_task_ioprio(task);
-	task_unlock(task);
-	if (task == current)
-		prefetch_first(p);
+	prefetch_charge(p, task);
 	spin_lock(&prefetches_lock);	/* until it is unlocked, the list cannot end */
-	if (index == U64_MAX)
-		queue_delayed_work(prefetch_wq, &p->work, 0);
-	else
+	if (missed)
 		prefetch_await(p, task);
+	else
+		queue_delayed_work(prefetch_wq, &p->work, 0);
 	spin_unlock(&prefetches_lock);
 	return 0;
 

@@ -50,7 +50,7 @@ sync
 slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader other=$GROUPS_DIR/page2cache-other
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 4 + 4 + 3 + 3 + 3))
+plan $((8 + 4 + 4 + 3 + 5 + 1 + 3))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -132,7 +132,7 @@ closed()
 		new_group $slowly
 		evict "$name"
 		forcing -e "$engine" -t miss -f "$name" -o "$DIR/$list"
-		io_max rbps=16384
+		io_max rbps=2048
 		holder $slowly "$name"
 		wait_until 60 has_first_page "$name" && wait_until 60 are_in_flight "$name"
 		end_now "$CHILD"
@@ -240,27 +240,69 @@ requests()
 		}'
 }
 
+# Of each page of this list one block is not valid: the file system's are smaller than a page.
+parts_of()
+{
+	perl -e 'open(F, "+<", $ARGV[0]) or die;
+		for (0 .. 299) { sysseek(F, ($_ << 13) + 5120, 0); syswrite(F, "x" x 3072) or die }' "$1"
+	sync "$1"
+	seq 1 2 599
+}
+
 beside()
 {
-	local queue=/sys/block/${slow#/dev/}/queue/nr_requests most all classes
+	local queue=/sys/block/${slow#/dev/}/queue/nr_requests list least most all classes
 
-	evict "$MOUNT/data"
 	at_exit "echo $(cat "$queue") >$queue"
 	echo 16 >"$queue"
-	forcing -e "$engine" -t miss --once -f "$MOUNT/data" -o "$DIR/pages"
-	trace_start '' block/block_bio_queue block/block_rq_complete || bail 'no tracing'
-	holder $GROUPS_DIR "$MOUNT/data" ionice -c 3
-	wait_until 60 gone "$BG"
-	read -r most all classes < <(requests)
-	trace_stop
-	end_now "$CHILD"
-	within "$all" 4000 5000 "$engine: the pages of a list are read one by one"
-	within "$most" 1 4 "$engine: at most a quarter of the requests that the queue takes is in flight"
+	for list in parts pages; do
+		evict "$MOUNT/data"
+		[ $list = pages ] || parts_of "$MOUNT/data" >"$DIR/parts"
+		forcing -e "$engine" -t miss --once -f "$MOUNT/data" -o "$DIR/$list"
+		trace_start '' block/block_bio_queue block/block_rq_complete || bail 'no tracing'
+		holder $GROUPS_DIR "$MOUNT/data" ionice -c 3
+		wait_until 60 gone "$BG"
+		read -r most all classes < <(requests)
+		trace_stop
+		end_now "$CHILD"
+		least=$(wc -l <"$DIR/$list")
+		within "$all" $((least - 96)) $((least + 1000)) "$engine: $list: the pages of a list are read one by one"
+		within "$most" 1 4 "$engine: $list: at most a quarter of the requests that the queue takes is in flight"
+	done
 	if [ -n "$classes" ]; then
 		is "$classes" idle "$engine: all with the priority of their reader"
 	else
 		skip 1 'this kernel does not tell the priority of requests'
 	fi
+}
+
+# has_read FILE N: that many of its pages
+has_read()
+{
+	[ "$("$PROGS/cached" "$1" | grep -vc '!')" -ge "$2" ]
+}
+
+# A group that is allowed 100 requests a second is stopped for most of each 100 ms. What is in
+# flight then is ahead of whatever else the group reads.
+throttled()
+{
+	local name=$MOUNT/data most=0 now
+
+	new_group $slowly
+	evict "$name"
+	forcing -e "$engine" -t miss -f "$name" -o "$DIR/pages"
+	io_max riops=100
+	holder $slowly "$name"
+	wait_until 60 has_read "$name" 100
+	for _ in {1..20}; do
+		now=$(in_flight "$name")
+		most=$((now > most ? now : most))
+		sleep 0.05
+	done
+	within $most 1 2 "$engine: in a group that is throttled at most two requests are in flight"
+	io_max riops=max
+	end_now "$CHILD"
+	stop INT
 }
 
 # --- who removes the reader's group does not wait for the list
@@ -289,4 +331,5 @@ others
 short
 charged
 beside
+throttled
 removed

@@ -10,6 +10,6 @@ struct file;
 struct task_struct;
 
 int force_page2cache(struct task_struct *task, struct file *file, struct bpf_map *map,
-		     u64 first, u64 index);
+		     u64 first, bool missed);
 
 #endif /* _LINUX_PAGE2CACHE_H */

@@ -6,6 +6,7 @@
  * the files before (module_list.h). struct kernel_way says how they differ.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +36,7 @@
 struct kernel_state {
 	struct pcforce_bpf *skel; /* NULL: not loaded */
 	struct kernel_lists lists;
+	uint64_t *own; /* a file each: pages of the list that start_by_miss() has read */
 };
 
 struct kernel_way {
@@ -120,6 +122,7 @@ static int kernel_prepare(struct force *f)
 	struct kernel_state *k = xcalloc(1, sizeof(*k));
 
 	f->state = k;
+	k->own = xcalloc(f->list->nr_files, sizeof(*k->own));
 	kernel_lists_count(&k->lists, f);
 	return kernel_lists_lay_out(&k->lists, f->list->nr_files);
 }
@@ -179,8 +182,9 @@ static void kernel_arm(struct force *f)
 		if (!k->lists.nr[i] || head->state == PAGE2CACHE_RUNNING)
 			continue;
 		*head = (struct page2cache_head){ .nr_extents = k->lists.nr[i],
-						  .max_pages = head->max_pages,
+						  .max_pages = head->max_pages + k->own[i],
 						  .state = head->state };
+		k->own[i] = 0;
 		__atomic_store_n(&head->state, PAGE2CACHE_IDLE, __ATOMIC_RELEASE);
 		err = way->takes_files ? module_list_take(k->skel, lf, k->lists.first[i], false)
 				       : 0;
@@ -255,23 +259,33 @@ static void await_others(const struct kernel_state *k)
 		nanosleep(&pause, NULL);
 }
 
-/* Read an absent page of the file: this miss makes the kernel start with the list. */
+/*
+ * Read an absent page of the file, and nothing around it: this miss makes the kernel start with
+ * the list. The kernel finds the page cached then, so it is counted here, for the limit as well.
+ */
 static bool start_by_miss(const struct force *f, size_t file)
 {
 	const struct target *t = &f->list->files[file].target;
 	const struct kernel_state *k = f->state;
+	struct page2cache_head *head = kernel_lists_head(&k->lists, file);
 	struct absent a;
 	int tries;
 	char byte;
 
+	posix_fadvise(t->fd, 0, 0, POSIX_FADV_RANDOM);
 	for (tries = 0; tries < 8; tries++) {
 		await_others(k);
 		a = find_absent(f, file);
-		if (!a.nr)
+		if (!a.nr || !head->max_pages)
 			return false;
-		if (pread(t->fd, &byte, 1, a.index * page_size()) < 0)
+		head->max_pages--;
+		if (pread(t->fd, &byte, 1, a.index * page_size()) < 0) {
 			say_verbose("%s: cannot read page %llu: %s", t->path,
 				    (unsigned long long)a.index, strerror(errno));
+			head->max_pages++;
+		} else {
+			k->own[file]++;
+		}
 		if (state_of(f, file) != PAGE2CACHE_IDLE)
 			return true;
 	}
@@ -387,7 +401,7 @@ static void take_answers(struct force *f, size_t file)
 	struct force_counts *c = &f->counts[file];
 	const char *path = f->list->files[file].target.path;
 	struct page2cache_head answer;
-	uint64_t end_ns;
+	uint64_t end_ns, own = k->own[file];
 
 	/* What is not accounted for yet are the pages of the plan. */
 	if (!kernel_lists_answer(&k->lists, file,
@@ -397,11 +411,13 @@ static void take_answers(struct force *f, size_t file)
 		    path);
 		return;
 	}
-	c->resident += answer.resident;
-	c->read += answer.read;
+	if (own > answer.resident)
+		own = answer.resident;
+	c->resident += answer.resident - own;
+	c->read += answer.read + own;
 	c->failed += answer.failed;
 	c->past_eof += answer.past_eof;
-	c->submitted += answer.submitted;
+	c->submitted += answer.submitted + own;
 	if (answer.error)
 		say("%s: the kernel stopped early: %s", path, stopped_by(answer.error));
 	end_ns = answer.end_ns ? answer.end_ns + k->skel->bss->watch.clock_ns : 0;
@@ -461,6 +477,7 @@ static void kernel_free(struct force *f)
 	if (k->lists.extents)
 		munmap(k->lists.extents, kernel_lists_bytes(&k->lists));
 	kernel_lists_free(&k->lists);
+	free(k->own);
 	free(k);
 }
 
