@@ -50,7 +50,7 @@ sync
 slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader other=$GROUPS_DIR/page2cache-other
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 4 + 4 + 3 + 5 + 1 + 3))
+plan $((8 + 4 + 4 + 3 + 5 + 1 + 4))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -307,23 +307,52 @@ throttled()
 
 # --- who removes the reader's group does not wait for the list
 
+# dying: removed groups that the kernel still counts memory for; nothing where it does not tell
+dying()
+{
+	awk '$1 == "nr_dying_subsys_memory" { print $2 }' $GROUPS_DIR/cgroup.stat
+}
+
+few_dying()
+{
+	[ "$(dying)" -le "$1" ]
+}
+
 removed()
 {
-	local name=$MOUNT/data
+	local name=$MOUNT/data before i removed=0 ended=0 said=0 cpus rounds
 
+	cpus=$(nproc) rounds=$((cpus + 2))
 	wait_until 20 group_gone $slowly
-	new_group $slowly
+	before=$(dying)
+	for ((i = 0; i < rounds; i++)); do
+		new_group $slowly
+		evict "$name"
+		forcing -e "$engine" -t miss --once -f "$name" -o "$DIR/pages"
+		io_max rbps=16384
+		holder $slowly "$name"
+		wait_until 60 are_in_flight "$name"
+		echo "$CHILD" >$GROUPS_DIR/cgroup.procs
+		! wait_until 5 rmdir $slowly || removed=$((removed + 1))
+		! wait_until 60 gone "$BG" || ended=$((ended + 1))
+		if [ "$(adds_up "$BG_OUT") $(grep -c "the reader's cgroup is gone" "$BG_ERR")" = 'yes 1 1' ]; then
+			said=$((said + 1))
+		else
+			diag "$(cat "$BG_OUT" "$BG_ERR")"
+		fi
+		end_now "$CHILD"
+	done
+	is $removed $rounds "$engine: the group of a reader can be removed"
+	is $ended $rounds "$engine: then its list ends"
+	is $said $rounds "$engine: and says why"
 	evict "$name"
-	forcing -e "$engine" -t miss --once -f "$name" -o "$DIR/pages"
-	io_max rbps=16384
-	holder $slowly "$name"
-	wait_until 60 are_in_flight "$name"
-	echo "$CHILD" >$GROUPS_DIR/cgroup.procs
-	ok "$engine: the group of a reader can be removed" wait_until 5 rmdir $slowly
-	ok "$engine: then its list ends" wait_until 60 gone "$BG"
-	is "$(adds_up "$BG_OUT") $(grep -c "the reader's cgroup is gone" "$BG_ERR")" 'yes 1 1' "$engine: and says why" ||
-		diag "$(cat "$BG_OUT" "$BG_ERR")"
-	end_now "$CHILD"
+	if [ -n "$before" ]; then
+		# Each CPU keeps the group that it has charged last, without any forcing, too.
+		ok "$engine: nothing is left of these groups, but for one that each CPU may keep" \
+			wait_until 20 few_dying $((before + cpus)) || diag "$before before, $(dying) now, $rounds groups"
+	else
+		skip 1 'this kernel does not tell what is left of removed groups'
+	fi
 }
 
 closed
