@@ -160,7 +160,6 @@ static long force_step(__u32 i, void *data)
 	p = pages_get(&key);
 	if (p) {
 		__sync_fetch_and_and(&p->used, ~mask);
-		__sync_fetch_and_and(&p->gone, ~mask);
 		__sync_fetch_and_or(&p->forced, mask);
 		return 0;
 	}
@@ -203,21 +202,14 @@ static long remove_step(__u32 i, void *data)
 {
 	struct p2c_hint_walk *w = data;
 	struct p2c_hint_key key = { .slot = w->slot };
-	__u64 mask = walk_mask(w, i, &key.chunk), unused;
-	struct p2c_hint_counts *c;
+	__u64 mask = walk_mask(w, i, &key.chunk);
 	struct p2c_hint_pages *p;
 
 	if (!mask)
 		return 1;
 	p = bpf_map_lookup_elem(&hint_pages, &key);
-	if (!p || !(p->forced & mask))
-		return 0;
-	unused = __sync_fetch_and_and(&p->forced, ~mask) & mask & ~p->used;
-	c = hint_counts_of(w->slot);
-	if (!unused || !c)
-		return 0;
-	__sync_fetch_and_or(&p->gone, unused);
-	__sync_fetch_and_add(&c->unused_removed, popcount(unused));
+	if (p && p->forced & mask)
+		__sync_fetch_and_and(&p->forced, ~mask);
 	return 0;
 }
 

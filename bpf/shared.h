@@ -193,11 +193,10 @@ struct p2c_process_slots {
  */
 struct p2c_hint_counts {
 	__u64 forced;
-	__u64 used;	      /* of them: the process has accessed them since */
-	__u64 unused_removed; /* of them: left the page cache before that */
-	__u64 lost;	      /* chunks of pages that could not be remembered */
-	__u32 live;	      /* the slot is in use */
-	__u32 told;	      /* the user side has been told that counts changed */
+	__u64 used; /* of them: the process has accessed them since */
+	__u64 lost; /* chunks of pages that could not be remembered */
+	__u32 live; /* the slot is in use */
+	__u32 told; /* the user side has been told that counts changed */
 };
 
 struct p2c_hint_key {
@@ -205,11 +204,10 @@ struct p2c_hint_key {
 	__u64 slot;  /* of the process */
 };
 
-/* Since it came by a hint, a page is forced; then it is used, and gone if it was not. */
+/* A bit a page: it came by a hint, and then was accessed. */
 struct p2c_hint_pages {
 	__u64 forced; /* and has not left the page cache since */
 	__u64 used;
-	__u64 gone;
 };
 
 #define NO_INDEX (~0ULL) /* no page was missed */
