@@ -27,7 +27,8 @@
  * it finds lying there until a nap ends come to the disk late. (A virtual disk may interrupt only
  * when it has done all that it was given: then the reader waits for all that it has hinted, and the
  * disk for its next hint.) So the time that the thread may look grows with the time that
- * it has worked: it takes a processor SPIN_SHARE times as long as its work does, and no more.
+ * it has worked: beyond SPIN_LEAST_NS it takes a processor SPIN_SHARE times as long as its work
+ * does, and no more.
  */
 #define SPIN_LEAST_NS 30000
 #define SPIN_MOST_NS  1000000

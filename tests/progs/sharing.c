@@ -163,6 +163,8 @@ static void start_queues(void)
 }
 
 #define AFTER_IT 256 /* records that a producer writes who behaves */
+/* On a busy machine it takes a while until a scribbled record is taken, but no longer than this. */
+#define SCRIBBLED_NS 30000000000ULL
 
 static bool scribbling;
 
@@ -191,7 +193,7 @@ static void take_from_a_scribbler(unsigned long seconds)
 	scribbling = true;
 	if (pthread_create(&thread, NULL, scribble, NULL))
 		die("a thread", EAGAIN);
-	for (runs = 0; now_ns() < end || !d->records; runs++)
+	for (runs = 0; now_ns() < end || (!d->records && now_ns() < end + SCRIBBLED_NS); runs++)
 		run(skel->progs.drain_queue, NULL, 0, NULL);
 	__atomic_store_n(&scribbling, false, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
