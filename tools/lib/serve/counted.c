@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <linux/membarrier.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "hook/counters.h"
 #include "report/account.h"
-#include "serve/counted.h"
+#include "serve/counted_slots.h"
 #include "hints.skel.h"
-
-/*
- * Slots of files, and of processes for files: 4,096 files if one process has named each. A file
- * beyond that is served, and not counted.
- */
-#define NR_SLOTS 8192
-/* See counters_put_file(). */
-#define FIRST_SLOT (SLOT_OTHERS + 2)
-#define END_SLOT   (FIRST_SLOT + NR_SLOTS)
 
 /* Counts are shown this long after they have changed: results are older by no more than that. */
 #define SHOW_NS 10000000
@@ -33,55 +20,6 @@ static struct hook hint_hooks[] = {
 	HOOK_INSERT,
 	COUNTERS_HOOKS,
 	{ "program_exec", false, { { { "program_exec" } }, { { "program_exec_classic" } } } },
-};
-
-/* An id of a program: where it is shown, and what had been counted before it was given. */
-struct shown {
-	struct shown *next; /* of the same slot */
-	struct result *result;
-	struct pagehint_stat before;
-	uint32_t slot;
-	bool all;
-};
-
-enum slot_use {
-	SLOT_FREE,
-	SLOT_FILE,
-	SLOT_PROCESS,
-	SLOT_LEFT, /* free after the next sweep() */
-};
-
-struct slot {
-	enum slot_use use;
-	/* Of a file, and how many processes have named it. */
-	struct p2c_file_key key;
-	uint32_t nr_processes;
-	/* Of a process: the slot of the file, which process it is, and its ids. */
-	uint32_t file;
-	uint32_t place;
-	struct shown *shown;
-};
-
-/* A process has as many programs as it has connections. */
-struct process {
-	uint32_t number; /* the kernel's */
-	uint32_t nr_programs;
-};
-
-struct counted {
-	pthread_mutex_t lock;
-	struct hints_bpf *skel;
-	struct counters counters;
-	/* Memory of the BPF programs, an element a slot. */
-	struct p2c_file_counts *counts;
-	struct p2c_hint_counts *hints;
-	struct p2c_process_slots *slots_of;
-	struct ring_buffer *ring;
-	int epoll, timer;
-	bool broken; /* the programs could not be attached */
-	uint32_t nr_processes, nr_files, nr_left;
-	struct process processes[MAX_PROCESSES];
-	struct slot slots[END_SLOT];
 };
 
 struct counted_program {
@@ -289,133 +227,6 @@ void counted_take(struct counted *c)
 	wait_for(c, bpf_map__fd(c->skel->maps.ring), EPOLL_CTL_MOD);
 }
 
-/* --- slots */
-
-/*
- * Programs of BPF that had found a slot before it was left are over after the barrier. The pages
- * that are remembered for slots that were left are forgotten then.
- */
-static void sweep(struct counted *c)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	uint32_t slot;
-
-	if (!c->nr_left || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0) ||
-	    bpf_prog_test_run_opts(bpf_program__fd(c->skel->progs.sweep), &opts))
-		return;
-	for (slot = FIRST_SLOT; slot < END_SLOT; slot++) {
-		if (c->slots[slot].use != SLOT_LEFT)
-			continue;
-		memset(&c->counts[slot], 0, sizeof(c->counts[slot]));
-		memset(&c->hints[slot], 0, sizeof(c->hints[slot]));
-		c->slots[slot].use = SLOT_FREE;
-	}
-	c->nr_left = 0;
-}
-
-static uint32_t find_free(const struct counted *c)
-{
-	uint32_t slot;
-
-	for (slot = FIRST_SLOT; slot < END_SLOT; slot++) {
-		if (c->slots[slot].use == SLOT_FREE)
-			return slot;
-	}
-	return 0;
-}
-
-/* 0: all are in use. */
-static uint32_t take_slot(struct counted *c, enum slot_use use)
-{
-	uint32_t slot = find_free(c);
-
-	if (!slot) {
-		sweep(c);
-		slot = find_free(c);
-	}
-	if (!slot)
-		return 0;
-	c->slots[slot] = (struct slot){ .use = use };
-	c->hints[slot].live = 1;
-	return slot;
-}
-
-static void leave_slot(struct counted *c, uint32_t slot)
-{
-	c->hints[slot].live = 0;
-	c->slots[slot].use = SLOT_LEFT;
-	c->nr_left++;
-}
-
-/* The slot of the file of FD. 0: it has none. */
-static uint32_t take_file(struct counted *c, int fd)
-{
-	struct target t = { .path = (char *)"a program's file", .fd = fd }, *all = &t;
-	char *why = NULL;
-	uint32_t slot;
-	int err;
-
-	err = targets_resolve(c->skel->obj, &all, 1, &why);
-	if (err) {
-		say_verbose("not counted: %s", why);
-		free(why);
-		return 0;
-	}
-	if (counters_has_file(&c->counters, &t))
-		return t.slot;
-	slot = take_slot(c, SLOT_FILE);
-	if (!slot)
-		return 0;
-	if (counters_put_file(&c->counters, &t, slot)) {
-		leave_slot(c, slot);
-		return 0;
-	}
-	c->slots[slot].key = t.key;
-	c->nr_files++;
-	return slot;
-}
-
-static void leave_file(struct counted *c, uint32_t slot)
-{
-	if (c->slots[slot].nr_processes)
-		return;
-	counters_drop_file(&c->counters, &c->slots[slot].key);
-	leave_slot(c, slot);
-	/* Bits of single files are not taken back: others may share them. */
-	if (!--c->nr_files)
-		memset(c->counters.watch->bits, 0, sizeof(c->counters.watch->bits));
-}
-
-/* The slot for the accesses of a process to a file. 0: there is none. */
-static uint32_t take_process(struct counted *c, uint32_t file, uint32_t place)
-{
-	uint32_t *of = &c->slots_of[file].slot[place], slot = *of;
-
-	if (slot)
-		return slot;
-	slot = take_slot(c, SLOT_PROCESS);
-	if (!slot)
-		return 0;
-	c->slots[slot].file = file;
-	c->slots[slot].place = place;
-	c->slots[file].nr_processes++;
-	__atomic_store_n(of, slot, __ATOMIC_RELEASE);
-	return slot;
-}
-
-static void leave_process(struct counted *c, uint32_t slot)
-{
-	const struct slot *s = &c->slots[slot];
-	uint32_t file = s->file;
-
-	if (s->shown)
-		return;
-	__atomic_store_n(&c->slots_of[file].slot[s->place], 0, __ATOMIC_RELEASE);
-	leave_slot(c, slot);
-	c->slots[file].nr_processes--;
-	leave_file(c, file);
-}
-
 /* --- processes */
 
 /*
@@ -540,12 +351,12 @@ static uint32_t take_slots(struct counted_program *p, int fd)
 		p->joined = join(p);
 		p->refused = !p->joined;
 	}
-	file = p->joined ? take_file(c, fd) : 0;
+	file = p->joined ? slots_take_file(c, fd) : 0;
 	if (!file)
 		return 0;
-	slot = take_process(c, file, p->place);
+	slot = slots_take_process(c, file, p->place);
 	if (!slot)
-		leave_file(c, file);
+		slots_leave_file(c, file);
 	return slot;
 }
 
@@ -581,7 +392,7 @@ static void forget(struct counted_program *p, int id)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	leave_process(c, s->slot);
+	slots_leave_process(c, s->slot);
 	free(s);
 	p->shown[id] = NULL;
 }
@@ -608,7 +419,7 @@ void counted_end(struct counted_program *p)
 		forget(p, id);
 	if (p->joined)
 		leave(p);
-	sweep(c);
+	slots_sweep(c);
 	pthread_mutex_unlock(&c->lock);
 	free(p);
 }
