@@ -73,7 +73,9 @@ static int open_open_file(const struct list_place *p)
 	if (!S_ISREG(st.st_mode))
 		return output_special(p->folder, p->name, 0);
 	fd = openat(p->folder, p->name, O_WRONLY | O_APPEND | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 /*
