@@ -177,7 +177,7 @@ static __always_inline void add_forced(__u32 slot, __u32 nr)
 		__sync_fetch_and_add(&c->forced, nr);
 }
 
-/* What a hint has read in is put there by the server's thread that serves the process. */
+/* Pages that a hint reads in are inserted by the server's thread that serves the process. */
 static __always_inline void on_insert(__u32 file, __u64 index, __u32 nr)
 {
 	struct p2c_hint_walk w = { .first = index, .last = index + nr - 1 };
@@ -188,7 +188,7 @@ static __always_inline void on_insert(__u32 file, __u64 index, __u32 nr)
 	if (slot < 0)
 		return;
 	w.slot = slot;
-	/* Before the pages: who accesses them looks at this first. */
+	/* Count before the pages are marked: use_pages() looks at this count first. */
 	add_forced(file, nr);
 	add_forced(slot, nr);
 	if (w.first / 64 == w.last / 64)
@@ -248,7 +248,10 @@ static __always_inline void on_leave(void)
 {
 }
 
-/* The number will be another process's, whose accesses are not for this one's program to see. */
+/*
+ * When the process has ended, another one may get its number, and the accesses of that are not for
+ * this one's program to see.
+ */
 static __always_inline void forget_process(void)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -262,7 +265,10 @@ static __always_inline void on_exit(void)
 		forget_process();
 }
 
-/* Nor are those of another program, which may have other rights. */
+/*
+ * Accesses of a program that the process executes are not for this program to see either: the
+ * other one may have other rights.
+ */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(program_exec)
 {

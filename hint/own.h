@@ -48,7 +48,7 @@ struct own_piece {
 
 struct own {
 	pthread_t thread;
-	int worker; /* its number */
+	int worker; /* the thread's number, as gettid(2) has it */
 	struct ring *ring;
 	struct ring_consumer consumer;
 	uint64_t page_size;

@@ -43,7 +43,7 @@ static inline void result_set_forced(struct result *r, uint64_t forced)
 	result_set(&r->stat.forced, forced);
 }
 
-/* All of ST but `forced`. */
+/* Write all of ST but `forced`. */
 static inline void result_set_counts(struct result *r, const struct pagehint_stat *st)
 {
 	result_begin(r);

@@ -16,7 +16,7 @@ struct connection {
 	int sock;
 	struct ucred peer;
 	struct pace *pace;	 /* of all of them together */
-	struct counted *counted; /* the same; NULL: accesses are not counted here */
+	struct counted *counted; /* of all of them, too; NULL: accesses are not counted here */
 	volatile bool stop;	 /* the program is gone, or the server ends: read nothing more */
 	struct own *own;	 /* drains its queue */
 	struct counted_program *program; /* counts its accesses */
