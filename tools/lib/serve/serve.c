@@ -12,9 +12,12 @@
 #include "serve/counted.h"
 #include "serve/listening.h"
 #include "serve/serve.h"
+#include "shared.h"
 
 /* Programs that are served at a time. */
 #define MAX_CONNECTIONS 32
+_Static_assert(MAX_CONNECTIONS <= MAX_PROCESSES, "each of them can be counted");
+
 /* What still runs that long after the end is left behind: a file system hangs. */
 #define END_S	 3
 #define RETRY_NS 10000000
