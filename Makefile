@@ -37,7 +37,7 @@ HINT_ABI  := 0
 HINT_OBJS := $(patsubst hint/%.c,$(HINT)/%.o,$(wildcard hint/*.c))
 HINT_SO   := $(HINT)/libpagehint.so.$(VERSION)
 # Of it, what pcforce --serve shares with the programs that it serves.
-HINT_SERVED := $(addprefix $(HINT)/,cached.o own.o protocol.o requests.o ring.o)
+HINT_SERVED := $(addprefix $(HINT)/,cached.o own.o processors.o protocol.o requests.o ring.o)
 HINT_LINKS := $(HINT)/libpagehint.so.$(HINT_ABI) $(HINT)/libpagehint.so
 HINT_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -pthread \
 	$(WARNINGS) $(WERROR) $(CPPFLAGS) $(CFLAGS)

@@ -17,6 +17,7 @@
 
 #include "cached.h"
 #include "own.h"
+#include "processors.h"
 
 /*
  * A thread without hints looks for some for a while, as a reader that waits for the disk has the
@@ -29,6 +30,9 @@
  * disk for its next hint.) So the time that the thread may look grows with the time that
  * it has worked: beyond SPIN_LEAST_NS it takes a processor SPIN_SHARE times as long as its work
  * does, and no more.
+ *
+ * Where the thread would take its time from the reader, on one processor or within a quota, it naps
+ * at once.
  */
 #define SPIN_LEAST_NS 30000
 #define SPIN_MOST_NS  1000000
@@ -199,6 +203,8 @@ static void answer(struct own *o)
 	case OWN_START:
 		if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE))
 			o->result = -errno;
+		/* In the thread's own table: a program's descriptors have other numbers. */
+		o->spins = processors_spare(PROCESSORS_GROUPS, PROCESSORS_FOLDERS);
 		break;
 	case OWN_OPEN:
 		o->result = open_file(o);
@@ -287,7 +293,7 @@ static void rest(struct own *o)
 /* ROUNDS: how often there has been nothing, one after the other. */
 static void wait_for_hints(struct own *o, unsigned int rounds)
 {
-	if (!rounds)
+	if (!rounds && o->spins)
 		spin(o);
 	else if (rounds <= NAPS)
 		nap(o);

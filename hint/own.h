@@ -65,6 +65,7 @@ struct own {
 	struct own_piece flight[OWN_FLIGHT]; /* the latest ones, with limits only */
 	uint64_t nr_sent;
 	bool is_normal;	  /* the thread's policy is SCHED_OTHER */
+	bool spins;	  /* it looks for hints before it naps: there is a processor for that */
 	uint64_t spin_ns; /* for which the thread may look for hints before it naps */
 };
 
