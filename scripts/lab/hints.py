@@ -101,11 +101,11 @@ READERS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
 
 class Read(Hints):
     """How long the reader takes, and how much of that its own thread takes of a processor. Two
-    more arms bound what can be had: the same reader of a cached file, and the device alone, which
-    is given as many pages, as many at a time as the reader knows."""
+    more arms bound what can be had: the reader of pages that another process has just read in,
+    and the device alone, which is given as many pages, as many at a time as the reader knows."""
 
-    CACHED, DEVICE = "nothing, all cached", f"the device alone, {KNOWN} at a time"
-    WAYS = {**READERS, CACHED: "none", DEVICE: None}
+    BEFORE, DEVICE = "nothing, read in before", f"the device alone, {KNOWN} at a time"
+    WAYS = {**READERS, BEFORE: "before", DEVICE: None}
 
     def __init__(self, rounds, size):
         super().__init__("hint-read", "10 % of the pages at random, known 64 reads ahead", rounds, size, [
@@ -116,11 +116,7 @@ class Read(Hints):
     def make(self, step):
         if step.arm == self.DEVICE:
             return {**self.fields(step), "value": self.device_us(step)}
-        if step.arm == self.CACHED:
-            self.file.load()
-            found = tools.last_object(tools.run_ok([HINTS, "read", "none", self.file.path]), HINTS)
-        else:
-            found = self.said(step, "read")
+        found = self.said(step, "read")
         return {**self.fields(step), "value": found["us"], "accesses": found["accesses"],
                 "more": {"cpu_us": found["cpu_us"]}}
 
