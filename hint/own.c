@@ -72,13 +72,14 @@ static void await(const struct own *o, const struct own_piece *p)
 		return;
 }
 
-/* A piece is submitted when the one OWN_FLIGHT before it has been read. */
+/* A piece has been submitted: the next one is when no more than may be are in flight with this. */
 static void sent(struct own *o, int file, uint64_t last_page)
 {
-	struct own_piece *p = &o->flight[o->nr_sent++ % OWN_FLIGHT];
+	unsigned int most = o->limits->flight(o->limits->ctx);
 
-	await(o, p);
-	*p = (struct own_piece){ file, last_page };
+	while (o->nr_sent - o->nr_awaited >= most)
+		await(o, &o->flight[o->nr_awaited++ % OWN_FLIGHT]);
+	o->flight[o->nr_sent++ % OWN_FLIGHT] = (struct own_piece){ file, last_page };
 }
 
 /* How many of N bytes from AT of a file are absent: all, if that is not to be known. */

@@ -18,7 +18,7 @@
 
 /* Hints that are merged with each other, and what the thread does before it looks again. */
 #define OWN_BATCH 256
-/* Pieces of at most OWN_PIECE_BYTES that a server has in flight for a program. */
+/* Pieces of at most OWN_PIECE_BYTES that a server has in flight for a program, at most. */
 #define OWN_FLIGHT	128
 #define OWN_PIECE_BYTES (128U << 10)
 
@@ -29,6 +29,8 @@ struct own_limits {
 	 * or later. Called by the thread itself.
 	 */
 	bool (*admit)(void *ctx, uint64_t bytes);
+	/* How many pieces may be in flight now: 1 to OWN_FLIGHT. Called by the thread, too. */
+	unsigned int (*flight)(void *ctx);
 	void *ctx;
 };
 
@@ -62,8 +64,9 @@ struct own {
 	struct result *results; /* one a file */
 	struct ring_hint hints[OWN_BATCH];
 	struct request requests[OWN_BATCH];
-	struct own_piece flight[OWN_FLIGHT]; /* the latest ones, with limits only */
-	uint64_t nr_sent;
+	/* With limits only: the latest pieces, how many there were, and how many were waited for. */
+	struct own_piece flight[OWN_FLIGHT];
+	uint64_t nr_sent, nr_awaited;
 	bool is_normal;	  /* the thread's policy is SCHED_OTHER */
 	bool spins;	  /* it looks for hints before it naps: there is a processor for that */
 	uint64_t spin_ns; /* for which the thread may look for hints before it naps */

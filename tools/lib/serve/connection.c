@@ -18,6 +18,8 @@
 
 /* A program that has connected says hello within this time. */
 #define HELLO_S 5
+/* Pieces in flight for all programs together, beside one more of each that is being submitted. */
+#define ALL_FLIGHT 512
 /* So often memory is looked at while pages are read in. */
 #define LOOK_NS 100000000ULL
 
@@ -54,6 +56,15 @@ static bool admit(void *ctx, uint64_t bytes)
 		return false;
 	c->room -= bytes;
 	return pace_wait(c->pace, bytes, &c->stop);
+}
+
+/* The share of this program, of what may be in flight for all that are connected. */
+static unsigned int flight(void *ctx)
+{
+	const struct connection *c = ctx;
+	unsigned int share = ALL_FLIGHT / __atomic_load_n(c->nr_served, __ATOMIC_RELAXED);
+
+	return share < OWN_FLIGHT ? share : OWN_FLIGHT;
 }
 
 /* --- files */
@@ -221,7 +232,7 @@ static int receive_hello(int sock)
 
 void connection_serve(struct connection *c)
 {
-	const struct own_limits limits = { admit, c };
+	const struct own_limits limits = { admit, flight, c };
 	struct shared s = { .fds = { -1, -1 } };
 	int err;
 

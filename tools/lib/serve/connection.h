@@ -15,10 +15,11 @@ struct connection {
 	uint64_t number; /* from 1, never used again */
 	int sock;
 	struct ucred peer;
-	struct pace *pace;	 /* of all of them together */
-	struct counted *counted; /* of all of them, too; NULL: accesses are not counted here */
-	volatile bool stop;	 /* the program is gone, or the server ends: read nothing more */
-	struct own *own;	 /* drains its queue */
+	struct pace *pace;	   /* of all of them together */
+	const uint32_t *nr_served; /* how many of them there are */
+	struct counted *counted;   /* of all of them, too; NULL: accesses are not counted here */
+	volatile bool stop;	   /* the program is gone, or the server ends: read nothing more */
+	struct own *own;	   /* drains its queue */
 	struct counted_program *program; /* counts its accesses */
 	/* How much may be cached, and when that was looked at. Of the draining thread. */
 	uint64_t room;

@@ -35,6 +35,7 @@ struct server {
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* a connection has left `connections` */
 	struct connection *connections[MAX_CONNECTIONS];
+	uint32_t nr_connections; /* written with the lock */
 };
 
 /* Threads are detached, and the process has one server. */
@@ -43,7 +44,7 @@ static struct server server = {
 	.ended = PTHREAD_COND_INITIALIZER,
 };
 
-/* Put a connection where FROM stands, NULL: a free place. False: there is none. */
+/* Put a connection where FROM stands, NULL: a free place. One of the two is NULL. False: no place. */
 static bool replace(struct connection *from, struct connection *to)
 {
 	bool found = false;
@@ -55,6 +56,8 @@ static bool replace(struct connection *from, struct connection *to)
 		if (found)
 			server.connections[i] = to;
 	}
+	if (found)
+		__atomic_add_fetch(&server.nr_connections, to ? 1 : -1, __ATOMIC_RELAXED);
 	pthread_cond_signal(&server.ended);
 	pthread_mutex_unlock(&server.lock);
 	return found;
@@ -89,7 +92,8 @@ static int start_connection(int sock, const struct ucred *peer)
 	pthread_t thread;
 	int err;
 
-	*c = (struct connection){ ++server.nr_accepted, sock, *peer, &server.pace, server.counted };
+	*c = (struct connection){ ++server.nr_accepted,	  sock,		 *peer, &server.pace,
+				  &server.nr_connections, server.counted };
 	if (!replace(NULL, c)) {
 		free(c);
 		return -EAGAIN;
@@ -174,15 +178,6 @@ static bool on_events(void *ctx)
 	return true;
 }
 
-static bool any_connection(void)
-{
-	size_t i = 0;
-
-	while (i < MAX_CONNECTIONS && !server.connections[i])
-		i++;
-	return i < MAX_CONNECTIONS;
-}
-
 static void end_connections(void)
 {
 	struct timespec until;
@@ -192,7 +187,7 @@ static void end_connections(void)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += END_S;
 	pthread_mutex_lock(&server.lock);
-	while (any_connection() && !err)
+	while (server.nr_connections && !err)
 		err = pthread_cond_timedwait(&server.ended, &server.lock, &until);
 	pthread_mutex_unlock(&server.lock);
 	if (err)
