@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4 + 6))
+plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4 + 6 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -143,6 +143,11 @@ for options in "--resident -j -f $file" "--resident -f $file" --version --help -
 	# shellcheck disable=SC2086 # words on purpose
 	is "$(for out in "&-" /dev/full; do eval "'$CACHEMISS' $options >$out 2>'$DIR/stderr'"; echo "$? $(grep -c 'stdout: write error: ' "$DIR/stderr")"; done | paste -sd' ')" \
 		'1 1 1 1' "$options: standard output that is closed or full is status 1"
+done
+for tool in "$CACHEMISS --resident -f" "$PCFORCE --now -f" "$BUILD/ratrace -d 0.01 -f"; do
+	# shellcheck disable=SC2086 # words on purpose
+	is "$($tool "$file" -O /dev/stdout >&- 2>"$DIR/stderr"; echo $?) $(grep -c ': /dev/stdout: ' "$DIR/stderr")" '2 1' \
+		"${tool##*/} FILE -O /dev/stdout: nor are data lost by that name"
 done
 "$CACHEMISS" --resident --allow-empty -w - -f "$file" >&- 2>"$DIR/stderr"
 is "$? $(grep -c -e '-: Bad file descriptor' "$DIR/stderr")" '2 1' '-w -, standard output closed: status 2, no list that is lost'

@@ -22,17 +22,19 @@ static struct {
 
 void command_inherit(void)
 {
-	int fd;
+	int fd, place;
 
 	/*
 	 * If one of them were closed, the next file to be opened would get its number, and the
 	 * table would go into the list. What takes its place can be used no more than what is
-	 * closed, so that reading or writing is the error that it is.
+	 * closed, so that reading or writing is the error that it is: no data come or go through
+	 * an O_PATH descriptor, and whoever opens a directory by /dev/stdout gets none either.
 	 */
 	for (fd = 0; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0)
-			inherited.closed[fd] =
-				open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) == fd;
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		place = open("/", O_PATH | O_DIRECTORY);
+		inherited.closed[fd] = place == fd;
 	}
 	sigprocmask(SIG_BLOCK, NULL, &inherited.mask);
 	sigaction(SIGPIPE, NULL, &inherited.pipe);
