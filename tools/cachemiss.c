@@ -2,6 +2,7 @@
 /* cachemiss: which accesses to a file miss the page cache, and what they cost. */
 #include <argp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "file/readahead_off.h"
 #include "report/empty_list.h"
@@ -73,6 +74,16 @@ static const struct argp_child argp_children[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* Would the list take the place of what -O writes? Of a device or a FIFO it would not. */
+static bool list_is_output(const char *out)
+{
+	struct stat st;
+
+	if (!cm.list || !out)
+		return false;
+	return same_file(cm.list, out) && (stat(cm.list, &st) || S_ISREG(st.st_mode));
+}
+
 static void check_usage(const struct argp_state *state)
 {
 	static const struct table_layout *const watched[] = { &interval_table, &file_table };
@@ -97,6 +108,8 @@ static void check_usage(const struct argp_state *state)
 		argp_error(state, "--map goes with --resident, and without -j");
 	if (cm.exact && (!cm.list || !run->command))
 		argp_error(state, "--exact goes with -w OFFSETS and COMMAND");
+	if (list_is_output(run->out))
+		argp_error(state, "-w and -O name the same file: '%s'", cm.list);
 	if (cm.allow_empty && !cm.list)
 		argp_error(state, "--allow-empty goes with -w OFFSETS");
 	if ((naming->under || naming->nr_exclude || naming->relative) && !cm.list)
@@ -113,7 +126,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
 	case 'w':
-		cm.list = arg;
+		take_once(state, "-w", &cm.list, arg);
 		break;
 	case OPT_RESIDENT:
 		cm.rec.run.looks_only = true;
@@ -125,13 +138,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		cm.map = true;
 		break;
 	case OPT_UNDER:
-		cm.rec.naming.under = arg;
+		take_once(state, "--under", &cm.rec.naming.under, arg);
 		break;
 	case OPT_EXCLUDE:
 		exclude(&cm.rec.naming, arg);
 		break;
 	case OPT_RELATIVE:
-		cm.rec.naming.relative = arg;
+		take_once(state, "--relative", &cm.rec.naming.relative, arg);
 		break;
 	case OPT_ALLOW_EMPTY:
 		cm.allow_empty = true;

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/notify.h"
 #include "base/options.h"
@@ -189,22 +188,33 @@ static void check_learn(const struct argp_state *state)
 	if (options_name_files(&opt.run) || opt.root)
 		argp_error(state, "--learn records every file by its own name: it takes no -f, "
 				  "--files0-from or --root");
+	/* Beside COMMAND, which runs whatever is wrong, there is no output then. */
+	if (opt.run.out && !opt.run.command && same_file(opt.list, opt.run.out))
+		argp_error(state, "-o and -O name the same file: '%s'", opt.list);
 	if (opt.run.duration_us)
 		argp_error(state, "--learn ends by --learn-for, not by -d");
 }
 
-static void check_serve(const struct argp_state *state)
+/* Is there an option that says what is forced, when or how? --check and --serve take none of these. */
+static bool says_what_to_force(void)
 {
 	const struct run_options *run = &opt.run;
 
+	return opt.list || options_name_files(run) || run->command || run->tool_status || opt.now ||
+	       opt.dry_run || opt.learn.on || opt.trigger >= 0 || opt.follow || opt.once ||
+	       opt.detach || opt.jobs || opt.max_bytes || opt.idle || opt.hold_ms ||
+	       opt.wait_ms >= 0 || opt.stale_ok || opt.strict || opt.root || opt.tolerate >= 0 ||
+	       has_filter(&opt.filter);
+}
+
+static void check_serve(const struct argp_state *state)
+{
+	const struct print_options *print = &opt.run.print;
+
 	if (opt.engine && opt.engine != &engine_user)
 		argp_error(state, "--serve reads by engine user, not by %s", opt.engine->name);
-	if (opt.list || options_name_files(run) || run->command || run->out || run->print.json ||
-	    opt.now || opt.check || opt.dry_run || opt.learn.on || opt.trigger >= 0 || opt.follow ||
-	    opt.once || opt.detach || opt.jobs || opt.max_bytes || opt.idle || opt.hold_ms ||
-	    opt.wait_ms >= 0 || opt.stale_ok || opt.strict || opt.root || opt.tolerate >= 0 ||
-	    run->tool_status || run->print.tables.columns || run->print.tables.raw ||
-	    run->print.tables.no_headings || has_filter(&opt.filter))
+	if (says_what_to_force() || opt.check || opt.run.out || print->json ||
+	    print->tables.columns || print->tables.raw || print->tables.no_headings)
 		argp_error(state, "--serve takes --rate, -d, -v and -q only");
 }
 
@@ -220,9 +230,9 @@ static void check_usage(struct argp_state *state)
 		return;
 	}
 	if (opt.check) {
-		if (opt.list || options_name_files(&opt.run) || opt.run.command || opt.now ||
-		    opt.dry_run || has_filter(&opt.filter))
-			argp_error(state, "--check takes -j and -O only");
+		if (says_what_to_force() || opt.engine || opt.rate || opt.run.duration_us)
+			argp_error(state, "--check only shows what could be used: it takes -j, -O, "
+					  "-v, -q and options of tables");
 		return;
 	}
 	/* --dry-run looks at once: it waits for no trigger either. */
@@ -252,6 +262,8 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "-D goes with COMMAND");
 	if (opt.detach && opt.run.tool_status)
 		argp_error(state, "-D and --tool-status exclude each other");
+	if (opt.stale_ok && opt.strict)
+		argp_error(state, "--stale-ok and --strict exclude each other");
 	if (opt.root && !opt.list)
 		argp_error(state, "--root goes with -o OFFSETS");
 	if (opt.list && (opt.run.nr_files > 1 || opt.run.files0))
@@ -264,9 +276,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'o':
-		if (opt.list)
-			argp_error(state, "-o takes one list: '%s' and '%s'", opt.list, arg);
-		opt.list = arg;
+		take_once(state, "-o", &opt.list, arg);
 		break;
 	case 'e':
 		parse_engine(arg, state);
@@ -322,10 +332,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		opt.stale_ok = true;
 		break;
 	case OPT_ROOT:
-		opt.root = arg;
+		take_once(state, "--root", &opt.root, arg);
 		break;
 	case OPT_SERVE:
-		opt.serve = arg;
+		take_once(state, "--serve", &opt.serve, arg);
 		break;
 	case OPT_STRICT:
 		opt.strict = true;
@@ -405,13 +415,6 @@ static enum status open_output(struct output *out)
 
 	return err ? fail_with(xasprintf("%s: %s", opt.run.out, strerror(-err)), STATUS_BAD_INPUT)
 		   : STATUS_DONE;
-}
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* COMMAND runs even if OUT cannot be opened: the receipt then goes to /dev/null. */

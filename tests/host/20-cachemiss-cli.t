@@ -13,7 +13,7 @@ needs bpftool bpftool
 needs_built "$CACHEMISS" "$PROGS/access"
 setup_dir
 
-plan $((6 + 3 + 4 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4 + 6 + 3))
+plan $((6 + 3 + 4 + 5 + 10 + 7 + 2 + 3 + 14 + 3 * 3 + 6 + 11 + 2 + 3 + 11 + 4 + 3 + 1 + 4 + 6 + 3))
 
 file=$DIR/data
 make_file "$file" 16m
@@ -50,6 +50,12 @@ fails 2 'a number that no user has' "$BUILD/ratrace" --uid 4294967295 -f "$file"
 fails 2 '--allow-empty without -w' "$CACHEMISS" --allow-empty -f "$file"
 fails 2 '--exact without COMMAND' "$CACHEMISS" --exact -w "$DIR/list" -f "$file"
 fails 125 '--exact without -w' "$CACHEMISS" --exact -f "$file" -- true
+fails 2 'two lists' "$CACHEMISS" --resident -f "$file" -w "$DIR/one" -w "$DIR/two"
+fails 2 '--under twice' "$CACHEMISS" -w "$DIR/one" --under "$DIR" --under /
+fails 2 '--relative twice' "$CACHEMISS" -w "$DIR/one" --relative "$DIR" --relative /
+fails 125 'one file for the list and the table' "$CACHEMISS" -w "$DIR/one" -O "$DIR/one" -f "$file" -- true
+is "$("$CACHEMISS" -w /dev/null -O /dev/null -f "$file" -d 0.01 --allow-empty 2>&1; echo $?) $(stat -c %F /dev/null)" '0 character special file' \
+	'but a device may take both, and stays one'
 
 mkdir "$DIR/folder"
 mkfifo "$DIR/fifo"

@@ -13,7 +13,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((3 + 54 + 6 + 6 + 5 + 7 + 14 + 8 + 9 + 1 + 6 + 9))
+plan $((3 + 54 + 3 + 15 + 6 + 6 + 5 + 7 + 14 + 8 + 9 + 1 + 6 + 9))
 
 file=$DIR/data list=$DIR/list
 make_file "$file" 16m
@@ -68,6 +68,30 @@ done <<-END
 	--learn -o $list --relearn-after 0
 	--learn -o $list -p 1
 	-o $list --learn-for 5
+END
+fails 2 'a learned list that -O would overwrite' "$PCFORCE" --learn --uid root -o "$DIR/mine" -O "$DIR/mine"
+ok 'and nothing is made of it' test ! -e "$DIR/mine"
+fails 2 '--stale-ok and --strict' "$PCFORCE" --stale-ok --strict --now "${whole[@]}"
+# What names one thing is given once, and --check takes nothing that says what to force.
+while read -r options; do
+	# shellcheck disable=SC2086 # options
+	fails 2 "$options" "$PCFORCE" $options
+done <<-END
+	--now -o $list -O $DIR/one -O $DIR/two
+	--now -o $list --root / --root $DIR
+	--now --files0-from=$list --files0-from=-
+	--serve $DIR/one --serve $DIR/two
+	-o $list -p 1 -p $$
+	-o $list -P 1 -P 1
+	-o $list -c /sys/fs/cgroup -c $DIR
+	-o $list --uid root --uid 1
+	-o $list --unit one --unit two
+	--check -e user
+	--check --idle
+	--check --rate 1M
+	--check -d 5
+	--check --once
+	--check --tolerate 1
 END
 fails 2 'no percentage' "$PCFORCE" --tolerate 1% "${whole[@]}"
 fails 2 'more than all' "$PCFORCE" --tolerate 100.1 "${whole[@]}"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -171,14 +172,14 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		opt->files[opt->nr_files++] = arg;
 		break;
 	case OPT_FILES0:
-		opt->files0 = arg;
+		take_once(state, "--files0-from", &opt->files0, arg);
 		break;
 	case 'd':
 		if (parse_seconds(arg, &opt->duration_us))
 			argp_error(state, "-d: must be 0.001 to 31536000 seconds: '%s'", arg);
 		break;
 	case 'O':
-		opt->out = arg;
+		take_once(state, "-O", &opt->out, arg);
 		break;
 	case 'v':
 		verbose = true;
@@ -207,6 +208,13 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
+}
+
+void take_once(const struct argp_state *state, const char *option, const char **to, const char *arg)
+{
+	if (*to)
+		argp_error(state, "%s is given twice: '%s' and '%s'", option, *to, arg);
+	*to = arg;
 }
 
 bool options_name_files(const struct run_options *run)
@@ -253,13 +261,15 @@ static const struct argp_option filter_option_table[] = {
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
-static uint64_t parse_pid(int key, const char *arg, const struct argp_state *state)
+static void parse_pid(uint64_t *to, int key, const char *arg, const struct argp_state *state)
 {
 	uint64_t pid = 0;
 
+	if (*to)
+		argp_error(state, "-%c is given twice: '%" PRIu64 "' and '%s'", key, *to, arg);
 	if (parse_u64(arg, &pid) || !pid || pid > INT32_MAX)
 		argp_error(state, "-%c takes a process number, not '%s'", key, arg);
-	return pid;
+	*to = pid;
 }
 
 /* A number needs no entry in passwd: a container's user has none here. */
@@ -279,7 +289,7 @@ static void parse_unit(struct sd_unit *unit, const char *arg, const struct argp_
 	char *why;
 
 	if (unit->nr)
-		argp_error(state, "--unit takes one unit");
+		argp_error(state, "--unit is given twice; it takes one unit");
 	why = sd_unit_parse(unit, arg);
 	if (why)
 		argp_error(state, "--unit: %s", why);
@@ -291,13 +301,13 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'p':
-		opt->pid = parse_pid(key, arg, state);
+		parse_pid(&opt->pid, key, arg, state);
 		break;
 	case 'P':
-		opt->tree_pid = parse_pid(key, arg, state);
+		parse_pid(&opt->tree_pid, key, arg, state);
 		break;
 	case 'c':
-		opt->cgroup_dir = arg;
+		take_once(state, "-c", &opt->cgroup_dir, arg);
 		break;
 	case ARGP_KEY_INIT:
 		opt->pid_fd = -1;
@@ -306,7 +316,7 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 		parse_unit(&opt->unit, arg, state);
 		break;
 	case OPT_UID:
-		opt->user = arg;
+		take_once(state, "--uid", &opt->user, arg);
 		opt->uid = parse_user(arg, state);
 		break;
 	case 'a':

@@ -58,6 +58,13 @@ extern const struct argp filter_argp;
  */
 void program_begin(const char *name, const struct argp *argp, int argc, char **argv);
 
+/*
+ * Take ARG as the value of an option that names one thing. If *TO has one already, that is a usage
+ * error: of two files or processes none may be dropped in silence.
+ */
+void take_once(const struct argp_state *state, const char *option, const char **to,
+	       const char *arg);
+
 /* Do the options fit together? A usage error ends the program. */
 bool has_filter(const struct filter_options *filter);
 void check_filters(const struct argp_state *state, const struct run_options *run,

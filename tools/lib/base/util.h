@@ -49,6 +49,9 @@ int parse_percent(const char *s, double *out);
 /* Seconds, decimals allowed, above 0 and at most a year; in microseconds. */
 int parse_seconds(const char *s, uint64_t *us);
 
+/* Do these names lead to one file, or would they if it were there? */
+bool same_file(const char *a, const char *b);
+
 /* The length of the valid UTF-8 sequence that s begins with, 0 if there is none. */
 int utf8_len(const char *s);
 enum escape {
