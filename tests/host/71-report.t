@@ -25,7 +25,7 @@ DIR=$(mktemp -d) || bail 'no temporary folder'
 at_exit "rm -rf '$DIR'"
 export HOME=$DIR
 
-plan $((5 + 10 + 7 + 10 + 9 + 9))
+plan $((5 + 1 + 10 + 7 + 10 + 9 + 9))
 
 for kind in thesis engines overhead scale snapshot peers hints typed chance traced partial hostile; do
 	"$ROOT/tests/analysis/make-results" $kind "$DIR/$kind" || bail "cannot make $kind"
@@ -94,6 +94,13 @@ is "$(cat "$DIR/out") $(stat -c %a "$DIR/hostile/report.html")" "$DIR/hostile/re
 	'report: below the folder, for all to read'
 analysis report -o "$DIR/page.html" "$DIR/partial"
 ok 'or where it is wished, the same bytes' cmp "$DIR/page.html" "$DIR/partial/report.html"
+# As root, a file in its place would be the end of /dev/null for all.
+mkfifo "$DIR/fifo"
+cat "$DIR/fifo" >"$DIR/through" &
+PYTHONPATH=$ROOT/analysis python3 -B -c 'import sys; from measured import output; output.write(sys.argv[1], b"page")' "$DIR/fifo"
+test -p "$DIR/fifo" || kill $!
+wait $!
+is "$(cat "$DIR/through") $(stat -c %F "$DIR/fifo")" 'page fifo' 'what is no regular file is written to as it is'
 rm -rf "$DIR/bad"
 cp -r "$DIR/partial" "$DIR/bad"
 echo before >"$DIR/bad/report.html"

@@ -211,6 +211,22 @@ static void test_device(void **state)
 	assert_int_equal(list_place_write(&place, emit_text, "x"), -ENOSPC);
 }
 
+/* A FIFO, as a device would be, that has come to the name since: it stays, and no list is left. */
+static void test_taken_since(void **state)
+{
+	struct stat st;
+	int before;
+
+	assert_int_equal(opened("list"), 0);
+	assert_int_equal(mkfifo("list", 0600), 0);
+	before = files(".");
+	assert_int_equal(list_place_write(&place, emit_text, "x"), -EEXIST);
+	assert_int_equal(stat("list", &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_int_equal(files("."), before);
+	unlink("list");
+}
+
 /* An open file, by the link that /proc has to it: appended to, not replaced. */
 static void test_open_file(void **state)
 {
@@ -245,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_strangers_link, start, end),
 		cmocka_unit_test_setup_teardown(test_refused, start, end),
 		cmocka_unit_test_setup_teardown(test_device, start, end),
+		IN_BOTH_WAYS(test_taken_since),
 		cmocka_unit_test_setup_teardown(test_open_file, start, end),
 	};
 

@@ -290,6 +290,20 @@ static int keep_owner(const struct list_place *p, int fd)
 		       : 0;
 }
 
+/*
+ * Give the whole list its name. What had the name when the place was opened was no device, FIFO or
+ * socket. One that is there by now is not replaced either.
+ */
+static int give_name(const struct list_place *p, const char *name)
+{
+	struct stat st;
+
+	if (!fstatat(p->folder, p->name, &st, AT_SYMLINK_NOFOLLOW) && !S_ISREG(st.st_mode) &&
+	    !S_ISLNK(st.st_mode))
+		return -EEXIST;
+	return renameat(p->folder, name, p->folder, p->name) ? -errno : 0;
+}
+
 int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void *ctx)
 {
 	char *name = NULL;
@@ -321,8 +335,8 @@ int list_place_write(struct list_place *p, int (*emit)(void *ctx, FILE *f), void
 		if (fclose(f) && !err)
 			err = -errno;
 	}
-	if (!err && renameat(p->folder, name, p->folder, p->name))
-		err = -errno;
+	if (!err)
+		err = give_name(p, name);
 	if (err && name)
 		unlinkat(p->folder, name, 0);
 	free(name);
