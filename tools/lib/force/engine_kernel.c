@@ -374,12 +374,16 @@ static const char *stopped_by(int64_t error)
 	}
 }
 
-/* Nothing of these files was forced: what is cached was resident. */
+/*
+ * The kernel has forced nothing of these files: what is cached was resident, but for the pages that
+ * start_by_miss() has read in vain.
+ */
 static void count_resident(struct force *f, const bool *begun)
 {
+	const struct kernel_state *k = f->state;
 	const struct extent *run;
 	struct force_counts *c;
-	uint64_t cached;
+	uint64_t cached, own;
 	size_t i;
 
 	for (i = 0; i < f->plan.nr_runs; i++) {
@@ -388,10 +392,16 @@ static void count_resident(struct force *f, const bool *begun)
 		if (begun[run->file] || f->list->files[run->file].state != LIST_READY)
 			continue;
 		if (residency_count(f->list->files[run->file].target.fd, run->index, run->nr_pages,
-				    &cached))
+				    &cached)) {
 			c->blind = true;
-		else
-			c->resident += cached;
+			continue;
+		}
+		own = k->own[run->file] - c->read;
+		if (own > cached)
+			own = cached;
+		c->read += own;
+		c->submitted += own;
+		c->resident += cached - own;
 	}
 }
 
