@@ -177,13 +177,13 @@ done
 env --default-signal=INT "$CACHEMISS" --exact -w "$list" -f "$file" -- sleep 60 >/dev/null 2>&1 &
 BG=$!
 at_exit "end_child $BG"
-wait_until 10 pgrep -P $BG -x sleep
+wait_until 60 pgrep -P $BG -x sleep
 sleeper=$(pgrep -P $BG -x sleep)
 is "$(ra_now)" 0 'while it records it is off'
 watched --exact -w "$list" -f "$file" -- touch "$DIR/ran" 2>/dev/null
 is "$STATUS $(grep -c 'another recording with --exact' "$ERR") $(test -e "$DIR/ran" && echo ran)" '1 1 ' 'a second one is refused meanwhile, before COMMAND runs'
 stop KILL
-ok 'SIGKILL: it is put back all the same' wait_until 10 eval "[ \$(ra_now) = $RA_FOUND ]"
+ok 'SIGKILL: it is put back all the same' wait_until 60 eval "[ \$(ra_now) = $RA_FOUND ]"
 kill "$sleeper"
 if unshare -m mount -o remount,bind,ro /sys 2>/dev/null; then
 	is "$(unshare -m bash -c 'mount -o remount,bind,ro /sys; "$@"' - "$CACHEMISS" --tool-status --exact -w "$list" -f "$file" -- touch "$DIR/ran" 2>"$ERR"; echo "$? $(grep -c 'cannot be switched off: /sys.*Read-only' "$ERR")$(test -e "$DIR/ran" && echo ran)")" \

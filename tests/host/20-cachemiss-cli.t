@@ -249,7 +249,7 @@ for option in -p -P; do
 	bash "$DIR/server" "$PROGS/access" "$file" "$DIR/go" 2>/dev/null &
 	server=$!
 	at_exit "pkill -KILL -P $server; end_child $server"
-	wait_until 10 pgrep -P $server
+	wait_until 60 pgrep -P $server
 	background $option $server -f "$file"
 	"${known[@]}" >/dev/null
 	touch "$DIR/go.1" "$DIR/go.2"

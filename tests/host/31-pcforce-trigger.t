@@ -21,10 +21,10 @@ head -300 "$list" >"$DIR/some"
 some=(--fadvise random -p "@$DIR/some")
 whole=(-f "$file" -o "$list")
 
-# then_all N FILE: a program for bash that ends when N pages of FILE are cached
+# then_all N FILE: a program for bash that ends when N pages of FILE are cached, and lets pcforce finish
 then_all()
 {
-	echo "'$PROGS/cached' -w $1 '$2'"
+	echo "'$PROGS/cached' -w $1 '$2'; $OUTLIVE"
 }
 
 cached_are()
@@ -35,6 +35,16 @@ cached_are()
 receipts_are()
 {
 	[ "$(grep -c '"receipt"' "$1")" -ge "$2" ]
+}
+
+# read_until_forced: an open arms the trigger; on a busy machine that can come after its own accesses
+read_until_forced()
+{
+	for _ in {1..20}; do
+		"$PROGS/access" "${some[@]}" "$file" >/dev/null
+		! wait_until 3 cached_are "$file" 1500 || return 0
+	done
+	return 1
 }
 
 # quiet TIME FILE: for that long nothing of FILE is cached
@@ -65,7 +75,7 @@ if truncate -s 64m "$DIR/image" && mkfs.ext4 -q -F "$DIR/image" && cp "$DIR/imag
 	ok 'its file system can be unmounted' umount "$mnt"
 	mount -o loop "$DIR/image" "$mnt"
 	head -c 4k "$mnt/a" >/dev/null
-	wait_until 20 cached_are "$mnt/b" 1024
+	wait_until 60 cached_are "$mnt/b" 1024
 	ok 'mounted again, an access has all forced' cached_are "$mnt/b" 1024
 	free=$(df --output=avail "$mnt" | tail -1)
 	rm "$mnt/b"
@@ -91,13 +101,13 @@ fi
 # --- not a moment before COMMAND's own first access
 
 while step; do
-	# Of 300 accesses, those before the forcing overtakes miss: how many is a figure of the machine
-	# and its load (make bench). That it does overtake is what is proved.
+	# How many of 300 accesses miss before the forcing overtakes is a figure of the machine and its load
+	# (make bench). That it goes on without them is what is proved.
 	for mode in pread mmap; do
 		evict "$file"
-		forced -t access "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; exec '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'"
+		forced -t access "${whole[@]}" -- bash -c "'$PROGS/cached' -c '$file'; '$PROGS/access' -m $mode ${some[*]} --madvise random '$file'; $(then_all 1500 "$file")"
 		is "$(head -1 "$TRUTH") $(sed 1d "$TRUTH" | jq .resident_before)" '0 0' "$mode: open and mapped, nothing is cached before COMMAND's first access"
-		within "$(sed 1d "$TRUTH" | jq .misses)" 1 250 "$mode: then it is forced, and overtakes its 300 accesses"
+		is "$STATUS $(receipt "$OUT" '[.resident + .read, .read >= 1200]')" '0 [1500,true]' "$mode: then all is forced, by pcforce what COMMAND does not read"
 		is "$(adds_up "$OUT") $(receipt "$OUT" '[.trigger, .requested]')" 'yes 1 ["access",1500]' "$mode: the receipt adds up"
 	done
 done
@@ -114,7 +124,7 @@ while step; do
 		wait_until 30 gone "$BG"
 		wait "$BG"
 		is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' "$mode: its first access has all forced; --once ends"
-		within "$(json "$DIR/reader" .misses)" 1 250 "$mode: and overtakes its accesses"
+		within "$(receipt "$BG_OUT" .read)" 1200 1500 "$mode: by pcforce all but what the reader has read"
 		is "$(json "$DIR/reader" .resident_before)" 0 "$mode: nothing was cached before them"
 	done
 done
@@ -161,12 +171,10 @@ while step; do
 	ok 'without --once: forced' wait_until 30 cached_are "$file" 1500
 	# The receipt of the first comes when the second begins.
 	evict "$file"
-	"$PROGS/access" "${some[@]}" "$file" >/dev/null
-	ok 'evicted, opened and read again: forced again' wait_until 10 cached_are "$file" 1500
+	ok 'evicted, opened and read again: forced again' read_until_forced
 	evict "$file"
 	exec 9<"$file"
-	"$PROGS/access" "${some[@]}" "$file" >/dev/null
-	ok 'and again' wait_until 10 cached_are "$file" 1500
+	ok 'and again' read_until_forced
 	exec 9<&-
 	stop INT
 	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 3' 'a receipt for each of the three, each adds up'
@@ -312,20 +320,21 @@ done
 
 while step; do
 	evict "$file"
-	forced --hold 20000 "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
+	forced --hold 60000 "${whole[@]}" -- "$PROGS/access" "${some[@]}" "$file"
 	is "$STATUS $(json "$TRUTH" '[.resident_before, .accesses, .misses]')" '0 [1500,300,0]' '--hold: who opens the file finds all forced, and misses nothing'
 	is "$(receipt "$OUT" '[.requested, .resident, .read]')" '[1500,0,1500]' 'one receipt, that of the forcing'
 	evict "$file"
-	start=$(date +%s%N)
+	forced --hold 1 --rate 64K "${whole[@]}" -- bash -c "exec 9<'$file'; '$PROGS/cached' -c '$file'"
+	within "$(cat "$TRUTH")" 0 1499 '--hold 1: an open is let go when the time is over, not when all is forced'
+	evict "$file"
 	forced --hold 1 "${whole[@]}" -- bash -c "'$PROGS/access' ${some[*]} '$file'; $(then_all 1500 "$file")"
-	within $((($(date +%s%N) - start) / 1000000)) 0 10000 '--hold 1: an open is let go when the time is over'
 	is "$(adds_up "$OUT" | cut -d' ' -f1) $(jq -s 'map(select(.record == "receipt") | .read) | add >= 1000' "$OUT")" 'yes true' 'and all is forced'
 	evict "$file"
 	reader "${some[@]}" "$file"
-	forcing --hold 20000 "${whole[@]}"
-	start=$(date +%s%N)
+	forcing --hold 60000 "${whole[@]}"
+	start=$SECONDS
 	head -c 1 "$file" >"$DIR/byte"
-	within $((($(date +%s%N) - start) / 1000000)) 0 10000 'no COMMAND: an open by anybody is held no longer than forcing takes'
+	within $((SECONDS - start)) 0 50 'no COMMAND: an open by anybody is held no longer than forcing takes'
 	within "$("$PROGS/cached" -c "$file")" 1499 1600 'and finds it forced'
 	stop TERM
 	kill "$READER" 2>/dev/null
@@ -339,7 +348,7 @@ while step; do
 	is "$STATUS $("$PROGS/cached" -c "$file") $(receipt "$OUT" .skipped)" '4 0 1500' '-d: over without an access, nothing forced'
 	forcing -d 30 "${whole[@]}"
 	"$PROGS/access" "${some[@]}" "$file" >/dev/null
-	wait_until 20 cached_are "$file" 1500
+	wait_until 60 cached_are "$file" 1500
 	stop TERM
 	is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'a signal before that: the receipt, and status 0'
 	evict "$file"
@@ -352,7 +361,7 @@ while step; do
 	first=$BG first_out=$BG_OUT
 	forcing "${whole[@]}"
 	"$PROGS/access" "${some[@]}" "$file" >/dev/null
-	wait_until 20 cached_are "$file" 1500
+	wait_until 60 cached_are "$file" 1500
 	stop INT
 	is "$STATUS $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'two wait for the same file: the one'
 	BG=$first
@@ -366,7 +375,7 @@ if [ -n "${marks:-}" ]; then
 	sleep $((marked + 11 > SECONDS ? marked + 11 - SECONDS : 0))
 	evict "$DIR/marks/a"
 	: <"$DIR/marks/a"
-	wait_until 20 gone "$marks"
+	wait_until 60 gone "$marks"
 	wait "$marks"
 	is "$?" 0 'opens are seen again ten seconds after the inode has left memory'
 	is "$(receipt "$marks_out" '[.requested, .read]')" '[1024,1024]' 'and the list is forced'

@@ -232,7 +232,7 @@ while step; do
 	is "$STATUS $(adds_up "$OUT")" '0 yes 6' 'and no more than 82.5 %: status 0, the receipts are as before'
 	is "$("$PCFORCE" --now --raw -o "$DIR/many" 2>/dev/null | awk 'END { print NR, $1, $2 + $3, $6, $NF }')" '8 131 23 108 (all\x206\x20files)' 'a table has a row for all of them'
 	evict "$DIR/one" "$DIR/two"
-	forced -t access -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'"
+	forced -t access -o "$DIR/many" -- bash -c "head -c 1 '$DIR/two' >/dev/null; '$PROGS/cached' -w 3 '$DIR/one'; '$PROGS/cached' -w 20 '$DIR/two'; $OUTLIVE"
 	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | [.requested, .resident + .read]')" '4 [3,3] [20,20]' 'the same on a trigger'
 	forced --now --stale-ok -o "$DIR/many"
 	is "$STATUS $(receipt "$OUT" 'select(.reason == null) | .requested')" '4 3 100 20' '--stale-ok forces what is stale, not what is gone'
@@ -286,7 +286,7 @@ while step; do
 	is "$STATUS $(receipt "$OUT" "$counts")" '4 [13,0,12,0,1,0]' 'a sparse file of 5 TiB: its first and its last page'
 	evict "$DIR/sparse"
 	forced -t access -f "$DIR/sparse" -o "$list" -- bash -c "head -c 1 '$DIR/sparse' >/dev/null; for i in {1..500}; do
-	[ \$('$PROGS/access' --blind -l 4k -n 0 '$DIR/sparse' | jq .resident_after) -lt 12 ] || break; sleep 0.02; done"
+	[ \$('$PROGS/access' --blind -l 4k -n 0 '$DIR/sparse' | jq .resident_after) -lt 12 ] || break; sleep 0.02; done; $OUTLIVE"
 	is "$(adds_up "$OUT") $(receipt "$OUT" '[.requested, .resident + .read, .past_eof]')" 'yes 1 [13,12,1]' 'and on a trigger'
 	evict "$DIR/sparse"
 	echo '0-1342177279' >"$list"

@@ -145,10 +145,11 @@ while step; do
 	wait "$BG"
 	is "$? $(receipt "$BG_OUT" '[.requested, .resident + .read]')" '0 [1500,1500]' 'and pcforce to its own, after SIGCONT'
 	seq 0 2 16383 >"$DIR/half"
-	for _ in {1..10}; do
+	for rate in '' '' '' 8M; do
 		evict "$file"
-		forcing --now -f "$file" -o "$DIR/half"
-		wait_until 10 eval "! cached_are '$file' 0"
+		# shellcheck disable=SC2086 # none, or two words
+		forcing --now ${rate:+--rate $rate} -f "$file" -o "$DIR/half"
+		wait_until 60 eval "! cached_are '$file' 0"
 		stop KILL
 		[ "$STATUS" -eq 0 ] || break
 	done
@@ -158,7 +159,7 @@ while step; do
 	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [16384,16384]' 'and the next run does the rest'
 	evict "$file"
 	forcing --now -f "$file" -o "$DIR/half"
-	wait_until 10 eval "! cached_are '$file' 0"
+	wait_until 60 eval "! cached_are '$file' 0"
 	stop TERM
 	is "$STATUS $(adds_up "$BG_OUT")" '0 yes 1' 'SIGTERM while it forces: status 0, a receipt that adds up'
 	evict "$file"
@@ -166,7 +167,7 @@ while step; do
 	child=$(pgrep -P "$BG")
 	wait_until 30 eval "[ \$(ps -o comm= -p '$child') = sleep ]"
 	stop TERM
-	ok 'SIGTERM goes on to COMMAND' wait_until 10 gone "$child"
+	ok 'SIGTERM goes on to COMMAND' wait_until 60 gone "$child"
 done
 
 # --- --hold: an opener that is held
@@ -188,7 +189,7 @@ while step; do
 	wait_until 1 test -e "$DIR/opener"
 	is $? 1 'SIGSTOP: who opens the file is held (documented)'
 	stop KILL
-	ok 'SIGKILL lets it go' wait_until 10 test -e "$DIR/opener"
+	ok 'SIGKILL lets it go' wait_until 60 test -e "$DIR/opener"
 	evict "$file"
 	forcing --hold 60000 "${whole[@]}"
 	kill -STOP "$BG"
@@ -196,7 +197,7 @@ while step; do
 	opener
 	wait_until 1 test -e "$DIR/opener"
 	kill -CONT "$BG"
-	ok 'SIGCONT: it is let go when all is forced' wait_until 10 test -e "$DIR/opener"
+	ok 'SIGCONT: it is let go when all is forced' wait_until 60 test -e "$DIR/opener"
 	within "$("$PROGS/cached" -c "$file")" 1499 1600 'not before'
 	stop TERM
 	is "$STATUS $(receipt "$BG_OUT" '.resident + .read' | tr ' ' '\n' | sort -u)" '0 1500' 'and the receipt is complete'
@@ -204,9 +205,9 @@ while step; do
 	forcing --hold 60000 -f "$file" -o <(echo 0+16384)
 	rm -f "$DIR/opener"
 	opener
-	wait_until 10 eval "! cached_are '$file' 0"
+	wait_until 60 eval "! cached_are '$file' 0"
 	stop TERM
-	wait_until 10 test -e "$DIR/opener"
+	wait_until 60 test -e "$DIR/opener"
 	is "$STATUS $?" '0 0' 'SIGTERM while it forces: ends, and the opener is let go'
 done
 
@@ -235,7 +236,7 @@ while step; do
 	prlimit --pid "$BG" --nofile=100:100
 	kill -STOP "$BG"
 	many_openers >"$DIR/openers" &
-	wait_until 10 grep -q all "$DIR/openers"
+	wait_until 60 grep -q all "$DIR/openers"
 	kill -CONT "$BG"
 	wait $!
 	is "$(tail -1 "$DIR/openers")" '0 []' '--hold with 200 openers and 100 descriptors: nobody is denied'
@@ -245,28 +246,45 @@ done
 
 # --- COMMAND ends first
 
-while step; do
-	# As soon as it has read all of its list: then all of it is resident.
-	complete=0
+# told PCFORCE_OPTIONS...: as forced; and again where pcforce had no CPU for the tenth of a second that it has to
+# end in, and says that there is no receipt
+told()
+{
 	for _ in {1..10}; do
-		evict "$file"
-		hurried forced -t access "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
-		[ "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]') $(adds_up "$OUT")" = '0 [1500,1500] yes 1' ] && complete=$((complete + 1))
+		forced "$@"
+		grep -q 'no receipt' "$ERR" || break
 	done
-	is "$complete" 10 'COMMAND reads its list and ends at once, ten times: the receipt is complete'
-	[ "$complete" -eq 10 ] || diag "last: $STATUS $(receipt "$OUT" "$counts")"
+}
+
+while step; do
+	# As soon as it has read all of its list: then all of it is resident. How much of that pcforce gets to see
+	# in its last tenth of a second depends on who else wants a CPU. It is all once, and each time what it says.
+	complete=0 wrong=
+	for i in {1..20}; do
+		[ "$i" -le 10 ] || [ $complete -eq 0 ] || break
+		evict "$file"
+		hurried told -t access "${whole[@]}" -- "$PROGS/access" --blind --fadvise random -p "@$list" "$file"
+		case "$STATUS $(receipt "$OUT" '[.requested, .resident + .read + .skipped, .skipped > 0]') $(adds_up "$OUT")" in
+		'0 [1500,1500,false] yes 1') complete=$((complete + 1)) ;;
+		'4 [1500,1500,true] yes 1') ;;
+		*) wrong+="$STATUS $(receipt "$OUT" "$counts") " ;;
+		esac
+	done
+	is "$((complete > 0)) $wrong" '1 ' 'COMMAND reads its list and ends at once, ten times: the receipt is complete, or says what is not'
+	diag "complete: $complete times of ten"
 	evict "$file"
-	forced -t access -f "$file" -o <(echo 0+16384) -- "$PROGS/access" --blind -n 1 "$file"
+	echo 0+16384 >"$DIR/all"
+	told -t access -f "$file" -o "$DIR/all" -- "$PROGS/access" --blind -n 1 "$file"
 	is "$(adds_up "$OUT")" 'yes 1' 'COMMAND ends while its list is forced: the receipt adds up'
 	is "$(receipt "$OUT" '.requested == .resident + .read + .skipped') $([ "$STATUS" -eq 4 ] || [ "$(receipt "$OUT" .skipped)" = 0 ] && echo right)" \
 		'true right' 'what was not forced by then is skipped'
 	for i in {1..10}; do
-		forced --hold 1000 -f "$file" -o <(echo 0+16384) -- bash -c "'$PROGS/access' --evict -l 4k -n 0 '$file'; head -c 1 '$file' >/dev/null & exit 0" || break
+		told --hold 1000 -f "$file" -o "$DIR/all" -- bash -c "'$PROGS/access' --evict -l 4k -n 0 '$file'; head -c 1 '$file' >/dev/null & exit 0" || break
 		[ "$STATUS" -eq 0 ] || [ "$STATUS" -eq 4 ] || break
 	done
 	is "$i $(adds_up "$OUT" | cut -d' ' -f1)" '10 yes' '--hold, COMMAND ends at once, ten times: never stuck'
 	# shellcheck disable=SC2016 # COMMAND's shell expands it
-	forced -t access "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
+	told -t access "${whole[@]}" -- bash -c 'kill -STOP $PPID; (sleep 0.2; kill -CONT $PPID) & exit 3'
 	is "$STATUS $(json "$OUT" 'select(.record == "command") | .status')" '4 3' 'stopped as COMMAND ends: its status is not lost'
 	# Stopped by COMMAND, so that its second is not over before it has been looked at.
 	# shellcheck disable=SC2016 # COMMAND's shell expands it
@@ -277,7 +295,7 @@ while step; do
 	kill -CONT "$BG"
 	wait "$BG"
 	is "$(json "$BG_OUT" 'select(.record == "command") | [.status, .signal]') $(adds_up "$BG_OUT")" '[null,null] yes 1' '-d before the end of COMMAND: its status is null'
-	is "$(jq 'length > 5' <<<"$ids") $(wait_until 10 none_left "$ids" && echo none)" 'true none' 'and of the programs that were there none is left'
+	is "$(jq 'length > 5' <<<"$ids") $(wait_until 60 none_left "$ids" && echo none)" 'true none' 'and of the programs that were there none is left'
 	kill "$child"
 done
 
@@ -412,7 +430,7 @@ if silent_mount; then
 		is "${ENDED[$name]} $(grep -c 'does not answer' "$DIR/$name.err")" '2 1' "a hung mount: $name: status 2, and says so"
 	done
 	is "${ENDED[now]} $(adds_up "$DIR/now.out") $(receipt "$DIR/now.out" '.resident + .read')" '4 yes 2 0 10' 'pcforce --now: the other file is forced'
-	wait_until 10 attached "$DIR/access.out"
+	wait_until 60 attached "$DIR/access.out"
 	for name in access watch decisions list named; do
 		kill -TERM "${ASIDE[$name]}"
 	done

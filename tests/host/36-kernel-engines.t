@@ -208,7 +208,7 @@ ending()
 	forcing -e "$engine" -t miss -f "$DIR/holes" -o "$DIR/many"
 	exec 9<"$DIR/holes"
 	head -c 4096 <&9 >/dev/null
-	wait_until 20 eval "[ \$('$PROGS/cached' -c '$DIR/holes') -gt 100 ]"
+	wait_until 60 eval "[ \$('$PROGS/cached' -c '$DIR/holes') -gt 100 ]"
 	stop INT
 	exec 9<&-
 	is "$(adds_up "$BG_OUT") $(receipt "$BG_OUT" '[.requested, .read > 100, .skipped > 100000]') $(grep -c 'stopped early: pcforce ended' "$BG_ERR")" \

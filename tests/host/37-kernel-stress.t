@@ -220,7 +220,7 @@ for engine in "${ENGINES[@]}"; do
 		exec sleep 100
 	) &
 	reader=$!
-	ok "$engine: a list is held up" wait_until 20 slow_bytes
+	ok "$engine: a list is held up" wait_until 60 slow_bytes
 	ok "$engine: the machine is frozen and thawed" suspend
 	ok "$engine: the list has not ended meanwhile" kill -0 $BG
 	echo "$device rbps=max" >$slow/io.max
@@ -270,7 +270,7 @@ all_at_once()
 		# and one that is killed in the middle
 		"$PCFORCE" -e "$engine" -t miss -f "$file" -o "$DIR/short" -d 60 -j -O "$DIR/killed" 2>/dev/null &
 		victim=$!
-		wait_until 20 grep -q meta "$DIR/killed" && dd if="$file" of=/dev/null bs=4k count=1 skip=$((RANDOM % pages)) status=none
+		wait_until 60 grep -q meta "$DIR/killed" && dd if="$file" of=/dev/null bs=4k count=1 skip=$((RANDOM % pages)) status=none
 		kill -KILL $victim
 		wait $victim 2>/dev/null
 		rm -f "$DIR/killed"
@@ -298,7 +298,7 @@ sync "$MOUNT/gone"
 evict "$MOUNT/gone"
 "$PCFORCE" -e "$engine" -t miss -f "$MOUNT/gone" -o "$DIR/steady.list" -j -O "$DIR/gone.out" -d 4 2>/dev/null &
 pid=$!
-wait_until 20 grep -q meta "$DIR/gone.out"
+wait_until 60 grep -q meta "$DIR/gone.out"
 exec 8<"$MOUNT/gone"
 rm "$MOUNT/gone"
 ok 'a deleted file can be read while it is forced' cmp /dev/fd/8 "$MOUNT/steady"
@@ -315,7 +315,7 @@ unmounted()
 {
 	umount "$MOUNT" 2>/dev/null
 }
-ok 'no reference is left: the file system unmounts' wait_until 10 unmounted
+ok 'no reference is left: the file system unmounts' wait_until 60 unmounted
 is "$(complaints)" '' 'the kernel did not complain'
 case $fs in
 ext4) ok 'and its file system is sound' e2fsck -fn "$DIR/image" ;;

@@ -187,7 +187,7 @@ evict "$DIR/large"
 seq 0 49151 | awk '$1 % 3 == 0' | shuf --random-source=<(yes) >"$DIR/many"
 forcing -e kfunc -f "$DIR/large" -o "$DIR/many" -d 60
 head -c 4096 "$DIR/large" >/dev/null
-wait_until 10 eval "[ \$('$PROGS/cached' -c '$DIR/large') -gt 100 ]"
+wait_until 60 eval "[ \$('$PROGS/cached' -c '$DIR/large') -gt 100 ]"
 kill -KILL "$BG"
 wait "$BG" 2>/dev/null
 unloads 'it was killed in the middle of forcing: within a second'

@@ -73,7 +73,7 @@ fires()
 	[ "$1" = self ] || kill -STOP "$BG"
 	order "$1"
 	[ "$1" = self ] || kill -CONT "$BG"
-	wait_until 20 more_than "$listed"
+	wait_until 60 more_than "$listed"
 }
 
 # fires_not COMMAND...: nothing but what it reads itself is cached, some time later as well
@@ -114,7 +114,7 @@ ok 'several: one that is of the tree, and not of the user, does not count' fires
 ok 'one that is both does' fires self
 stop INT
 forced -t access --uid 65534 "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; setpriv --reuid 65534 --clear-groups head -c 1 '$file' >/dev/null
-	'$PROGS/cached' -w $listed '$file'"
+	'$PROGS/cached' -w $listed '$file'; $OUTLIVE"
 is "$STATUS $(receipt "$OUT" '.requested == .read + .resident')" '0 true' '--uid and COMMAND: COMMAND, where it is another user'
 forced -t access --uid 65533 "${whole[@]}" -- head -c 1 "$file"
 matches "$STATUS $(cat "$ERR")" '^4 .*did not fire: .* by a process that counts' 'and a trigger that did not fire says so'
@@ -123,6 +123,6 @@ forcing -p $server "${whole[@]}"
 ok '-p: a process that is about to end' fires self
 echo end >&8
 wait $server
-wait_until 20 gone "$BG"
+wait_until 60 gone "$BG"
 wait "$BG"
 is "$? $(jq -rs 'map(.record) | join(" ")' "$BG_OUT")" '0 meta receipt' 'the run ends with it, and its receipt is there'

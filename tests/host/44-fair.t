@@ -326,7 +326,7 @@ removed()
 	local name=$MOUNT/data before i removed=0 ended=0 said=0 cpus rounds
 
 	cpus=$(nproc) rounds=$((cpus + 2))
-	wait_until 20 group_gone $slowly
+	wait_until 60 group_gone $slowly
 	before=$(dying)
 	for ((i = 0; i < rounds; i++)); do
 		new_group $slowly
@@ -352,7 +352,7 @@ removed()
 	if [ -n "$before" ]; then
 		# Each CPU keeps the group that it has charged last, without any forcing, too.
 		ok "$engine: nothing is left of these groups, but for one that each CPU may keep" \
-			wait_until 20 few_dying $((before + cpus)) || diag "$before before, $(dying) now, $rounds groups"
+			wait_until 60 few_dying $((before + cpus)) || diag "$before before, $(dying) now, $rounds groups"
 	else
 		skip 1 'this kernel does not tell what is left of removed groups'
 	fi

@@ -199,9 +199,7 @@ if not os.fork():
     said = [name(f) for f in (need(h, data, 0, 1), many(h, data, ranges, 1), file(h, r), forget(h, data), stat(h, data, None))]
     own = connect(None)
     need(own, opened(own, "other"), 8 * PAGE, 1)
-    end = time.monotonic() + 10
-    while "8" not in cached("other").split() and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: "8" in cached("other").split())
     os.write(w, repr((said, close(h), close(own), "8" in cached("other").split())).encode())
     os._exit(0)
 os.close(w)
@@ -213,9 +211,8 @@ becomes("old", "70", "its parent's handle still works")
 # --- the end
 tid = threads()
 is_((len(tid), len(os.listdir("/proc/self/task/%s/fd" % tid[0]))), (1, 1), "a thread, which has the one file open")
-closed, end = close(h), time.monotonic() + 10
-while threads() and time.monotonic() < end:     # one that was joined is still listed for a moment
-    time.sleep(0.01)
+closed = close(h)
+wait_for(lambda: not threads())     # one that was joined is still listed for a moment
 is_((closed, threads()), (0, []), "no thread is left of a handle that was closed")
 END_PY
 

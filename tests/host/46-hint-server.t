@@ -48,7 +48,7 @@ serve()
 	rm -f "$DIR/served"
 	"$PCFORCE" --serve "$socket" -v >/dev/null 2>"$DIR/served" & server=$!
 	at_exit "end_child $server"
-	wait_until 10 grep -q '^pcforce: serving' "$DIR/served" || diag "$(cat "$DIR/served")"
+	wait_until 60 grep -q '^pcforce: serving' "$DIR/served" || diag "$(cat "$DIR/served")"
 }
 serve
 is "$(stat -c '%F %a' "$socket")" 'socket 600' 'a socket for this user alone'

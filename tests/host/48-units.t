@@ -50,7 +50,7 @@ life()
 ended()
 {
 	STATUS=
-	wait_until 20 gone "$BG" && { wait "$BG"; STATUS=$?; }
+	wait_until 60 gone "$BG" && { wait "$BG"; STATUS=$?; }
 }
 
 # fails STATUS NAME COMMAND...
@@ -128,7 +128,7 @@ for start in 'a start' 'a restart'; do
 	before=$("$PROGS/cached" -c "$file")
 	mkdir "$slice/$unit"
 	in_group "$slice/$unit" bash -c 'exec <"$1"; while ! [ -e "$2" ]; do read -rN 1 _; sleep 0.02; done' - "$file" "$DIR/forced" &
-	wait_until 20 all_cached
+	wait_until 60 all_cached
 	: >"$DIR/forced"
 	wait $!
 	is "$((before < 40)) $(all_cached && echo all)" '1 all' "$start of the unit fires, the access of somebody else does not"
@@ -154,7 +154,7 @@ bounds=()
 learn()
 {
 	python3 -c "$listener" "$1" "$DIR/listens" >"$DIR/ready" &
-	wait_until 20 test -e "$DIR/listens"
+	wait_until 60 test -e "$DIR/listens"
 	rm "$DIR/listens"
 	NOTIFY_SOCKET=$1 "${bounds[@]}" "$PCFORCE" --learn --unit "$unit" -o "$DIR/learned" "${@:2}" >"$DIR/out" 2>"$DIR/err" &
 	BG=$!

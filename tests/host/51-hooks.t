@@ -114,7 +114,7 @@ unset PAGE2CACHE_HOOKS
 "$PROGS/neighbour" "$(nproc)" >"$DIR/begun" 2>&1 &
 neighbour=$!
 at_exit "end_child $neighbour"
-wait_until 10 grep -q begun "$DIR/begun" || diag "$(cat "$DIR/begun")"
+wait_until 60 grep -q begun "$DIR/begun" || diag "$(cat "$DIR/begun")"
 sleepers="'$PROGS/access' --evict -T 64 -p random --fadvise random -n 64 '$DIR/large'"
 for kind in '' classic; do
 	export PAGE2CACHE_HOOKS=$kind
@@ -209,7 +209,7 @@ for ((i = 0; i < 4; i++)); do
 	evict "$file"
 	rm -f "$DIR/begun"
 	python3 "$DIR/misser.py" "$file" "$DIR/begun" &
-	wait_until 10 test -e "$DIR/begun"
+	wait_until 60 test -e "$DIR/begun"
 	"$CACHEMISS" -j -O "$DIR/data.out" -f "$file" -d 0.1
 	end_child $! && wait $! 2>/dev/null
 	record "$DIR/data.out" "[$whole, .accesses > 0, .hits, .misses, .inserted_pages, .removed_pages]"

@@ -167,10 +167,10 @@ kill_with()
 
 kill_with KILL restore "$snap"
 is "$STATUS" 137 'restore, killed'
-ok 'no QEMU survives it' wait_until 5 none_running
+ok 'no QEMU survives it' wait_until 60 none_running
 kill_with TERM make "$DIR/ended"
 is "$STATUS" 143 'make, ended by a signal'
-ok 'no QEMU survives it' wait_until 5 none_running
+ok 'no QEMU survives it' wait_until 60 none_running
 ok 'and no half of a snapshot' test ! -e "$DIR/ended"
 refused 1 "did not say 'answer: ready' in time" 'a guest that takes too long' make --timeout 1 "$DIR/ended"
 ok 'and no half of it either' test ! -e "$DIR/ended"
@@ -211,5 +211,5 @@ refused 2 'made by firecracker 1.17.0, this is 0.0.1' 'Firecracker: another vers
 FAKE_FAULT=silent
 refused 1 "did not say 'answer: ready' in time.*console: something unfinished" 'Firecracker: what the guest said last' \
 	make --vmm firecracker --timeout 1 --kernel "${images[-1]}" "$DIR/silent"
-ok 'Firecracker: none is left' wait_until 5 eval '! pgrep -f "api-sock $TMPDIR"'
+ok 'Firecracker: none is left' wait_until 60 eval '! pgrep -f "api-sock $TMPDIR"'
 is "$(find "$TMPDIR" -mindepth 1)" '' 'and no temporary file'

@@ -49,8 +49,8 @@ def skip_(why, checks):
 
 
 def wait_for(true):
-    """Until that is so, for at most ten seconds; says whether it is."""
-    end = time.monotonic() + 10
+    """Until that is so, for at most a minute; says whether it is."""
+    end = time.monotonic() + 60
     while not true():
         if time.monotonic() > end:
             return False
