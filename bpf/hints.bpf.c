@@ -23,13 +23,26 @@ struct {
 	__type(value, struct p2c_hint_counts);
 } hint_counts SEC(".maps");
 
-struct {
+/*
+ * The pages that hints brought in, in two maps that take turns, so that chunks whose pages have all left
+ * the page cache can be forgotten. In the map whose turn it is a program may be about to set a bit of a
+ * chunk that has none: it cannot be removed without a lock, which programs of these kinds may not
+ * take. In the other map bits are only cleared, and a chunk without any remains so.
+ */
+struct hint_pages {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, HINT_CHUNKS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct p2c_hint_key);
 	__type(value, struct p2c_hint_pages);
-} hint_pages SEC(".maps");
+};
+struct hint_pages hint_pages_0 SEC(".maps"), hint_pages_1 SEC(".maps");
+
+/* Of the user side: whose turn it is, and whether anything is in the other one. */
+bool pages_turn;
+bool pages_before;
+/* So many chunks have been added so far. */
+__u64 chunks_made;
 
 /* The server's threads, each of which reads for one process: its place in `processes`. */
 struct {
@@ -74,24 +87,38 @@ static __always_inline void changed(__u32 slot)
 		c->told = 0;
 }
 
+static __always_inline struct p2c_hint_pages *pages_find(bool second,
+							 const struct p2c_hint_key *key)
+{
+	return second ? bpf_map_lookup_elem(&hint_pages_1, key)
+		      : bpf_map_lookup_elem(&hint_pages_0, key);
+}
+
+static __always_inline void use_in(struct p2c_hint_pages *p, __u32 slot, __u64 mask)
+{
+	__u64 bits = p ? p->forced & mask & ~p->used : 0;
+	struct p2c_hint_counts *c;
+
+	if (!bits)
+		return;
+	bits &= ~__sync_fetch_and_or(&p->used, bits);
+	c = hint_counts_of(slot);
+	if (c)
+		__sync_fetch_and_add(&c->used, popcount(bits));
+}
+
 static long use_step(__u32 i, void *data)
 {
 	struct p2c_hint_walk *w = data;
 	struct p2c_hint_key key = { .slot = w->slot };
-	__u64 mask = walk_mask(w, i, &key.chunk), bits;
-	struct p2c_hint_counts *c;
-	struct p2c_hint_pages *p;
+	__u64 mask = walk_mask(w, i, &key.chunk);
+	bool turn = pages_turn;
 
 	if (!mask)
 		return 1;
-	p = bpf_map_lookup_elem(&hint_pages, &key);
-	bits = p ? p->forced & mask & ~p->used : 0;
-	if (!bits)
-		return 0;
-	bits &= ~__sync_fetch_and_or(&p->used, bits);
-	c = hint_counts_of(w->slot);
-	if (c)
-		__sync_fetch_and_add(&c->used, popcount(bits));
+	use_in(pages_find(turn, &key), w->slot, mask);
+	if (pages_before)
+		use_in(pages_find(!turn, &key), w->slot, mask);
 	return 0;
 }
 
@@ -139,12 +166,17 @@ static __always_inline void on_data(__u32 slot, __u64 index, __u64 ns)
 
 static __always_inline struct p2c_hint_pages *pages_get(const struct p2c_hint_key *key)
 {
-	struct p2c_hint_pages *p = bpf_map_lookup_elem(&hint_pages, key), none = {};
+	bool turn = pages_turn;
+	struct p2c_hint_pages *p = pages_find(turn, key), none = {};
+	long err;
 
 	if (p)
 		return p;
-	bpf_map_update_elem(&hint_pages, key, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&hint_pages, key);
+	err = turn ? bpf_map_update_elem(&hint_pages_1, key, &none, BPF_NOEXIST)
+		   : bpf_map_update_elem(&hint_pages_0, key, &none, BPF_NOEXIST);
+	if (!err)
+		__sync_fetch_and_add(&chunks_made, 1);
+	return pages_find(turn, key);
 }
 
 static long force_step(__u32 i, void *data)
@@ -198,18 +230,24 @@ static __always_inline void on_insert(__u32 file, __u64 index, __u32 nr)
 	changed(slot);
 }
 
+static __always_inline void remove_in(struct p2c_hint_pages *p, __u64 mask)
+{
+	if (p && p->forced & mask)
+		__sync_fetch_and_and(&p->forced, ~mask);
+}
+
 static long remove_step(__u32 i, void *data)
 {
 	struct p2c_hint_walk *w = data;
 	struct p2c_hint_key key = { .slot = w->slot };
 	__u64 mask = walk_mask(w, i, &key.chunk);
-	struct p2c_hint_pages *p;
+	bool turn = pages_turn;
 
 	if (!mask)
 		return 1;
-	p = bpf_map_lookup_elem(&hint_pages, &key);
-	if (p && p->forced & mask)
-		__sync_fetch_and_and(&p->forced, ~mask);
+	remove_in(pages_find(turn, &key), mask);
+	if (pages_before)
+		remove_in(pages_find(!turn, &key), mask);
 	return 0;
 }
 
@@ -283,20 +321,50 @@ int program_exec_classic(void *record)
 	return 0;
 }
 
-static long sweep_step(void *map, const struct p2c_hint_key *key, struct p2c_hint_pages *p,
-		       void *unused)
+struct p2c_hint_sweep {
+	bool before; /* of the map whose turn it is not */
+	bool left;   /* a chunk of it stays */
+};
+
+static __always_inline bool sweep_keeps(const struct p2c_hint_key *key,
+					const struct p2c_hint_pages *p, struct p2c_hint_sweep *s)
 {
 	struct p2c_hint_counts *c = hint_counts_of(key->slot);
+	bool keeps = c && c->live && (!s->before || p->forced);
 
-	if (!c || !c->live)
-		bpf_map_delete_elem(&hint_pages, key);
+	s->left |= s->before && keeps;
+	return keeps;
+}
+
+static long sweep_0(void *map, const struct p2c_hint_key *key, struct p2c_hint_pages *p,
+		    struct p2c_hint_sweep *s)
+{
+	if (!sweep_keeps(key, p, s))
+		bpf_map_delete_elem(&hint_pages_0, key);
 	return 0;
 }
 
-/* Forget the pages of slots that are no longer in use. */
+static long sweep_1(void *map, const struct p2c_hint_key *key, struct p2c_hint_pages *p,
+		    struct p2c_hint_sweep *s)
+{
+	if (!sweep_keeps(key, p, s))
+		bpf_map_delete_elem(&hint_pages_1, key);
+	return 0;
+}
+
+/*
+ * Forget the pages of slots that are no longer in use, and, in the map whose turn it is not, chunks
+ * whose pages have all left. Programs that found a slot, or that map, in use are over by now.
+ */
 SEC("syscall")
 int sweep(void *unused)
 {
-	bpf_for_each_map_elem(&hint_pages, sweep_step, NULL, 0);
+	struct p2c_hint_sweep s = {};
+
+	s.before = pages_turn;
+	bpf_for_each_map_elem(&hint_pages_0, sweep_0, &s, 0);
+	s.before = !pages_turn;
+	bpf_for_each_map_elem(&hint_pages_1, sweep_1, &s, 0);
+	pages_before = s.left;
 	return 0;
 }

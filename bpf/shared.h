@@ -199,6 +199,9 @@ struct p2c_hint_counts {
 	__u32 told; /* the user side has been told that counts changed */
 };
 
+/* Of 64 pages, that one of the two maps of them holds. */
+#define HINT_CHUNKS (1 << 18)
+
 struct p2c_hint_key {
 	__u64 chunk; /* page index / 64 */
 	__u64 slot;  /* of the process */

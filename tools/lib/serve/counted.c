@@ -216,13 +216,14 @@ void counted_take(struct counted *c)
 
 	if (epoll_wait(c->epoll, &e, 1, 0) != 1)
 		return;
-	if (e.data.fd != c->timer) {
+	/* The caller has programs to accept: it does not wait while BPF programs are attached. */
+	if (e.data.fd != c->timer || pthread_mutex_trylock(&c->lock)) {
 		timerfd_settime(c->timer, 0, &once, NULL);
 		wait_for(c, c->timer, EPOLL_CTL_MOD);
 		return;
 	}
-	pthread_mutex_lock(&c->lock);
 	ring_buffer__consume(c->ring);
+	slots_renew(c);
 	pthread_mutex_unlock(&c->lock);
 	wait_for(c, bpf_map__fd(c->skel->maps.ring), EPOLL_CTL_MOD);
 }

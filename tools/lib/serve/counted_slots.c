@@ -8,13 +8,27 @@
 #include "serve/counted_slots.h"
 #include "hints.skel.h"
 
-void slots_sweep(struct counted *c)
+/* So many new chunks of pages make it worth while to look for old ones. */
+#define RENEW_CHUNKS (HINT_CHUNKS / 4)
+
+/* Programs of BPF that run now are over after this. */
+static bool barrier(void)
+{
+	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
+}
+
+static bool sweep(const struct counted *c)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	return barrier() && !bpf_prog_test_run_opts(bpf_program__fd(c->skel->progs.sweep), &opts);
+}
+
+void slots_sweep(struct counted *c)
+{
 	uint32_t slot;
 
-	if (!c->nr_left || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0) ||
-	    bpf_prog_test_run_opts(bpf_program__fd(c->skel->progs.sweep), &opts))
+	if (!c->nr_left || !sweep(c))
 		return;
 	for (slot = FIRST_SLOT; slot < END_SLOT; slot++) {
 		if (c->slots[slot].use != SLOT_LEFT)
@@ -24,6 +38,21 @@ void slots_sweep(struct counted *c)
 		c->slots[slot].use = SLOT_FREE;
 	}
 	c->nr_left = 0;
+}
+
+void slots_renew(struct counted *c)
+{
+	uint64_t made = __atomic_load_n(&c->skel->bss->chunks_made, __ATOMIC_RELAXED);
+
+	if (made - c->chunks_seen < RENEW_CHUNKS)
+		return;
+	c->chunks_seen = made;
+	/* Whoever sees the turn change looks at both maps. */
+	c->skel->bss->pages_before = true;
+	if (!barrier())
+		return;
+	c->skel->bss->pages_turn = !c->skel->bss->pages_turn;
+	sweep(c);
 }
 
 static uint32_t find_free(const struct counted *c)

@@ -65,6 +65,7 @@ struct counted {
 	int epoll, timer;
 	bool broken; /* the programs could not be attached */
 	uint32_t nr_processes, nr_files, nr_left;
+	uint64_t chunks_seen; /* chunks that had been added when old ones were looked for */
 	struct process processes[MAX_PROCESSES];
 	struct slot slots[END_SLOT];
 };
@@ -82,5 +83,10 @@ void slots_leave_process(struct counted *c, uint32_t slot);
  * that are remembered for slots that were left are forgotten then.
  */
 void slots_sweep(struct counted *c);
+/*
+ * Now and then, when many chunks of pages have been added: forget those whose pages have all left the
+ * page cache.
+ */
+void slots_renew(struct counted *c);
 
 #endif
