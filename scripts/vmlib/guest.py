@@ -146,6 +146,8 @@ Description=The command of scripts/vm
 Type=oneshot
 ExecStart={SYSTEMD_INIT}
 """
+# The source tree, and what --add names, may be below /tmp, which systemd empties when it starts.
+SYSTEMD_TMP = "d /tmp 1777 root root -\nd /var/tmp 1777 root root -\n"
 
 
 def place_init(tree, systemd):
@@ -157,6 +159,9 @@ def place_init(tree, systemd):
     units = os.path.join(tree, "etc/systemd/system")
     with open(os.path.join(units, "page2cache-vm.service"), "w", encoding="ascii") as f:
         f.write(SYSTEMD_UNIT)
+    os.makedirs(os.path.join(tree, "etc/tmpfiles.d"), exist_ok=True)
+    with open(os.path.join(tree, "etc/tmpfiles.d/tmp.conf"), "w", encoding="ascii") as f:
+        f.write(SYSTEMD_TMP)
     os.makedirs(os.path.join(units, "multi-user.target.wants"), exist_ok=True)
     os.symlink("../page2cache-vm.service",
                os.path.join(units, "multi-user.target.wants/page2cache-vm.service"))
