@@ -221,7 +221,7 @@ cd "$DIR" || exit
 while step; do
 	rm -rf work
 	mkdir work
-	(cd work && timeout -k 5 120 python3 ../hints.py "$root" "$PROGS" "$tree/tests/host") >said 2>err || diag "$(tail -n 3 err)"
+	(cd work && timeout -k 5 300 python3 ../hints.py "$root" "$PROGS" "$tree/tests/host") >said 2>err || diag "$(tail -n 3 err)"
 	while IFS=$'\t' read -r got want name; do
 		is "$got" "$want" "$name"
 	done <said

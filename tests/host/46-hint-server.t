@@ -70,7 +70,7 @@ while step; do
 	rm -rf work
 	mkdir work
 	chmod 777 work
-	(cd work && timeout -k 5 120 python3 "$tree/tests/host/hint-clients" "$BUILD" >../said 2>../err) || diag "$(tail -n 5 err)"
+	(cd work && timeout -k 5 300 python3 "$tree/tests/host/hint-clients" "$BUILD" >../said 2>../err) || diag "$(tail -n 5 err)"
 	while IFS=$'\t' read -r got want name; do
 		case $got in
 		'# skip') skip "$name" "$want" ;;

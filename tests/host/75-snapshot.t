@@ -153,16 +153,21 @@ refused 2 'memory: damaged' 'another memory' restore "$DIR/other"
 
 # --- ended before its time
 
-# kill_with SIGNAL ARGUMENTS...: as soon as its QEMU runs; the status in STATUS
+# kill_with SIGNAL ARGUMENTS...: as soon as its QEMU runs, and once more if it was done by then; the status in STATUS
 kill_with()
 {
-	timeout 60 "$snapshot" "${@:2}" >/dev/null 2>&1 &
-	local job=$! script
-	until running qemu-system >/dev/null || gone "$job"; do :; done
-	script=$(pgrep -P "$job")
-	kill -"$1" "$script"
-	wait "$job"
-	STATUS=$?
+	local job script
+	for _ in {1..10}; do
+		timeout 60 "$snapshot" "${@:2}" >/dev/null 2>&1 &
+		job=$!
+		until running qemu-system >/dev/null || gone "$job"; do :; done
+		script=$(pgrep -P "$job")
+		kill -"$1" "$script"
+		wait "$job"
+		STATUS=$?
+		[ $STATUS -eq 0 ] || break
+		rm -rf "$DIR/ended"
+	done
 } 2>/dev/null
 
 kill_with KILL restore "$snap"

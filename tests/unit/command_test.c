@@ -55,7 +55,7 @@ static int run(char **argv, int *status)
 		why = command_error(&c, err);
 		return err;
 	}
-	assert_int_equal(poll(&ended, 1, 10000), 1);
+	assert_int_equal(poll(&ended, 1, 60000), 1);
 	command_poll(&c);
 	assert_true(c.ended);
 	*status = command_exit_status(&c);

@@ -113,7 +113,7 @@ static void directories_and_devices_are_refused(void **state)
 static void a_fifo_is_refused_without_waiting_for_its_writer(void **state)
 {
 	assert_int_equal(mkfifo("link", 0600), 0);
-	alarm(10);
+	alarm(60);
 	refused("link", TARGET_UNCACHED, "FIFO");
 }
 
@@ -304,7 +304,7 @@ static void more_files_than_one_batch_are_resolved(void **state)
 	t = calloc(MANY, sizeof(*t));
 	all = calloc(MANY, sizeof(*all));
 	assert_true(t && all);
-	alarm(20); /* an iterator that never ends is a failure, too */
+	alarm(60); /* an iterator that never ends is a failure, too */
 	for (i = 0; i < MANY; i++) {
 		t[i].fd = target.fd;
 		t[i].path = target.path;

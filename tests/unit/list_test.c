@@ -410,7 +410,7 @@ static void one_stale_or_missing_file_leaves_the_others(void **state)
 static void what_is_no_regular_file_is_gone_and_never_blocks(void **state)
 {
 	assert_int_equal(mkfifo("link", 0600), 0);
-	alarm(10); /* opening a FIFO for reading would wait for its writer */
+	alarm(60); /* opening a FIFO for reading would wait for its writer */
 	assert_int_equal(load_text("# file=link\n0\n# file=/dev/null\n0\n# file=.\n0\n"
 				   "# file=/proc/self/status\n0\n# file=data\n1\n",
 				   NULL, true, false),

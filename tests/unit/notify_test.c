@@ -81,7 +81,7 @@ static void a_full_queue_holds_nobody_up(void **state)
 
 	snprintf(path, sizeof(path), "%s/full", unit_dir);
 	fd = listen_at(path);
-	alarm(30);
+	alarm(60);
 	for (i = 0; i < 2000; i++)
 		notify_ready();
 	alarm(0);

@@ -103,12 +103,15 @@ is $? 2 'no command'
 
 scripts/vm --kernel stock-6.12 -- sleep 1000 >/dev/null 2>&1 &
 script=$!
-for _ in {1..300}; do
+for _ in {1..1800}; do
 	machine=$(pgrep -P $script qemu) && break
 	sleep 0.1
 done
 kill -TERM $script
 wait $script
-sleep 0.5
+for _ in {1..600}; do
+	kill -0 "${machine:-none}" 2>/dev/null || break
+	sleep 0.1
+done
 is "$([ -n "$machine" ] && ! kill -0 "$machine" 2>/dev/null && echo gone)" gone 'its end is the end of the machine'
 exit $failed
