@@ -62,12 +62,12 @@ class Hints(Cell):
                 out = tools.run_ok([*words, path])
         else:
             out = tools.run_ok(words)
-        return self.last(step, out, HINTS)
+        return self.last(step, out)
 
     @staticmethod
-    def last(step, out, program):
-        """The object that PROGRAM said, if all of its hints were taken."""
-        found = tools.last_object(out, program)
+    def last(step, out):
+        """The object that the program said, if all of its hints were taken."""
+        found = tools.last_object(out, HINTS)
         if found.get("dropped"):
             raise Failed(f"{step.arm}: {found['dropped']} hints were dropped")
         return found
@@ -303,7 +303,11 @@ class Stat(Hints):
 
 class Changing(Hints):
     """A reader that changes its pattern under forcing, and who decides what is forced: arms are the
-    policies of `build/tests/changing`, on a file of which nothing is cached."""
+    policies of `build/tests/changing`, on a file of which nothing is cached. It is TIMES as large as
+    those of other cells, so that a phase takes a second or more. The policies that learn nothing
+    bound the phases alone, for which fewer rounds do."""
+
+    TIMES, BOUND_ROUNDS = 6, 5
 
     ALWAYS, NEVER, ONE, BATCH = "always", "never", "perceptron", "perceptron, bpf() of 64"
     WAYS = {ALWAYS: "always", NEVER: "never", "the plan's rule": "rule", ONE: "one", BATCH: "batch"}
@@ -313,17 +317,25 @@ class Changing(Hints):
         within = [{"mark": "ratio", "arm": self.ONE, "over": over, "figure": phase, "at_most": 1.05}
                   for phase in self.PHASES for over in (self.ALWAYS, self.NEVER)]
         super().__init__("changing", "in order, a list at random, mapped, in strides; the list forced",
-                         rounds, size, [{"mark": "gain", "arm": self.ONE, "over": self.BATCH,
-                                         "above": 1.0, "pairs": 21}, *within],
-                         size // cache.PAGE)
+                         rounds, self.TIMES * size,
+                         [{"mark": "gain", "arm": self.ONE, "over": self.BATCH, "above": 1.0,
+                           "pairs": 21}, *within],
+                         self.TIMES * size // cache.PAGE)
+
+    def steps(self, seed):
+        return [step for step in super().steps(seed)
+                if step.arm in (self.ONE, self.BATCH) or step.round <= self.BOUND_ROUNDS]
+
+    def seconds(self):
+        return 2 * self.size / cache.MIB / 300
 
     def make(self, step):
         self._cool()
         tools.run([CHANGING])           # the program itself is cached
         out = tools.run_ok([CHANGING, self.WAYS[step.arm], self.file.path])
-        found = self.last(step, out, CHANGING)
+        found = tools.last_object(out, CHANGING)
         return {**self.fields(step), "value": found["us"], "accesses": found["listed"],
-                "more": {name: found[name] for name in (*self.PHASES, "forced", "right")}}
+                "more": {name: found[name] for name in (*self.PHASES, "forced", "right", "without")}}
 
 
 class Sharing(Cell):
