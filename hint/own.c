@@ -284,7 +284,7 @@ static void rest(struct own *o)
 
 	set_policy(o, SCHED_BATCH);
 	ring_wake(&o->consumer, true);
-	ns = ring_barrier(o->limits) ? -1 : BLIND_REST_NS;
+	ns = ring_barrier(&o->consumer) ? -1 : BLIND_REST_NS;
 	if (is_idle(o))
 		ring_rest(&o->consumer, bell, ns);
 	ring_wake(&o->consumer, false);
@@ -342,7 +342,7 @@ static int ask(struct own *o, enum own_asked what)
 
 	__atomic_store_n(&o->asked, what, __ATOMIC_RELEASE);
 	while (is_asked(o)) {
-		ring_ring(o->ring);
+		ring_ring(o->ring, o->consumer.shared);
 		syscall(SYS_futex, &o->asked, FUTEX_WAIT_PRIVATE, what, &again, NULL, 0);
 	}
 	return o->result;
@@ -381,7 +381,8 @@ struct own *own_start(struct ring *r, uint64_t nr_words, struct result *results,
 	o->results = results;
 	o->limits = limits;
 	o->page_size = sysconf(_SC_PAGESIZE);
-	ring_consumer_init(&o->consumer, r, nr_words);
+	/* Of a server, which has limits, the producer is another process. */
+	ring_consumer_init(&o->consumer, r, nr_words, limits);
 	err = create(o);
 	if (err) {
 		free(o);

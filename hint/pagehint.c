@@ -87,7 +87,7 @@ EXPORT struct pagehint *pagehint_connect(const char *path)
 	err = !h->here ? -errno : path ? start_peer(h, path) : start_own(h);
 	if (!err) {
 		*h->here = 1;
-		ring_producer_init(&h->producer, h->queue, RING_WORDS);
+		ring_producer_init(&h->producer, h->queue, RING_WORDS, path);
 		return h;
 	}
 	if (h->here)

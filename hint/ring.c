@@ -8,20 +8,25 @@
 
 #include "ring.h"
 
-void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words)
+void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words, bool shared)
 {
-	*p = (struct ring_producer){ .ring = r, .mask = nr_words - 1 };
+	*p = (struct ring_producer){ .ring = r, .mask = nr_words - 1, .shared = shared };
 }
 
-void ring_ring(struct ring *r)
+static int futex_op(int op, bool shared)
+{
+	return shared ? op : op | FUTEX_PRIVATE_FLAG;
+}
+
+void ring_ring(struct ring *r, bool shared)
 {
 	__atomic_fetch_add(&r->bell, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &r->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	syscall(SYS_futex, &r->bell, futex_op(FUTEX_WAKE, shared), INT_MAX, NULL, NULL, 0);
 }
 
-void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words)
+void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words, bool shared)
 {
-	*c = (struct ring_consumer){ .ring = r, .mask = nr_words - 1 };
+	*c = (struct ring_consumer){ .ring = r, .mask = nr_words - 1, .shared = shared };
 }
 
 static uint64_t next_word(struct ring_consumer *c)
@@ -75,9 +80,9 @@ void ring_wake(struct ring_consumer *c, bool on)
 	__atomic_store_n(&c->ring->wake_at, on ? c->head + 1 : 0, __ATOMIC_SEQ_CST);
 }
 
-bool ring_barrier(bool shared)
+bool ring_barrier(const struct ring_consumer *c)
 {
-	if (shared)
+	if (c->shared)
 		return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0);
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0))
 		return true;
@@ -95,5 +100,6 @@ void ring_rest(struct ring_consumer *c, uint32_t bell, int64_t ns)
 {
 	struct timespec t = { ns / 1000000000, ns % 1000000000 };
 
-	syscall(SYS_futex, &c->ring->bell, FUTEX_WAIT, bell, ns < 0 ? NULL : &t, NULL, 0);
+	syscall(SYS_futex, &c->ring->bell, futex_op(FUTEX_WAIT, c->shared), bell,
+		ns < 0 ? NULL : &t, NULL, 0);
 }

@@ -63,12 +63,17 @@ struct ring_producer {
 	uint64_t mask;
 	uint64_t tail;
 	uint64_t head;
+	bool shared;
 };
 
-void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words);
+/*
+ * SHARED, of both sides alike: the other one is another process. Within a process the bell is a
+ * private futex, which the kernel finds in a third of the time.
+ */
+void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words, bool shared);
 
 /* Wake the consumer, whatever it waits for. */
-void ring_ring(struct ring *r);
+void ring_ring(struct ring *r, bool shared);
 
 /* Is there room for NR words? Looks at the other side's cache line only if it has to. */
 static inline bool ring_has_room(struct ring_producer *p, uint64_t nr)
@@ -102,7 +107,7 @@ static inline void ring_publish(struct ring_producer *p, uint64_t at)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	wake_at = __atomic_load_n(&r->wake_at, __ATOMIC_RELAXED);
 	if (__builtin_expect(p->tail < wake_at && wake_at <= at, 0))
-		ring_ring(r);
+		ring_ring(r, p->shared);
 	p->tail = at;
 }
 
@@ -136,6 +141,7 @@ struct ring_consumer {
 	uint64_t malformed; /* times that the rest of the ring was skipped */
 	uint32_t file;	    /* of the record that is being read, */
 	uint32_t left;	    /* so many ranges of which are still to be read */
+	bool shared;
 };
 
 struct ring_hint {
@@ -143,7 +149,7 @@ struct ring_hint {
 	struct pagehint_range range;
 };
 
-void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words);
+void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_words, bool shared);
 
 /* Take at most MAX hints. Returns how many; 0 if there are none. */
 size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max);
@@ -154,11 +160,11 @@ uint32_t ring_bell(const struct ring_consumer *c);
 /*
  * From now on the producer rings at its next record, or (ON is false) no longer. For an empty
  * ring. ring_barrier() makes sure that the producer does; false if the kernel does not help: then
- * a rest needs a limit of time. SHARED: the producer is another process, which has registered for
- * it (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
+ * a rest needs a limit of time. A producer that is another process has to have registered for it
+ * (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
  */
 void ring_wake(struct ring_consumer *c, bool on);
-bool ring_barrier(bool shared);
+bool ring_barrier(const struct ring_consumer *c);
 
 /* Is there anything that ring_take() would take? */
 bool ring_is_empty(const struct ring_consumer *c);

@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
 
 	CHECK(ring);
 	memset(ring, 0, ring_size(WORDS));
-	ring_consumer_init(&c, ring, WORDS);
+	ring_consumer_init(&c, ring, WORDS, false);
 	data = input;
 	size = input_size;
 	while (size)

@@ -156,7 +156,7 @@ static void start_queues(void)
 
 	_Static_assert(offsetof(struct ring, words) == offsetof(typeof(skel->bss->queue), words),
 		       "the ring is laid out on both sides alike");
-	ring_producer_init(&producer, ring, QUEUE_WORDS);
+	ring_producer_init(&producer, ring, QUEUE_WORDS, false);
 	user = user_ring_buffer__new(bpf_map__fd(skel->maps.user_ringbuf), NULL);
 	if (!user)
 		die("bpf_user_ringbuf", errno);

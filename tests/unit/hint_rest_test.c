@@ -167,7 +167,7 @@ static uint64_t looks_for_hints(void)
 	unsigned int i;
 
 	memset(ring, 0, ring_size(nr_words));
-	ring_producer_init(&p, ring, nr_words);
+	ring_producer_init(&p, ring, nr_words, false);
 	own = own_start(ring, nr_words, results, NULL);
 	assert_non_null(own);
 	await_rest();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The queue of hints: what is put in comes out, whatever lies in the ring nothing worse does. */
+#include <linux/membarrier.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "unit.h"
 
@@ -14,14 +16,19 @@ static struct ring_consumer consumer;
 static struct ring_hint hints[WORDS];
 static struct result results[PAGEHINT_MAX_FILES];
 
-static void begin(uint64_t nr_words)
+static void begin_for(uint64_t nr_words, bool shared)
 {
 	free(ring);
 	ring = aligned_alloc(128, (ring_size(nr_words) + 127) / 128 * 128);
 	assert_non_null(ring);
 	memset(ring, 0, ring_size(nr_words));
-	ring_producer_init(&producer, ring, nr_words);
-	ring_consumer_init(&consumer, ring, nr_words);
+	ring_producer_init(&producer, ring, nr_words, shared);
+	ring_consumer_init(&consumer, ring, nr_words, shared);
+}
+
+static void begin(uint64_t nr_words)
+{
+	begin_for(nr_words, false);
 }
 
 static bool put(uint32_t file, uint64_t offset, uint64_t length)
@@ -304,15 +311,15 @@ static void *produce(void *ctx)
 	return NULL;
 }
 
-static void no_wake_up_is_lost(void **state)
+static void rest_often(bool shared)
 {
 	uint64_t got = 0;
 	pthread_t thread;
 	uint32_t bell;
 	size_t i, n;
 
-	begin(WORDS);
-	assert_true(ring_barrier(false));
+	begin_for(WORDS, shared);
+	assert_true(ring_barrier(&consumer));
 	assert_int_equal(pthread_create(&thread, NULL, produce, NULL), 0);
 	while (got < 20000) {
 		n = ring_take(&consumer, hints, WORDS);
@@ -320,12 +327,19 @@ static void no_wake_up_is_lost(void **state)
 			is_hint(&hints[i], 1, got, 1);
 		bell = ring_bell(&consumer);
 		ring_wake(&consumer, true);
-		assert_true(ring_barrier(false));
+		assert_true(ring_barrier(&consumer));
 		if (got < 20000 && ring_is_empty(&consumer))
 			ring_rest(&consumer, bell, -1);
 	}
 	pthread_join(thread, NULL);
 	assert_int_equal(ring->tail, ring->head);
+}
+
+static void no_wake_up_is_lost(void **state)
+{
+	assert_int_equal(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0), 0);
+	rest_often(false);
+	rest_often(true);
 }
 
 /* 100,000 hints, drained in between: those may enter the kernel that come after a rest. */
