@@ -17,6 +17,21 @@ die()
 	exit 1
 }
 
+# refuse TEXT...: what was asked for is wrong, and nothing has been done yet
+refuse()
+{
+	say "${0##*/}: $*"
+	exit 2
+}
+
+# misused TEXT...: a wrong command line, of a script that has usage()
+misused()
+{
+	say "${0##*/}: $*"
+	usage >&2
+	exit 2
+}
+
 # progress TEXT...: a line on stderr that overwrites the last one on a terminal, with the time.
 progress()
 {
@@ -103,10 +118,10 @@ on_exit()
 refuse_memory_fs()
 {
 	local type
-	type=$(stat -f -c %T -- "$1") || die "$1: no such folder"
+	type=$(stat -f -c %T -- "$1") || refuse "$1: no such folder"
 	case $type in
 	tmpfs | ramfs | hugetlbfs | proc | sysfs | overlayfs-tmpfs)
-		die "$1 is on $type, which is memory; name a folder on a real disk"
+		refuse "$1 is on $type, which is memory; name a folder on a real disk"
 		;;
 	esac
 }
@@ -120,7 +135,7 @@ free_space()
 # bytes 512M: in bytes
 bytes()
 {
-	numfmt --from=iec -- "${1%[Bb]}" 2>/dev/null || die "not a size: $1"
+	numfmt --from=iec -- "${1%[Bb]}" 2>/dev/null || refuse "not a size: $1"
 }
 
 # resident FILE: its pages in the page cache now

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
+# The scripts as commands: each says what it is for, and what is wrong with its command line.
 # scripts/kernel that is ended by a signal: no make, and nothing that make has started, runs on.
 
 # shellcheck source=tests/host/lib.sh
@@ -9,7 +10,22 @@
 needs python3 python3
 setup_dir
 
-plan $((3 * 2 + 1))
+mapfile -t scripts < <(find scripts analysis -maxdepth 1 -type f -executable ! -name '*.bt')
+[ ${#scripts[@]} -ge 16 ] || bail "only these scripts: ${scripts[*]}"
+
+plan $((${#scripts[@]} + 3 * 2 + 1))
+
+# --- usage
+
+for script in "${scripts[@]}"; do
+	"$script" --help >"$DIR/help" 2>"$DIR/err"
+	help="$? $(grep -ci "${script##*/}" "$DIR/help" | sed 's/^[1-9].*/named/') $(wc -c <"$DIR/err")"
+	"$script" --no-such-option >"$DIR/out" 2>"$DIR/err"
+	is "$help, $? $(wc -c <"$DIR/out") $(grep -cE "^${script##*/}: ." "$DIR/err")" '0 named 0, 2 0 1' \
+		"$script: --help, on standard output; a wrong option, named on standard error with status 2"
+done
+
+# --- ended by a signal
 
 number=$DIR/number
 
