@@ -11,6 +11,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PR_SET_CHILD_SUBREAPER = 36
 # What a process may take to tidy up after SIGTERM.
 PATIENCE_SECONDS = 5
+# What it may take after SIGKILL. One that waits for a device that hangs ends only with that.
+LEFT_SECONDS = 10
 
 
 def parents():
@@ -40,13 +42,17 @@ def descendants():
 
 def end_descendants():
     """Those whose parents have ended are this process's own by then."""
-    number, patience = signal.SIGTERM, time.monotonic() + PATIENCE_SECONDS
+    begin = time.monotonic()
     while left := descendants():
+        waited = time.monotonic() - begin
+        if waited > PATIENCE_SECONDS + LEFT_SECONDS:
+            print(f"{os.path.basename(sys.argv[0])}: left behind: processes that do not end after "
+                  f"SIGKILL: {' '.join(map(str, sorted(left)))} (ps shows D: a device or mount "
+                  "that hangs?)", file=sys.stderr)
+            break
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        if time.monotonic() > patience:
-            number = signal.SIGKILL
+                os.kill(pid, signal.SIGTERM if waited < PATIENCE_SECONDS else signal.SIGKILL)
         time.sleep(0.05)
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:

@@ -13,7 +13,7 @@ setup_dir
 mapfile -t scripts < <(find scripts analysis -maxdepth 1 -type f -executable ! -name '*.bt')
 [ ${#scripts[@]} -ge 16 ] || bail "only these scripts: ${scripts[*]}"
 
-plan $((${#scripts[@]} + 3 * 2 + 1))
+plan $((${#scripts[@]} + 3 * 2 + 1 + 1))
 
 # --- usage
 
@@ -61,3 +61,16 @@ kill -HUP "$BG"
 kill "$(<"$number")"
 wait "$BG"
 is $? 0 'SIGHUP that is ignored, as under nohup, does not'
+# What stands for a process that waits in the kernel for a device: one that no signal reaches.
+PYTHONPATH=scripts/vmlib timeout 60 python3 -B - >"$DIR/out" 2>"$DIR/err" <<-'END'
+	import ending, os, subprocess
+
+	kill, ending.os.kill = os.kill, lambda pid, number: None
+	ending.PATIENCE_SECONDS = ending.LEFT_SECONDS = 0.1
+	child = subprocess.Popen(["sleep", "60"])
+	ending.end_descendants()
+	print(child.pid, child.poll())
+	kill(child.pid, 9)
+END
+is "$? $(wc -l <"$DIR/err") $(grep -c "left behind: .* SIGKILL: $(sed 's/ .*//' "$DIR/out") " "$DIR/err") $(sed 's/.* //' "$DIR/out")" '0 1 1 None' \
+	'one that cannot be ended is named and left behind'
