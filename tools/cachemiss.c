@@ -202,7 +202,7 @@ static enum status prepare(struct trace_run *run)
 	const struct counters_options *watched = &run->options;
 	char *why = NULL;
 
-	if (cm.list && list_writer_open(&cm.rec.writer, cm.list, &why)) {
+	if (cm.list && list_writer_open(&cm.rec.writer, cm.list, true, &why)) {
 		say("%s: %s", cm.list, why);
 		free(why);
 		return STATUS_BAD_INPUT;

@@ -503,7 +503,7 @@ static enum status run_alone(struct hint *h, struct companion *companion, bool *
 	status = hint_prepare(h);
 	/* The list may be what -O names, too: it has been read by now. */
 	status = status ? status : open_output(h->out);
-	/* Only now: a list that comes from a pipe may never end. */
+	/* Only now, unless with --learn: a list that comes from a pipe may never end. */
 	session_block_signals(false);
 	status = status ? status : hint_arm(h);
 	status = status ? status : wait_for_end(h, companion, &signal);
@@ -540,6 +540,8 @@ int main(int argc, char **argv)
 	hooks_quiet_libbpf();
 	set_hint(&hint, &out);
 	if (opt.learn.on) {
+		/* A signal that ends the run leaves no empty file where the list will be. */
+		session_block_signals(opt.run.command);
 		learner_init(&learner, &opt.learn, &hint, &opt.filter, opt.run.command);
 		companion = &learner.companion;
 	}

@@ -8,10 +8,11 @@
 
 needs_root
 needs python3 python3
+needs strace strace
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached"
 setup_dir
 
-plan $((8 + 5 + 5 + 7 + 7 + 5 + 6 + 7))
+plan $((8 + 5 + 5 + 7 + 7 + 2 + 5 + 6 + 7))
 
 list=$DIR/list ERR=$DIR/err
 for name in data other; do
@@ -184,6 +185,14 @@ while step; do
 	timeout 60 "$PCFORCE" -q --learn -o "$DIR/link" -- cat "$DIR/data" "$DIR/other" >/dev/null
 	is "$(test -L "$DIR/link" && echo link) $(cmp -s "$list" "$DIR/first" || echo learned)" 'link learned' 'a symbolic link stays one'
 done
+
+# The list's first place is an empty file that is locked, and the signal comes right after that.
+timeout 60 strace -o "$DIR/strace" -e trace=flock -e inject=flock:signal=TERM:when=1 "$PCFORCE" --learn --uid 0 -o "$DIR/new" >/dev/null 2>"$ERR"
+is "$(grep -c 'flock(.*= 0' "$DIR/strace") $(grep -c "$DIR/new: not learned: pcforce was ended" "$ERR") $(stat -c %s "$DIR/new" 2>/dev/null)" '1 1 ' \
+	'SIGTERM before a first list: no empty one is left'
+mkfifo "$DIR/fifo"
+timeout 20 "$PCFORCE" --learn -o "$DIR/fifo" -- echo ran >"$DIR/stdout" 2>"$ERR"
+is "$? $(cat "$DIR/stdout") $(grep -c "$DIR/fifo: not learned: not a regular file" "$ERR")" '0 ran 1' 'a FIFO without a reader: COMMAND runs'
 
 # --- whose list root uses
 

@@ -56,7 +56,7 @@ static int opened(const char *path)
 {
 	list_place_close(&place);
 	free(why);
-	return list_place_open(&place, path, &why);
+	return list_place_open(&place, path, true, &why);
 }
 
 static void assert_text(const char *path, const char *want)
@@ -189,6 +189,7 @@ static void test_refused(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	close(fd);
 	assert_int_equal(opened("socket"), -ENXIO);
+	assert_int_equal(list_place_open(&place, "socket", false, &why), -EINVAL);
 	unlink("socket");
 	assert_int_equal(opened(""), -ENOENT);
 	assert_int_equal(opened("."), -EISDIR);

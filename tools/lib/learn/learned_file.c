@@ -110,10 +110,6 @@ enum learned_state learned_file_open(struct learned_file *f, const char *path,
 	int err;
 
 	*f = (struct learned_file){ .path = path, .fd = -1 };
-	if (p->stream) {
-		say("%s: not a list: not replaced (it is not a regular file)", path);
-		return LEARNED_FORCED;
-	}
 	if (!is_safe(p)) {
 		say("%s: not used: with --learn, root takes no list that others can write or "
 		    "replace (see pcforce(8), SECURITY)",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -243,6 +244,7 @@ void learner_init(struct learner *l, const struct learn_options *opt, struct hin
 	const char *list = h->opt.list;
 	enum learned_state state;
 	char *why = NULL;
+	int err;
 
 	*l = (struct learner){
 		.companion = { attach, look, end, RECORD_POLL_US },
@@ -254,10 +256,12 @@ void learner_init(struct learner *l, const struct learn_options *opt, struct hin
 	l->rec.run.filter = *filter;
 	l->rec.run.run.command = command;
 	l->rec.run.poll_us = RECORD_POLL_US;
-	if (list_writer_open(&l->rec.writer, list, &why)) {
+	err = list_writer_open(&l->rec.writer, list, false, &why);
+	if (err) {
 		say("%s: not learned: %s", list, why);
 		free(why);
-		if (access(list, F_OK))
+		/* What is no regular file may never come to an end. */
+		if (err == -EINVAL || access(list, F_OK))
 			h->opt.list = NULL;
 		return;
 	}

@@ -83,7 +83,7 @@ static int open_open_file(const struct list_place *p)
  * descriptor of what is written to as it is, as a file in its place would destroy it. Returns
  * 0 or -errno.
  */
-static int look_up(struct list_place *p, const char *path, int *stream, char **why)
+static int look_up(struct list_place *p, const char *path, bool streams, int *stream, char **why)
 {
 	char target[PATH_MAX];
 	struct stat st;
@@ -102,6 +102,10 @@ static int look_up(struct list_place *p, const char *path, int *stream, char **w
 		if (S_ISDIR(st.st_mode))
 			return -EISDIR;
 		if (!S_ISLNK(st.st_mode) || is_open_file(p)) {
+			if (!streams) {
+				*why = xstrdup("not a regular file");
+				return -EINVAL;
+			}
 			*stream = S_ISLNK(st.st_mode)
 					  ? open_open_file(p)
 					  : output_special(p->folder, p->name, O_NOFOLLOW);
@@ -224,7 +228,7 @@ static bool folder_answers(const struct list_place *p)
 	return answers(proc);
 }
 
-int list_place_open(struct list_place *p, const char *path, char **why)
+int list_place_open(struct list_place *p, const char *path, bool streams, char **why)
 {
 	int err = 0, stream;
 
@@ -235,7 +239,7 @@ int list_place_open(struct list_place *p, const char *path, char **why)
 		return -ETIMEDOUT;
 	}
 	if (strcmp(path, "-")) {
-		err = look_up(p, path, &stream, why);
+		err = look_up(p, path, streams, &stream, why);
 	} else {
 		stream = open_stdout();
 		err = stream < 0 ? stream : 0;

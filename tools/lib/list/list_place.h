@@ -18,9 +18,10 @@ struct list_place {
 
 /*
  * Look PATH up ("-": standard output), and try whether a file can be made there. A final
- * symbolic link is followed if it is root's or the caller's. Returns 0, or -errno with *why.
+ * symbolic link is followed if it is root's or the caller's. Unless STREAMS, what is no regular file
+ * is -EINVAL: a FIFO would be waited for until it has a reader. Returns 0, or -errno with *why.
  */
-int list_place_open(struct list_place *p, const char *path, char **why);
+int list_place_open(struct list_place *p, const char *path, bool streams, char **why);
 void list_place_close(struct list_place *p);
 
 /*

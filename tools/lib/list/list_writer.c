@@ -7,11 +7,11 @@
 #include "list/list_writer.h"
 #include "list/order.h"
 
-int list_writer_open(struct list_writer *r, const char *path, char **why)
+int list_writer_open(struct list_writer *r, const char *path, bool streams, char **why)
 {
 	memset(r, 0, sizeof(*r));
 	r->path = path;
-	return list_place_open(&r->place, path, why);
+	return list_place_open(&r->place, path, streams, why);
 }
 
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run)

@@ -24,8 +24,11 @@ struct list_writer {
 	bool incomplete; /* events were missed or lost, so pages may be missing */
 };
 
-/* Looks at the place of the list, so that a bad one shows at once. Returns 0, or -errno with *why. */
-int list_writer_open(struct list_writer *r, const char *path, char **why);
+/*
+ * Look at the place of the list, so that a bad one shows at once. STREAMS: it may be standard output,
+ * a device or a FIFO. Returns 0, or -errno with *why.
+ */
+int list_writer_open(struct list_writer *r, const char *path, bool streams, char **why);
 /* The next accessed run; joined to the one before if it goes on there. */
 void list_writer_add(struct list_writer *r, const struct p2c_page_record *run);
 /* The runs that follow are of pages that STARTS starts did without. */
