@@ -145,7 +145,8 @@ triggers()
 	evict "$file"
 	"$PROGS/access" --load 1/8 -n 0 "$file" >/dev/null
 	before=$(as_pages "$DIR/sparse" | awk '$1 % 8 == 0' | wc -l)
-	forced -e "$engine" -t access -f "$file" -o "$DIR/sparse" -- bash -c "head -c 1 '$file'; sleep 2"
+	all=$({ "$PROGS/cached" "$file"; as_pages "$DIR/sparse"; } | sort -u | wc -l)
+	forced -e "$engine" -t access -f "$file" -o "$DIR/sparse" -- bash -c "head -c 1 '$file'; '$PROGS/cached' -w $all '$file'; $OUTLIVE"
 	is "$STATUS $(receipt "$OUT" '.resident')" "0 $before" "$engine: a hit fires, too, and what was there counts as resident"
 }
 
@@ -164,7 +165,8 @@ places()
 	forced -e "$engine" -t miss -o "$DIR/two" -- head -c 4096 "$file"
 	is "$(receipt "$OUT" .requested)" '100 50' "$engine: a list of two files has a receipt for each"
 	evict "$file" "$DIR/second"
-	forced -t access -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null; sleep 2"
+	forced -t access -e "$engine" -o "$DIR/two" -- bash -c "exec 9<'$DIR/second' 8<'$file'; head -c 4096 <&8 >/dev/null
+		'$PROGS/cached' -w 100 '$file'; '$PROGS/cached' -w 50 '$DIR/second'; $OUTLIVE"
 	# The reader itself may be as quick with its first window, of at most 128 KiB.
 	is "$STATUS $(receipt "$OUT" '[.read + .resident, .resident <= 32 and (.requested == 100 or .resident == 0)]')" \
 		'0 [100,true] [50,true]' "$engine: an access to one of its files has both forced" || diag "$(cat "$OUT")"
@@ -179,7 +181,7 @@ left()
 	for at in 0 40000; do
 		evict "$DIR/long"
 		forced -t miss -e "$engine" -f "$DIR/long" -o "$DIR/leave" -- bash -c "exec 9<'$DIR/long'
-			dd bs=4096 skip=$at count=1 <&9 >/dev/null 2>&1; sleep 2"
+			dd bs=4096 skip=$at count=1 <&9 >/dev/null 2>&1; sleep 2; $OUTLIVE"
 		is "$STATUS $(adds_up "$OUT") $(receipt "$OUT" '[.engine, .resident + .read + .left, .left > 20000, .left == .skipped]')" \
 			"0 yes 1 [\"$engine\",32769,true,true]" "$engine: a miss at page $at: the list is forced but for what is left" ||
 			diag "$(cat "$OUT" "$ERR")"

@@ -238,7 +238,7 @@ insmod $KO
 # --- trigger open, in the task that opens
 
 evict "$file"
-forced -e kfunc -t open -f "$file" -o "$DIR/sparse" -- bash -c "exec 9<'$file'; sleep 2"
+forced -e kfunc -t open -f "$file" -o "$DIR/sparse" -- bash -c "exec 9<'$file'; '$PROGS/cached' -w 2000 '$file'; $OUTLIVE"
 is "$STATUS $(receipt "$OUT" '[.trigger, .read, .requested]')" '0 ["open",2000,2000]' 'trigger open: opened, not read, and all is forced'
 evict "$file"
 exec 9<"$file"
@@ -246,7 +246,8 @@ forced -e kfunc -t open -f "$file" -o "$DIR/sparse" -- sleep 1
 is "$STATUS $(receipt "$OUT" '.read')" '4 0' 'an open before COMMAND does not count' || diag "$(cat "$OUT")"
 exec 9<&-
 evict "$file"
-forced -e kfunc -t open -f "$file" -o "$DIR/sparse" -- bash -c "exec 9<'$file'; sleep 2; exec 9<&-; echo 3 >/proc/sys/vm/drop_caches; exec 9<'$file'; sleep 2"
+forced -e kfunc -t open -f "$file" -o "$DIR/sparse" -- bash -c "exec 9<'$file'; '$PROGS/cached' -w 2000 '$file'; sleep 2
+	exec 9<&-; echo 3 >/proc/sys/vm/drop_caches; exec 9<'$file'; '$PROGS/cached' -w 2000 '$file'; $OUTLIVE"
 is "$(receipt "$OUT" '.read')" '2000 2000' 'opened again after the pages were dropped: forced again'
 
 # --- overlays
@@ -259,12 +260,12 @@ if mount -t overlay overlay -o "lowerdir=$DIR/lower,upperdir=$DIR/upper,workdir=
 	at_exit "umount '$DIR/merged'"
 	seq 0 2 2047 >"$DIR/half"
 	evict "$DIR/lower/data"
-	forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; sleep 2"
+	forced -t access -e kfunc -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "'$PROGS/access' --blind -n 1 --fadvise random '$DIR/merged/data'; '$PROGS/cached' -w 1024 '$DIR/lower/data'; $OUTLIVE"
 	is "$STATUS $(receipt "$OUT" '[.engine, .requested == .read + .resident]')" '0 ["kfunc",true]' \
 		'an overlay: the file with the pages is forced'
 	is "$("$PROGS/cached" "$DIR/lower/data" | comm -3 <(sort) <(sort "$DIR/half") | wc -l)" 0 'exactly what is listed'
 	evict "$DIR/lower/data"
-	forced -t access -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "head -c 4096 '$DIR/merged/data'; sleep 2"
+	forced -t access -f "$DIR/merged/data" -o "$DIR/half" -- bash -c "head -c 4096 '$DIR/merged/data'; '$PROGS/cached' -w 1024 '$DIR/lower/data'; $OUTLIVE"
 	is "$STATUS $(receipt "$OUT" '.requested == .read + .resident')" '0 true' 'auto: some engine does it'
 else
 	skip 3 'no overlayfs here'
