@@ -116,7 +116,7 @@ while step; do
 		'forced: all of the list is there'
 	# How many misses that run had depends on who was first, the guest or the forcing. Here the guest's memory is not opened before.
 	cold
-	forced --hold 30000 -f "$memory" -o "$DIR/list" -- "$snapshot" restore "$snap"
+	forced --hold 60000 -f "$memory" -o "$DIR/list" -- "$snapshot" restore "$snap"
 	is "$STATUS $(jq .sum "$TRUTH")" "0 $first" 'forced before the memory is opened: the answer is right'
 	within "$(receipt "$OUT" '.coverage * 100 | floor')" 67 100 'and nearly no misses are left'
 	is "$(sha256sum "$snap"/*)" "$before" 'the files are what they were'

@@ -316,15 +316,15 @@ others_changed()
 		}' "$OTHERS"/per_cpu/cpu*/stats - "$OTHERS/trace"
 }
 
-# while step; do ...; done: what is between is done once, and again, if others changed what is cached of the
-# test's files meanwhile: five times, and then, as long as a check fails, until a minute is over. Why a check
-# failed is no reason to repeat it.
+# while step; do ...; done: what is between is done once, and once more if others changed what is cached of
+# the test's files meanwhile; then, as long as a check fails and others do, five times and until a minute is
+# over. Why a check failed is no reason to repeat it.
 # What is told is what the last time told.
 step()
 {
 	if [ "$STEP" -gt 0 ]; then
-		if [ -z "$(others_changed)" ] || { [ "$STEP" -ge 5 ] &&
-			{ [ "$TAP_FAILED" -eq "$STEP_FAILED" ] || [ "$SECONDS" -ge "$STEP_END" ]; }; }; then
+		if [ -z "$(others_changed)" ] || { [ "$STEP" -ge 2 ] && [ "$TAP_FAILED" -eq "$STEP_FAILED" ]; } ||
+			{ [ "$STEP" -ge 5 ] && [ "$SECONDS" -ge "$STEP_END" ]; }; then
 			step_told
 			return 1
 		fi
@@ -630,7 +630,7 @@ forced()
 {
 	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
 	rm -f "$OUT" "$TRUTH" "$ERR"
-	timeout -k 5 60 "$PCFORCE" --tool-status -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
+	timeout -k 5 120 "$PCFORCE" --tool-status -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
 	STATUS=$?
 }
 

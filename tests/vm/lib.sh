@@ -62,7 +62,7 @@ stock_headers()
 # Reading without readahead is the same on every file system: once, on ext4, is enough.
 bed()
 {
-	local kernel=$1 fs=$2 scratch status settings=() options=(--timeout 1500)
+	local kernel=$1 fs=$2 scratch status settings=() options=(--timeout 3600)
 	shift 2
 	# No khugepaged, which reads in what is absent between the pages of a mapped file: from Linux 7.3
 	# on of any file.
