@@ -188,9 +188,12 @@ static int close_file(struct own *o)
 
 	if (o->id < 0 || o->id >= PAGEHINT_MAX_FILES || o->files[o->id] < 0)
 		return -EBADF;
+	/* Else a program that forgets its file has as much in flight once more. */
 	for (i = 0; i < OWN_FLIGHT; i++) {
-		if (o->flight[i].file == o->id)
-			o->flight[i].file = -1;
+		if (o->flight[i].file != o->id)
+			continue;
+		await(o, &o->flight[i]);
+		o->flight[i].file = -1;
 	}
 	close(o->files[o->id]);
 	o->files[o->id] = -1;
