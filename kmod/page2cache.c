@@ -30,6 +30,7 @@
 #define SLOW_NS		(30 * NSEC_PER_MSEC)
 #define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
 #define LISTS_PER_MAP	16
+#define AHEAD_NICE	10	/* of the task, with which a worker may share a processor */
 #define GRACE_TICKS	2	/* for the task to read its page and leave the kernel */
 #define HEAD_EXTENTS	(sizeof(struct bpf_page2cache) / sizeof(struct bpf_page2cache_extent))
 
@@ -51,7 +52,7 @@ struct prefetch {
 	struct bpf_page2cache *head;	/* in it: user space may write there */
 	struct bpf_page2cache count;	/* what the head is to say */
 	struct cgroup_subsys_state *memcg, *blkcg;
-	int ioprio;
+	int ioprio, nice;
 	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
 	unsigned long max_requests, requests;
 	unsigned long window, in_flight; /* pages in the ring: at most, and now */
@@ -459,8 +460,10 @@ static void prefetch_work(struct work_struct *work)
 	unsigned long until = jiffies + msecs_to_jiffies(10);
 	unsigned int oldest = p->oldest, nr_folios = p->nr_folios;
 	struct file *file = p->file;
+	int nice = task_nice(current);
 	bool more, moved;
 
+	set_user_nice(current, p->nice);
 	more = prefetch_act(p);
 	/* A list that stands still, as on a throttled device, is looked at once a tick. */
 	moved = p->oldest != oldest || p->nr_folios != nr_folios;
@@ -468,6 +471,7 @@ static void prefetch_work(struct work_struct *work)
 		usleep_range(50, 100);
 		prefetch_reap(p);
 	}
+	set_user_nice(current, nice);
 	if (!more && file) {
 		WRITE_ONCE(p->file, NULL);
 		fput(file);
@@ -556,6 +560,7 @@ static void prefetch_charge(struct prefetch *p, struct task_struct *task)
 	task_lock(task);
 	p->ioprio = __get_task_ioprio(task);
 	task_unlock(task);
+	p->nice = max(task_nice(task) - AHEAD_NICE, MIN_NICE);
 	p->window = FIRST_PAGES;
 	p->max_requests = WINDOW_REQUESTS;
 	if (bdev)
