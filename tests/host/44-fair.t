@@ -50,7 +50,7 @@ sync
 slowly=$GROUPS_DIR/page2cache-slowly group=$GROUPS_DIR/page2cache-reader other=$GROUPS_DIR/page2cache-other
 new_group $slowly
 [ -e $slowly/io.max ] || skip_all 'this kernel throttles no group (CONFIG_BLK_DEV_THROTTLING)'
-plan $((8 + 4 + 4 + 3 + 5 + 1 + 4))
+plan $((8 + 4 + 4 + 3 + 7 + 1 + 4))
 
 # io_max WORDS: of the slow device, for the group
 io_max()
@@ -249,9 +249,15 @@ parts_of()
 	seq 1 2 599
 }
 
+# nice_of_workers: the nice values with which they have left the processor, in the trace
+nice_of_workers()
+{
+	trace_lines sched_switch | sed -n 's/.* prev_prio=\([0-9]*\) .*/\1/p' | awk '{ print $1 - 120 }' | sort -un
+}
+
 beside()
 {
-	local queue=/sys/block/${slow#/dev/}/queue/nr_requests allowed list least most all classes
+	local queue=/sys/block/${slow#/dev/}/queue/nr_requests allowed list least most all classes nices
 
 	allowed=$(cat "$queue")
 	at_exit "echo $allowed >$queue"
@@ -260,10 +266,12 @@ beside()
 		evict "$MOUNT/data"
 		[ $list = pages ] || parts_of "$MOUNT/data" >"$DIR/parts"
 		forcing -e "$engine" -t miss --once -f "$MOUNT/data" -o "$DIR/$list"
-		trace_start '' block/block_bio_queue block/block_rq_complete || bail 'no tracing'
-		holder $GROUPS_DIR "$MOUNT/data" ionice -c 3
+		trace_start '' block/block_bio_queue block/block_rq_complete sched/sched_switch || bail 'no tracing'
+		echo 'prev_comm ~ "kworker/u*"' >"$TRACE/events/sched/sched_switch/filter"
+		holder $GROUPS_DIR "$MOUNT/data" nice -n 5 ionice -c 3
 		wait_until 60 gone "$BG"
 		read -r most all classes < <(requests)
+		nices=$(nice_of_workers)
 		trace_stop
 		end_now "$CHILD"
 		least=$(wc -l <"$DIR/$list")
@@ -271,6 +279,8 @@ beside()
 		within "$most" 1 4 "$engine: $list: at most a quarter of the requests that the queue takes is in flight"
 	done
 	echo "$allowed" >"$queue"
+	ok "$engine: a worker is ten steps of nice ahead of its reader" grep -qx -- -5 <<<"$nices"
+	is "$(ps -e -o ni=,comm= | awk '$2 ~ /^kworker\/u/ && $1 != 0 && $1 != -20')" '' "$engine: afterwards no worker has that"
 	if [ -n "$classes" ]; then
 		is "$classes" idle "$engine: all with the priority of their reader"
 	else
