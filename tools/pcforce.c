@@ -211,6 +211,10 @@ static void check_serve(const struct argp_state *state)
 {
 	const struct print_options *print = &opt.run.print;
 
+	if (opt.engine == &engine_helper)
+		argp_error(state,
+			   "--serve reads by engine user: helper reads only at a miss of its "
+			   "own, which takes longer than reading");
 	if (opt.engine && opt.engine != &engine_user)
 		argp_error(state, "--serve reads by engine user, not by %s", opt.engine->name);
 	if (says_what_to_force() || opt.check || opt.run.out || print->json ||

@@ -17,7 +17,7 @@ chmod 755 "$DIR"
 # What waits for a file system of this test is let go.
 at_exit "umount -f '$DIR/work/fuse'"
 
-plan $((10 + 86))
+plan $((11 + 86))
 
 # --- the command line
 touch "$DIR/file"
@@ -28,6 +28,7 @@ for line in "${usage[@]}"; do
 	echo $?
 done >"$DIR/status"
 is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 2 2 125' 'options that --serve does not take'
+matches "$("$PCFORCE" --serve s -e helper 2>&1)" 'helper reads only at a miss of its own' 'engine helper is refused, with the reason'
 for path in "$DIR/file" "$DIR/none/socket" "$DIR/$(printf '%0120d' 0)"; do
 	"$PCFORCE" --serve "$path" 2>&1 | sed 's/.*: //'
 done >"$DIR/said"
