@@ -42,20 +42,26 @@
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
+/* Of so much the cached pages are counted at once: 2^22 pages, some 20 ms. */
+#define COUNT_BYTES (16ULL << 30)
 /*
  * Who asks rings again after so long: the other process of a shared ring can take the bell's
  * change back before the thread has seen it.
  */
 #define RING_AGAIN_NS 10000000
 
-static uint64_t size_of(void *ctx, uint32_t file)
+static uint64_t bytes_of(const struct own *o, uint32_t file)
 {
-	const struct own *o = ctx;
 	struct stat st;
 
 	if (file >= PAGEHINT_MAX_FILES || o->files[file] < 0 || fstat(o->files[file], &st))
 		return 0;
 	return st.st_size;
+}
+
+static uint64_t size_of(void *ctx, uint32_t file)
+{
+	return bytes_of(ctx, file);
 }
 
 static bool ends(const struct own *o)
@@ -105,16 +111,27 @@ static void count_forced(struct own *o, int file, uint64_t at, uint64_t n, uint6
 		result_set_forced(r, r->stat.forced + cached);
 }
 
+/* In parts, as the kernel looks at each page, and does not stop halfway where the thread is to end. */
+static uint64_t pages_cached_of(const struct own *o, uint32_t file)
+{
+	uint64_t at, size = bytes_of(o, file), pages = 0;
+	int64_t n;
+
+	for (at = 0; at < size && !ends(o); at += COUNT_BYTES) {
+		n = cached_pages(o->files[file], at, COUNT_BYTES);
+		pages += n > 0 ? n : 0;
+	}
+	return pages;
+}
+
 uint64_t own_cached(const struct own *o)
 {
-	int64_t pages = 0, n;
-	size_t i;
+	uint64_t pages = 0;
+	uint32_t i;
 
 	for (i = 0; i < PAGEHINT_MAX_FILES; i++) {
-		if (o->files[i] < 0 || o->results[i].stat.forced == PAGEHINT_UNKNOWN)
-			continue;
-		n = cached_pages(o->files[i], 0, 0);
-		pages += n > 0 ? n : 0;
+		if (o->files[i] >= 0 && o->results[i].stat.forced != PAGEHINT_UNKNOWN)
+			pages += pages_cached_of(o, i);
 	}
 	return pages * o->page_size;
 }
