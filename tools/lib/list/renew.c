@@ -187,29 +187,22 @@ static bool is_around(const struct slot *s, uint64_t index)
 	return bitmap_next(&s->mapped, first, end, true) < end;
 }
 
-/* How many starts did without the extent, by the old list. */
-static uint64_t unused_before(const struct list *l, size_t extent)
-{
-	uint64_t unused = 0;
-	size_t i;
-
-	for (i = 0; i < l->nr_marks && l->marks[i].extent <= extent; i++)
-		unused = l->marks[i].unused;
-	return unused;
-}
-
 /* List the pages of the old list that STARTS starts did without by now; 0: those that are used. */
 static void list_others(struct renewal *r, uint64_t starts)
 {
+	const struct list_mark *mark = r->old->marks, *last_mark = mark + r->old->nr_marks;
 	const struct extent *e = r->old->extents;
-	uint64_t i, page, end;
+	uint64_t i, page, end, unused = 0;
 	bool marked = !starts;
 	uint32_t slot;
 	struct slot *s;
 
 	for (i = 0; i < r->old->nr_extents; i++, e++) {
+		/* What the old list says of this extent: how many starts did without it. */
+		for (; mark < last_mark && mark->extent <= i; mark++)
+			unused = mark->unused;
 		slot = r->slot_of[e->file];
-		if (slot == NONE || (starts && unused_before(r->old, i) != starts - 1))
+		if (slot == NONE || (starts && unused != starts - 1))
 			continue;
 		s = &r->slots[slot];
 		end = end_of(s, e->index, e->nr_pages);
