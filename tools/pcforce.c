@@ -274,10 +274,29 @@ static void check_usage(struct argp_state *state)
 		argp_error(state, "-o OFFSETS takes one -f at most, and no --files0-from");
 }
 
+/* Options that have no value, but for those that programs share. */
+static const struct {
+	int key;
+	bool *set;
+} flags[] = {
+	{ OPT_FOLLOW, &opt.follow },   { 'D', &opt.detach },
+	{ OPT_NOW, &opt.now },	       { OPT_CHECK, &opt.check },
+	{ OPT_DRY_RUN, &opt.dry_run }, { OPT_ONCE, &opt.once },
+	{ OPT_IDLE, &opt.idle },       { OPT_STALE_OK, &opt.stale_ok },
+	{ OPT_STRICT, &opt.strict },
+};
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	uint64_t ms;
+	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (flags[i].key == key) {
+			*flags[i].set = true;
+			return 0;
+		}
+	}
 	switch (key) {
 	case 'o':
 		take_once(state, "-o", &opt.list, arg);
@@ -290,24 +309,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (opt.trigger < 0)
 			argp_error(state, "-t takes access, miss, open or now, not '%s'", arg);
 		break;
-	case OPT_FOLLOW:
-		opt.follow = true;
-		break;
-	case 'D':
-		opt.detach = true;
-		break;
-	case OPT_NOW:
-		opt.now = true;
-		break;
-	case OPT_CHECK:
-		opt.check = true;
-		break;
-	case OPT_DRY_RUN:
-		opt.dry_run = true;
-		break;
-	case OPT_ONCE:
-		opt.once = true;
-		break;
 	case OPT_JOBS:
 		if (parse_u64(arg, &opt.jobs) || !opt.jobs || opt.jobs > 64)
 			argp_error(state, "--jobs takes 1 to 64, not '%s'", arg);
@@ -315,9 +316,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_MAX_BYTES:
 		if (parse_size(arg, &opt.max_bytes) || !opt.max_bytes)
 			argp_error(state, "--max-bytes takes a size such as 512M, not '%s'", arg);
-		break;
-	case OPT_IDLE:
-		opt.idle = true;
 		break;
 	case OPT_RATE:
 		if (parse_size(arg, &opt.rate) || !opt.rate)
@@ -332,17 +330,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--wait takes 0 to 60000 milliseconds, not '%s'", arg);
 		opt.wait_ms = ms;
 		break;
-	case OPT_STALE_OK:
-		opt.stale_ok = true;
-		break;
 	case OPT_ROOT:
 		take_once(state, "--root", &opt.root, arg);
 		break;
 	case OPT_SERVE:
 		take_once(state, "--serve", &opt.serve, arg);
-		break;
-	case OPT_STRICT:
-		opt.strict = true;
 		break;
 	case OPT_TOLERATE:
 		if (parse_percent(arg, &opt.tolerate))
