@@ -95,8 +95,8 @@ seq 0 16383 >"$DIR/sorted"
 before=()
 
 # found LIST PCFORCE_OPTIONS...: has COMMAND found all pages of the large file cached? "all" or "part"; $before
-# is a command line that pcforce is run by. With --rate the list takes a minute, which no COMMAND that does not
-# wait for it takes to begin.
+# is a command line that pcforce is run by. With --rate 4M the list takes 16 seconds, which no COMMAND that does
+# not wait for it takes to begin.
 found()
 {
 	evict "$large"
@@ -109,11 +109,11 @@ while step; do
 	is "$(found "$DIR/shuffled" --wait 60000)" all '--wait: COMMAND begins when the list is forced'
 	# The process that has looked whether the folder answers has ended by then.
 	is "$(found "$DIR/shuffled" --wait 60000 --root /)" all 'SIGCHLD of a process that is not COMMAND does not end it'
-	is "$(found "$DIR/shuffled" --rate 1M --wait 0)" part '--wait 0: it begins before'
-	is "$(found "$DIR/sorted" --rate 1M --wait 60000)" part 'a list in order is not waited for'
-	is "$(found "$DIR/shuffled" --rate 1M --wait 1)" part '--wait 1: nor longer than a millisecond'
+	is "$(found "$DIR/shuffled" --rate 4M --wait 0)" part '--wait 0: it begins before'
+	is "$(found "$DIR/sorted" --rate 4M --wait 60000)" part 'a list in order is not waited for'
+	is "$(found "$DIR/shuffled" --rate 4M --wait 1)" part '--wait 1: nor longer than a millisecond'
 	before=("${signalled[@]}")
-	is "$(found "$DIR/shuffled" --rate 1M --wait 60000)" part 'nor longer than until a signal comes'
+	is "$(found "$DIR/shuffled" --rate 4M --wait 60000)" part 'nor longer than until a signal comes'
 	before=()
 done
 
