@@ -17,6 +17,7 @@ from lab.tools import CACHEMISS, FLOOR, PCFORCE, RATRACE, WORKLOAD, Failed
 Step = collections.namedtuple("Step", "arm variant round")
 
 WAYS = 2        # of the floor, run in every round
+TRIES = 5       # to force something: on a busy machine a short reader can have ended before
 
 
 def done(program):
@@ -218,13 +219,14 @@ class Cell:
         return self._read(step, self.reader.command)
 
     def _forced(self, step, engine):
-        self._cool()
-        fields, said = self._under(step, PCFORCE, [*self._force(engine), "-o", self.list],
-                                   self.reader.command)
-        receipt = self._receipt(said)
-        if not self.brief and not receipt["read"] + receipt["resident"] + receipt["left"]:
-            raise Failed(f"engine {engine} forced nothing: {json.dumps(receipt)}")
-        return {**fields, "engine": receipt["engine"], "receipt": receipt}
+        for _ in range(TRIES):
+            self._cool()
+            fields, said = self._under(step, PCFORCE, [*self._force(engine), "-o", self.list],
+                                       self.reader.command)
+            receipt = self._receipt(said)
+            if self.brief or receipt["read"] + receipt["resident"] + receipt["left"]:
+                return {**fields, "engine": receipt["engine"], "receipt": receipt}
+        raise Failed(f"engine {engine} forced nothing: {json.dumps(receipt)}")
 
     def _count(self, step, engine):
         self._cool()

@@ -41,8 +41,15 @@ class Files(Cell):
     def _listed(self, name, paths):
         out = self.results.path("lists", f"{self.name}-{name}.offsets")
         named = [word for path in paths for word in ("-f", path)]
+        self._load(paths)
         tools.run_ok([CACHEMISS, "--resident", *named, "-w", out])
         return out
+
+    @staticmethod
+    def _load(paths):
+        for path in paths:
+            with open(path, "rb") as f:
+                f.read()
 
     def close(self):
         if self.folder:
@@ -75,9 +82,7 @@ class Start(Files):
         return [PCFORCE, *follow, "-o", lists[arm], "-j", "-O", said, "--", TRUE]
 
     def make(self, step):
-        for path in self.paths:
-            with open(path, "rb") as f:
-                f.read()
+        self._load(self.paths)
         said = os.path.join(self.work, "start.jsonl")
         line = self._line(step.arm, said)
         tools.run_ok(line)                  # the programs themselves are cached

@@ -48,9 +48,9 @@ def skip_(why, checks):
     print("# skip", why, checks, sep="\t", flush=True)
 
 
-def wait_for(true):
-    """Until that is so, for at most a minute; says whether it is."""
-    end = time.monotonic() + 60
+def wait_for(true, seconds=60):
+    """Until that is so, for at most so long; says whether it is."""
+    end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
             return False
@@ -90,6 +90,7 @@ class Files:
         return ranges_of(out.stdout.split()) or "none"
 
     def becomes(self, path, want, what):
-        """These pages are cached, no others. Hints are served in order: the last one is among these."""
-        wait_for(lambda: self.cached(path) == want)
+        """These pages are cached, no others. Hints are served in order: the last one is among these.
+        What somebody else has dropped meanwhile never comes."""
+        wait_for(lambda: self.cached(path) == want, 20)
         is_(self.cached(path), want, what)
