@@ -13,7 +13,7 @@ needs_built "$PROGS/helper" "$PROGS/access" "$PROGS/content" "$PROGS/silent"
 grep -qw filemap_miss /proc/kallsyms || skip_all 'this kernel has no helper: patches/ brings it'
 setup_dir
 
-plan $((14 + 15 + 3 + 25))
+plan $((14 + 17 + 3 + 25))
 
 # loads NAME WORD TITLE
 loads()
@@ -68,6 +68,12 @@ calls first -22 'a list that begins behind its end is -EINVAL'
 calls flags -22 'and flags'
 "$PROGS/helper" full "$file" >"$DIR/call"
 calls right -22 'a list that is longer than its map is -EINVAL'
+"$PROGS/helper" far "$file" 4096 1000000 >"$DIR/call"
+is "$(paste -sd' ' "$DIR/call")" 'right 0 error 0 all 1 past 1 pages 1' \
+	'a list of a million extents, that count 2^59 pages and more, is read to its end'
+"$PROGS/helper" stop "$file" 4096 1000000 >"$DIR/call"
+is "$(paste -sd' ' "$DIR/call")" "right 0 error -125 all 0 past 1 pages 0" \
+	'stopped on its way, it ends before that, with the pages of the extents that it came to'
 "$PROGS/helper" kptrs "$file" >"$DIR/call"
 calls kptrs -22 'and one with pointers of the kernel in it'
 

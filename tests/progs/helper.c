@@ -6,6 +6,10 @@
  *   helper call FILE             reads a page of FILE that is absent: the calls by name, each
  *                                with its result
  *   helper full FILE             a list that says that it is longer than its map
+ *   helper far FILE FIRST N      a list of N extents, at element FIRST of its map: all but the last
+ *                                one are 2^40 pages past the end of FILE, that is page 1; what the
+ *                                kernel says of it
+ *   helper stop FILE FIRST N     the same, stopped as soon as it has begun
  *   helper kptrs FILE            a map with pointers of the kernel in it
  *   helper tail                  a program that may not sleep, to call one that does
  *   helper count FILE COMMAND... runs COMMAND: its output, and how often the hook was called for
@@ -41,6 +45,12 @@
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	return 0;
+}
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
 }
 
 static struct helper_bpf *open_with(const char *name, const char *other)
@@ -137,6 +147,53 @@ static int call(const char *path, bool full)
 	       skel->data->result);
 	printf("again %ld\nreset %ld\nlists %ld\nmore %ld\n", skel->data->result_again,
 	       skel->data->result_reset, skel->data->result_lists, skel->data->result_more);
+	return 0;
+}
+
+/* The list lies in the map; the head is returned. */
+static struct page2cache_head *far_list(struct helper_bpf *skel, uint64_t first, uint64_t nr)
+{
+	size_t elements = first + PAGE2CACHE_HEAD + nr;
+	struct page2cache_extent *map, *e;
+
+	if (bpf_map__set_max_entries(skel->maps.good, elements) || helper_bpf__load(skel) ||
+	    helper_bpf__attach(skel))
+		die("call_far");
+	map = mmap(NULL, elements * sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   bpf_map__fd(skel->maps.good), 0);
+	if (map == MAP_FAILED)
+		die("mmap");
+	for (e = map + first + PAGE2CACHE_HEAD; e < map + elements - 1; e++)
+		*e = (struct page2cache_extent){ .index = 1ULL << 50, .nr_pages = 1ULL << 40 };
+	*e = (struct page2cache_extent){ .index = 1, .nr_pages = 1 };
+	return (void *)(map + first);
+}
+
+static int call_far(const char *path, uint64_t first, uint64_t nr, bool stop)
+{
+	struct helper_bpf *skel = open_with("call_far", NULL);
+	struct page2cache_head *head = far_list(skel, first, nr);
+	int fd = open(path, O_RDONLY);
+	char byte;
+
+	head->nr_extents = nr;
+	head->max_pages = 16;
+	skel->bss->first = first;
+	skel->bss->tgid = getpid();
+	/* Closed, the file would end the list. */
+	if (fd < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) || pread(fd, &byte, 1, 0) != 1)
+		die(path);
+	while (stop && !skel->data->result && !__atomic_load_n(&head->reached, __ATOMIC_RELAXED))
+		usleep(100);
+	if (stop)
+		__atomic_store_n(&head->state, PAGE2CACHE_STOP, __ATOMIC_RELAXED);
+	while (!skel->data->result &&
+	       __atomic_load_n(&head->state, __ATOMIC_ACQUIRE) != PAGE2CACHE_DONE)
+		usleep(100);
+	printf("right %ld\nerror %lld\nall %d\npast %d\npages %llu\n", skel->data->result,
+	       (long long)head->error, head->reached == nr,
+	       head->past_eof == (head->reached - (head->reached == nr)) << 40,
+	       (unsigned long long)(head->read + head->resident));
 	return 0;
 }
 
@@ -357,6 +414,9 @@ int main(int argc, char **argv)
 		return call(argv[2], false);
 	if (argc == 3 && !strcmp(argv[1], "full"))
 		return call(argv[2], true);
+	if (argc == 5 && (!strcmp(argv[1], "far") || !strcmp(argv[1], "stop")))
+		return call_far(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
+				!strcmp(argv[1], "stop"));
 	if (argc == 3 && !strcmp(argv[1], "kptrs"))
 		return call_kptrs(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "tail"))
@@ -371,6 +431,6 @@ int main(int argc, char **argv)
 		return miss(argv[2], argv + 3);
 	fprintf(stderr,
 		"usage: helper load | tail | call|full|kptrs|gone FILE | count FILE COMMAND... |\n"
-		"              scribble SECONDS | miss FILE PAGE...\n");
+		"              far|stop FILE FIRST N | scribble SECONDS | miss FILE PAGE...\n");
 	return 2;
 }
