@@ -221,17 +221,24 @@ CFI_NOSEAL(bpf_page2cache_drop_dtor);
 
 __bpf_kfunc_end_defs();
 
+#include "hints.c"
+
 /* Kfuncs for programs that a process runs, and that may sleep. */
 BTF_KFUNCS_START(page2cache_run_kfuncs)
 BTF_ID_FLAGS(func, bpf_page2cache_hold_fd,
 	     KF_ACQUIRE | KF_RET_NULL | KF_SLEEPABLE | KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
 BTF_ID_FLAGS(func, bpf_page2cache_drop, KF_RELEASE)
+BTF_ID_FLAGS(func, bpf_page2cache_queue_new, KF_ACQUIRE | KF_RET_NULL | KF_SLEEPABLE)
+BTF_ID_FLAGS(func, bpf_page2cache_queue_drop, KF_RELEASE)
 BTF_KFUNCS_END(page2cache_run_kfuncs)
 
 /* Kfuncs for programs at a hook. */
 BTF_KFUNCS_START(page2cache_hook_kfuncs)
 BTF_ID_FLAGS(func, bpf_page2cache_force, KF_RELEASE)
+BTF_ID_FLAGS(func, bpf_page2cache_drop, KF_RELEASE)
+BTF_ID_FLAGS(func, bpf_page2cache_hint, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, bpf_page2cache_queue_drop, KF_RELEASE)
 BTF_KFUNCS_END(page2cache_hook_kfuncs)
 
 static const struct btf_kfunc_id_set page2cache_run_set = {
@@ -247,11 +254,14 @@ static const struct btf_kfunc_id_set page2cache_hook_set = {
 BTF_ID_LIST(page2cache_dtor_ids)
 BTF_ID(struct, bpf_page2cache_list)
 BTF_ID(func, bpf_page2cache_drop_dtor)
+BTF_ID(struct, bpf_page2cache_queue)
+BTF_ID(func, bpf_page2cache_queue_drop_dtor)
 
 static int __init bpf_page2cache_init(void)
 {
 	const struct btf_id_dtor_kfunc dtors[] = {
 		{ .btf_id = page2cache_dtor_ids[0], .kfunc_btf_id = page2cache_dtor_ids[1] },
+		{ .btf_id = page2cache_dtor_ids[2], .kfunc_btf_id = page2cache_dtor_ids[3] },
 	};
 	int error = page2cache_init();
 

@@ -42,7 +42,7 @@ loads hold_fentry refused 'an fentry program may hold none, be it one that may s
 loads hold_kprobe refused 'nor may a kprobe program'
 loads hold_tracepoint refused 'nor that of a tracepoint'
 loads hold_lsm refused 'nor an LSM program'
-loads drop_tracing refused 'nor may such programs drop one'
+loads drop_tracing taken 'but such programs may drop one'
 loads leaks refused 'a list may not be forgotten'
 loads twice refused 'nor be forced twice'
 loads value_for_map refused 'memory is no map'
