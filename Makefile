@@ -161,7 +161,7 @@ $(O)/tests/changing: tests/progs/changing.c $(O)/tests/sharing.skel.h $(O)/libpa
 		-L$(HINT) -Wl,-rpath,'$$ORIGIN/../hint' -lpagehint $(LIBS) -o $@
 
 # As an application has it: the shared library.
-$(O)/tests/hints: tests/progs/hints.c $(HINT_LINKS) Makefile
+$(O)/tests/hints $(O)/tests/hinter: $(O)/tests/%: tests/progs/%.c $(HINT_LINKS) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -Ihint -MMD -MP $< -L$(HINT) -Wl,-rpath,'$$ORIGIN/../hint' -lpagehint -luring -pthread -o $@

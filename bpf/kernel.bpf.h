@@ -138,6 +138,8 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct list_head children;
 	struct task_struct *group_leader;
+	u64 start_boottime;
+	u64 self_exec_id;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;

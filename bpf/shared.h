@@ -358,4 +358,39 @@ struct p2c_vma_record {
 	__u32 pad;
 };
 
+/* --- pcforce --serve -e kfunc: hints that are taken where their program looks pages up */
+
+#define HINT_FILES 4096 /* of one program: PAGEHINT_MAX_FILES */
+
+/*
+ * Where the queue of one program has been read up to. Whoever has the lock, a thread of the server
+ * or the BPF program, takes hints.
+ */
+struct p2c_hint_place {
+	__u32 lock;
+	__u32 tgid; /* of the program, 0: the place is free */
+	/* As in struct ring_consumer. */
+	__u64 head;
+	__u32 file;
+	__u32 left;
+	__u64 room;	/* bytes that may be read before the server looks at memory again */
+	__u64 requests; /* that may be in flight */
+	__u64 taken;	/* ranges that the BPF program has taken */
+	/* The memory of the queue: its address in the program, 0: not known, and its file. */
+	__u64 ring;
+	__u64 inode;
+	__u64 dev; /* as in struct p2c_file_key */
+	/* The process in which that address was seen to be this memory, after its latest exec(2). */
+	__u64 start_ns;
+	__u64 execs;
+};
+
+/* What a program that the server runs is to do: with a file of a place, or with its queue. */
+struct p2c_hint_order {
+	__u32 place;
+	__u32 file;
+	__s32 fd; /* -1: let go */
+	__u32 pad;
+};
+
 #endif

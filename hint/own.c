@@ -39,6 +39,8 @@
 #define SPIN_SHARE    3
 #define NAP_NS	      50000
 #define NAPS	      20
+/* What takes hints beside the thread leaves none for longer than it needs. */
+#define BESIDE_NAP_NS 1000000
 /* Where the kernel has no membarrier(2), a hint may be found so late. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
@@ -130,7 +132,7 @@ uint64_t own_cached(const struct own *o)
 	uint32_t i;
 
 	for (i = 0; i < PAGEHINT_MAX_FILES; i++) {
-		if (o->files[i] >= 0 && o->results[i].stat.forced != PAGEHINT_UNKNOWN)
+		if (o->files[i] >= 0)
 			pages += pages_cached_of(o, i);
 	}
 	return pages * o->page_size;
@@ -166,10 +168,24 @@ static void submit(struct own *o, const struct request *r)
 	}
 }
 
-/* Serve a batch of hints; false if there are none. */
-static bool serve(struct own *o)
+/* Does something beside the thread take hints? */
+static bool is_shared(const struct own *o)
 {
-	size_t i, n = ring_take(&o->consumer, o->hints, OWN_BATCH);
+	return o->limits && o->limits->take;
+}
+
+/* AT_ONCE: all hints that are there are to be taken. */
+static size_t take(struct own *o, bool at_once)
+{
+	if (is_shared(o))
+		return o->limits->take(o->limits->ctx, &o->consumer, o->hints, OWN_BATCH, at_once);
+	return ring_take(&o->consumer, o->hints, OWN_BATCH);
+}
+
+/* Serve a batch of hints; false if there are none. */
+static bool serve(struct own *o, bool at_once)
+{
+	size_t i, n = take(o, at_once);
 	size_t nr = requests_make(o->requests, o->hints, n, o->page_size, size_of, o);
 
 	for (i = 0; i < nr; i++)
@@ -225,7 +241,7 @@ static void answer(struct own *o)
 		if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE))
 			o->result = -errno;
 		/* In the thread's own table: a program's descriptors have other numbers. */
-		o->spins = processors_spare(PROCESSORS_GROUPS, PROCESSORS_FOLDERS);
+		o->spins = !is_shared(o) && processors_spare(PROCESSORS_GROUPS, PROCESSORS_FOLDERS);
 		break;
 	case OWN_OPEN:
 		o->result = open_file(o);
@@ -278,9 +294,10 @@ static void spin(struct own *o)
 /* Whatever rings: a program that rings all the time must not keep the thread from sleeping. */
 static void nap(const struct own *o)
 {
-	const struct timespec t = { 0, NAP_NS };
+	const struct timespec t = { 0, is_shared(o) ? BESIDE_NAP_NS : NAP_NS };
 
-	if (is_idle(o))
+	/* Hints that are there are for what is beside the thread. */
+	if (is_shared(o) ? !is_asked(o) : is_idle(o))
 		nanosleep(&t, NULL);
 }
 
@@ -337,7 +354,7 @@ static void *drain(void *ctx)
 		/* Read first: hints that were written before it are then served before it. */
 		asked = is_asked(o);
 		begin = now_ns();
-		if (serve(o)) {
+		if (serve(o, asked)) {
 			earn(o, now_ns() - begin);
 			/* A thread that was woken may hold up who woke it: it naps at once. */
 			idle = idle > NAPS;

@@ -31,6 +31,13 @@ struct own_limits {
 	bool (*admit)(void *ctx, uint64_t bytes);
 	/* How many pieces may be in flight now: 1 to OWN_FLIGHT. Called by the thread, too. */
 	unsigned int (*flight)(void *ctx);
+	/*
+	 * ring_take() for a ring from which something beside the thread takes hints as well: also
+	 * returns 0 while that does, unless AT_ONCE. NULL: the thread alone takes hints. Called by
+	 * the thread itself.
+	 */
+	size_t (*take)(void *ctx, struct ring_consumer *c, struct ring_hint *hints, size_t max,
+		       bool at_once);
 	void *ctx;
 };
 

@@ -84,7 +84,9 @@ static const char doc[] =
 static const struct argp_option argp_options[] = {
 	{ "offsets", 'o', "OFFSETS", 0, "The list of pages, - for standard input", 0 },
 	{ "engine", 'e', "ENGINE", 0,
-	  "Who reads: auto, helper, kfunc or user (default auto: the best that works)", 0 },
+	  "Who reads: auto, helper, kfunc or user (default auto: the best that works; with --serve "
+	  "user or kfunc, default user)",
+	  0 },
 	{ "trigger", 't', "TRIGGER", 0,
 	  "When to force: now, access, miss or open (default now with COMMAND, else access)", 0 },
 	{ "follow", OPT_FOLLOW, NULL, 0,
@@ -212,14 +214,14 @@ static void check_serve(const struct argp_state *state)
 	const struct print_options *print = &opt.run.print;
 
 	if (opt.engine == &engine_helper)
-		argp_error(state,
-			   "--serve reads by engine user: helper reads only at a miss of its "
-			   "own, which takes longer than reading");
-	if (opt.engine && opt.engine != &engine_user)
-		argp_error(state, "--serve reads by engine user, not by %s", opt.engine->name);
+		argp_error(state, "--serve reads by engine user or kfunc: helper reads only at a "
+				  "miss of its own, which takes longer than reading");
+	/* The module submits in the kernel, where nothing limits the rate. */
+	if (opt.rate && opt.engine == &engine_kfunc)
+		argp_error(state, "--rate goes with engine user, not with kfunc");
 	if (says_what_to_force() || opt.check || opt.run.out || print->json ||
 	    print->tables.columns || print->tables.raw || print->tables.no_headings)
-		argp_error(state, "--serve takes --rate, -d, -v and -q only");
+		argp_error(state, "--serve takes -e, --rate, -d, -v and -q only");
 }
 
 static void check_usage(struct argp_state *state)
@@ -532,7 +534,8 @@ int main(int argc, char **argv)
 
 	program_begin("pcforce", &argp, argc, argv);
 	if (opt.serve)
-		return serve(&(struct serve_options){ opt.serve, opt.rate, opt.run.duration_us });
+		return serve(&(struct serve_options){ opt.serve, opt.engine == &engine_kfunc,
+						      opt.rate, opt.run.duration_us });
 	hooks_quiet_libbpf();
 	set_hint(&hint, &out);
 	if (opt.learn.on) {

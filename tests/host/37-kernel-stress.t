@@ -25,13 +25,6 @@ plan $((2 + 3 + 1 + ${#ENGINES[@]} * (4 + 6 + 4) + 3 + 4 + 4 + 3))
 
 # --- the kernel's log
 
-COMPLAINTS='BUG:|WARNING:|KASAN|possible (recursive|circular) locking|inconsistent lock state|suspicious RCU usage|sleeping function|INFO: task .* blocked|rcu.*(stall|detected)|Oops|general protection|refcount_t:|list_(add|del) corruption|page dumped|bad page|ODEBUG|Freezing .* failed'
-
-complaints()
-{
-	dmesg | grep -E "$COMPLAINTS"
-}
-
 dmesg -C
 echo '<4>WARNING: possible circular locking dependency detected (planted)' >/dev/kmsg
 is "$(complaints | wc -l)" 1 'the search of the log finds a complaint that was planted'

@@ -21,13 +21,13 @@ plan $((11 + 86))
 
 # --- the command line
 touch "$DIR/file"
-usage=("--serve s -o l" "--serve s --now" "--serve s -t open" "--serve s -e helper" "--serve s -f $DIR/file" '--serve s -j' '--serve s -p 1' '--serve s --raw' '--serve s --tool-status' '--serve s -- true')
+usage=("--serve s -o l" "--serve s --now" "--serve s -t open" "--serve s -e helper" "--serve s -e kfunc --rate 1M" "--serve s -f $DIR/file" '--serve s -j' '--serve s -p 1' '--serve s --raw' '--serve s --tool-status' '--serve s -- true')
 for line in "${usage[@]}"; do
 	# shellcheck disable=SC2086 # several words
 	"$PCFORCE" $line >"$DIR/said" 2>&1
 	echo $?
 done >"$DIR/status"
-is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 2 2 125' 'options that --serve does not take'
+is "$(paste -sd' ' "$DIR/status")" '2 2 2 2 2 2 2 2 2 2 125' 'options that --serve does not take'
 matches "$("$PCFORCE" --serve s -e helper 2>&1)" 'helper reads only at a miss of its own' 'engine helper is refused, with the reason'
 for path in "$DIR/file" "$DIR/none/socket" "$DIR/$(printf '%0120d' 0)"; do
 	"$PCFORCE" --serve "$path" 2>&1 | sed 's/.*: //'

@@ -700,6 +700,12 @@ kernel_engines()
 		skip_all 'this kernel forces nothing by itself: patches/ or the module of kmod/ have it do so'
 }
 
+# complaints: the kernel's, since dmesg -C
+complaints()
+{
+	dmesg | grep -E 'BUG:|WARNING:|KASAN|possible (recursive|circular) locking|inconsistent lock state|suspicious RCU usage|sleeping function|INFO: task .* blocked|rcu.*(stall|detected)|Oops|general protection|refcount_t:|list_(add|del) corruption|page dumped|bad page|ODEBUG|Freezing .* failed'
+}
+
 # receipt FILE FILTER: of each receipt
 receipt()
 {

@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed debug-6.12+kmod ext4 best:37
+bed debug-6.12+kmod ext4 best:{37,53}

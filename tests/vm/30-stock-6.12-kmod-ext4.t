@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-6.12+kmod ext4 best:{36,38,39,44,47}
+bed stock-6.12+kmod ext4 best:{36,38,39,44,47,53}

@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-6.12+kmod xfs best:36
+bed stock-6.12+kmod xfs best:{36,53}

@@ -18,12 +18,19 @@
 /* Elements of an LRU map that a CPU takes at once (kernel/bpf/bpf_lru_list.c). */
 #define LRU_ASIDE 128
 
+bool in_first_pidns(void)
+{
+	struct stat ns;
+
+	return !stat("/proc/self/ns/pid", &ns) && ns.st_ino == PROC_PID_INIT_INO;
+}
+
 /* Where processes and clocks are what they are to the kernel; false if that cannot be told. */
 static bool in_first_namespaces(void)
 {
 	struct stat ns;
 
-	if (stat("/proc/self/ns/pid", &ns) || ns.st_ino != PROC_PID_INIT_INO)
+	if (!in_first_pidns())
 		return false;
 	/* There are kernels without namespaces of clocks. */
 	return stat("/proc/self/ns/time", &ns) || ns.st_ino == PROC_TIME_INIT_INO;

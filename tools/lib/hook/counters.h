@@ -131,6 +131,8 @@ int counters_locate(struct counters *w);
 bool counters_count_pid(const struct counters *w, pid_t pid);
 /* Has a process ended, or is it about to? Then counters_count_pid() may not know it any more. */
 bool counters_pid_ends(pid_t pid);
+/* Have processes the numbers here that they have for the kernel? False if that cannot be told. */
+bool in_first_pidns(void);
 /*
  * What the kernel's own number of a process, or of a thread of ours, is. Returns 0, -ESRCH or
  * -errno. From any thread.

@@ -33,6 +33,19 @@ struct shared {
 /* --- what may be read in */
 
 /*
+ * The share of this program, of what may be in flight for all that are connected. If the module reads
+ * as well, half of it.
+ */
+static unsigned int flight(void *ctx)
+{
+	const struct connection *c = ctx;
+	unsigned int share = ALL_FLIGHT / __atomic_load_n(c->nr_served, __ATOMIC_RELAXED);
+
+	share = share < OWN_FLIGHT ? share : OWN_FLIGHT;
+	return c->lookups ? share / 2 : share;
+}
+
+/*
  * The kernel charges us for what it reads. A program whose own group has a limit is still given
  * no more than that. What is cached of its files counts: a group's page cache is no less room, as
  * it can be reclaimed, but pages that were hinted before would go.
@@ -42,6 +55,11 @@ static void look_at_memory(struct connection *c, uint64_t now)
 	uint64_t room = memory_room_for(c->peer.pid), cached = own_cached(c->own);
 
 	c->room = room > cached ? room - cached : 0;
+	if (c->lookups) {
+		/* The other half is the module's. */
+		c->room /= 2;
+		lookups_allow(c->lookups, c->room, flight(c));
+	}
 	c->looked_ns = now;
 }
 
@@ -58,13 +76,15 @@ static bool admit(void *ctx, uint64_t bytes)
 	return pace_wait(c->pace, bytes, &c->stop);
 }
 
-/* The share of this program, of what may be in flight for all that are connected. */
-static unsigned int flight(void *ctx)
+static size_t take(void *ctx, struct ring_consumer *consumer, struct ring_hint *hints, size_t max,
+		   bool at_once)
 {
-	const struct connection *c = ctx;
-	unsigned int share = ALL_FLIGHT / __atomic_load_n(c->nr_served, __ATOMIC_RELAXED);
+	struct connection *c = ctx;
+	uint64_t now = now_ns();
 
-	return share < OWN_FLIGHT ? share : OWN_FLIGHT;
+	if (lookups_begun(c->lookups) && now - c->looked_ns >= LOOK_NS)
+		look_at_memory(c, now);
+	return lookups_take(c->lookups, consumer, hints, max, at_once);
 }
 
 /* --- files */
@@ -113,16 +133,29 @@ static int take_file(const struct connection *c, int fd)
 	bool counts = false;
 	int id = check_file(fd, &counts);
 
+	if (c->lookups) {
+		/* Which pages the module has read is not known here. */
+		counts = false;
+		lookups_begin(c->lookups);
+	}
 	id = id ? id : own_open(c->own, fd, counts);
-	if (id >= 0)
-		counted_file(c->program, id, fd, counts, &c->own->results[id]);
+	if (id < 0)
+		return id;
+	counted_file(c->program, id, fd, counts, &c->own->results[id]);
+	if (c->lookups)
+		lookups_hold(c->lookups, id, fd);
 	return id;
 }
 
 static int forget_file(const struct connection *c, int id)
 {
+	int err;
+
 	counted_forget(c->program, id);
-	return own_close(c->own, id);
+	err = own_close(c->own, id);
+	if (!err && c->lookups)
+		lookups_let_go(c->lookups, id);
+	return err;
 }
 
 /* --- the program */
@@ -232,13 +265,15 @@ static int receive_hello(int sock)
 
 void connection_serve(struct connection *c)
 {
-	const struct own_limits limits = { admit, flight, c };
+	struct own_limits limits = { .admit = admit, .flight = flight, .ctx = c };
 	struct shared s = { .fds = { -1, -1 } };
 	int err;
 
 	err = receive_hello(c->sock);
 	err = err ? err : share(&s);
 	if (!err) {
+		c->lookups = lookups_join(c->peer.pid, s.fds[0]);
+		limits.take = c->lookups ? take : NULL;
 		c->own = own_start(s.queue, RING_WORDS, s.results, &limits);
 		err = c->own ? 0 : -errno;
 	}
@@ -251,6 +286,10 @@ void connection_serve(struct connection *c)
 		counted_end(c->program);
 		own_stop(c->own);
 	}
+	if (c->lookups)
+		say_verbose("process %d: %" PRIu64 " ranges were taken at its lookups", c->peer.pid,
+			    lookups_taken(c->lookups));
+	lookups_leave(c->lookups);
 	unmap_memory(&s);
 }
 

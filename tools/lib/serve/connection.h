@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "force/pace.h"
+#include "serve/lookups.h"
 
 struct connection {
 	uint64_t number; /* from 1, never used again */
@@ -20,6 +21,7 @@ struct connection {
 	struct counted *counted;   /* of all of them, too; NULL: accesses are not counted here */
 	volatile bool stop;	   /* the program is gone, or the server ends: read nothing more */
 	struct own *own;	   /* drains its queue */
+	struct lookups *lookups;   /* takes hints as well; NULL: the draining thread alone does */
 	struct counted_program *program; /* counts its accesses */
 	/* How much may be cached, and when that was looked at. Of the draining thread. */
 	uint64_t room;

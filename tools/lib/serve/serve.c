@@ -178,6 +178,13 @@ static bool on_events(void *ctx)
 	return true;
 }
 
+/* No connection is left that the BPF programs serve. */
+static void close_programs(void)
+{
+	counted_close(server.counted);
+	lookups_close();
+}
+
 static void end_connections(void)
 {
 	struct timespec until;
@@ -194,7 +201,7 @@ static void end_connections(void)
 		say("a program's files did not answer within %d s (a device or mount that hangs?)",
 		    END_S);
 	else
-		counted_close(server.counted);
+		close_programs();
 }
 
 /* Accesses are counted where this kernel lets us; hints are served anyway. */
@@ -235,8 +242,12 @@ static enum status serve_programs(const struct serve_options *opt)
 
 enum status serve(const struct serve_options *opt)
 {
-	enum status status = listening_open(&server.listening, opt->path);
+	char *why = opt->at_lookups ? lookups_open() : NULL;
+	enum status status;
 
+	if (why)
+		return fail_with(xasprintf("--serve by engine kfunc: %s", why), STATUS_UNSUPPORTED);
+	status = listening_open(&server.listening, opt->path);
 	if (!status) {
 		session_block_signals(false);
 		pace_init(&server.pace, opt->rate, PACE_BYTES);

@@ -7,6 +7,7 @@
 
 struct serve_options {
 	const char *path;     /* of the socket */
+	bool at_lookups;      /* engine kfunc */
 	uint64_t rate;	      /* bytes a second of all programs together, 0: no limit */
 	uint64_t duration_us; /* 0: until a signal comes */
 };
