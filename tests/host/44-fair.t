@@ -11,6 +11,8 @@ needs_root
 needs jq jq
 needs losetup mount
 needs perl perl
+perl -e 'exit(syscall(451, -1, 0, 0, 0) == -1 && $!{ENOSYS})' ||
+	skip_all 'without cachestat(2) nobody sees what is in flight'
 needs_built "$PCFORCE" "$PROGS/access" "$PROGS/cached" "$PROGS/content"
 kernel_engines
 needs_groups memory io
