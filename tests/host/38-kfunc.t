@@ -120,7 +120,7 @@ is "$("$PROGS/kfunc" inner "$file" 500)" 'other 0' 'a map within a map goes away
 # --- of a disk that is slow: lists run for seconds
 
 slow=/sys/fs/cgroup/page2cache-slow
-device=$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
+device=$(disk_of "$DIR")
 echo +io >/sys/fs/cgroup/cgroup.subtree_control
 mkdir $slow
 at_exit "rmdir $slow"

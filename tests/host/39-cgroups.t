@@ -21,7 +21,7 @@ file=$DIR/data
 "$PROGS/content" write "$file" $((32 << 20))
 seq 0 4095 | shuf --random-source=<(yes) >"$DIR/list" # half of it: 16 MiB
 bytes=$((16 << 20))
-device=$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
+device=$(disk_of "$DIR")
 
 new_groups()
 {

@@ -208,9 +208,7 @@ within "$("$PROGS/cached" -c data)" 1 922 'of 8 MiB no more are taken at lookups
 is "$(awk '/^oom_kill / { print $2 }' $group/memory.events)" 0 'nobody is killed'
 echo max >$group/memory.max
 
-device=$(findmnt -no MAJ:MIN -T "$DIR" | tr -d ' ')
-# A partition: the limit is that of its disk.
-[ ! -e "/sys/dev/block/$device/partition" ] || device=$(cat "/sys/dev/block/$device/../dev")
+device=$(disk_of "$DIR")
 if echo "$device riops=100" >$group/io.max 2>/dev/null; then
 	in_group halt $server pages 0 0 2 1000 "${look[@]}" 200 &
 	wait_until 60 eval '[ "$(coming)" -gt 0 ]'

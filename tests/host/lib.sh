@@ -235,6 +235,17 @@ kernel_device()
 	findmnt -no MAJ:MIN -T "$1" | tr -d ' '
 }
 
+# disk_of PATH: MAJOR:MINOR of the whole disk below it, which io.max and io.stat of a cgroup speak of
+disk_of()
+{
+	local device disk
+
+	device=$(lsblk -ndo MAJ:MIN "$(findmnt -nvo SOURCE -T "$1")" | tr -d ' ')
+	disk=$(readlink -f "/sys/dev/block/$device")
+	[ ! -e "$disk/partition" ] || disk=${disk%/*}
+	cat "$disk/dev"
+}
+
 # set_ra KB|found: for files that are opened from now on, and for the scenarios that follow
 set_ra()
 {
