@@ -155,6 +155,7 @@ while step; do
 	recorded
 	fails 2 '-f names another file' --now -f "$DIR/other" -o "$list"
 	matches "$(cat "$DIR/stderr")" "another file.*$DIR/other|$DIR/other.*another file" 'and the message names it'
+	evict "$DIR/other"
 	forced --now --stale-ok -f "$DIR/other" -o "$list"
 	is "$STATUS $(receipt "$OUT" '[.file, .read]')" "0 [\"$DIR/other\",100]" '--stale-ok: forced for that one'
 	is "$("$PROGS/cached" -c "$file")" 0 'and not for the one recorded'
