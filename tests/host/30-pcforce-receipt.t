@@ -233,13 +233,15 @@ while step; do
 	# shrink_in_mid_run HOW: until it really was in the middle; each receipt must add up
 	shrink_in_mid_run()
 	{
-		local try
+		local try pace=()
 		added=yes hit=no
 		for ((try = 0; try < 12; try++)); do
+			# Where it is always over before it is stopped: half a minute.
+			[ $try -lt 8 ] || pace=(--rate 1M)
 			truncate -s 64m "$DIR/shrinking"
 			evict "$DIR/shrinking"
 			BG_OUT=$DIR/shrinking.out
-			"$PCFORCE" -j -O "$BG_OUT" --now -f "$DIR/shrinking" -o "$DIR/half" >/dev/null 2>&1 </dev/null &
+			"$PCFORCE" -j -O "$BG_OUT" --now "${pace[@]}" -f "$DIR/shrinking" -o "$DIR/half" >/dev/null 2>&1 </dev/null &
 			BG=$!
 			# Held where it is, however quick it would be.
 			until anything_cached "$DIR/shrinking" || gone "$BG"; do :; done
@@ -354,7 +356,7 @@ while step; do
 	is "$misses $(receipt "$OUT" '.coverage * 1000 | round')" '201 799' "coverage: all but the reader's own misses"
 	evict "$file"
 	seq 100 7 177 >"$DIR/twelve"
-	forced --follow --once -f "$file" -o "$DIR/twelve" -- bash -c "'$PROGS/cached' -w 12 '$file'
+	forced --follow --once -f "$file" -o "$DIR/twelve" -- bash -c "'$PROGS/cached' -w 12 '$file'; $(until_let_go "$file")
 		dd if='$file' iflag=nocache count=0 status=none; '$PROGS/access' --fadvise random -p '@$DIR/twelve' '$file'; $OUTLIVE"
 	is "$(receipt "$OUT" '[.read, .unused_removed, .used, .accuracy]')" '[12,12,0,0]' 'evicted before anybody used them: a reader reads them himself then'
 	rm -f "$DIR/huge"

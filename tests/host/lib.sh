@@ -199,6 +199,19 @@ wait_until()
 	done
 }
 
+# naps COMMAND...: how often 20 ms are slept until it succeeds, 500 times at most. A promise of so many seconds is
+# measured by this and not by the clock, which goes on where the machine stands still or COMMAND waits for a CPU.
+naps()
+{
+	local n=0
+
+	until "$@" >/dev/null 2>&1 || [ $n -ge 500 ]; do
+		sleep 0.02
+		n=$((n + 1))
+	done
+	echo $n
+}
+
 gone()
 {
 	! kill -0 "$1" 2>/dev/null
@@ -645,6 +658,16 @@ forced()
 	STATUS=$?
 }
 
+# told PCFORCE_OPTIONS...: as forced; and again where pcforce had no CPU for the tenth of a second that it has to
+# end in, and says that there is no receipt
+told()
+{
+	for _ in {1..10}; do
+		forced "$@"
+		grep -q 'no receipt' "$ERR" || break
+	done
+}
+
 # hurried COMMAND...: before others that want a CPU
 hurried()
 {
@@ -664,6 +687,21 @@ hurried()
 OUTLIVE='{ (while kill -0 $PPID; do sleep 0.05; done) >/dev/null 2>&1 & }'
 # A COMMAND that does nothing else.
 OUTLIVED=(bash -c "$OUTLIVE")
+
+# let_go PCFORCE FILE: that process does not have the file open. Engine user opens the files of a list to force
+# it, and closes them when it has looked at what became of each page. That all pages are cached does not show
+# that it has: what is dropped before it has looked, it reads again.
+let_go()
+{
+	! find "/proc/$1/fd" -lname "$2" | grep -q .
+}
+export -f let_go
+
+# until_let_go FILE: a program for bash, COMMAND of pcforce, which ends when that has let the file go
+until_let_go()
+{
+	echo "until let_go \$PPID '$1'; do sleep 0.05; done"
+}
 
 # forcing PCFORCE_OPTIONS...: pcforce in the background, ready when it has written its first record
 forcing()
