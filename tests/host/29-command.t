@@ -167,10 +167,11 @@ while step; do
 	is "$(ps -o comm= -p "$(cat "$DIR/stdout")")" sleep 'and no more is waited for: the process runs on'
 	kill "$(cat "$DIR/stdout")"
 	evict "$DIR/large"
-	"$PCFORCE" --rate 1M -j -O "$DIR/out" -f "$DIR/large" -o "$DIR/sparse" -- true 2>"$ERR"
-	is "$(receipt "$DIR/out" '[.skipped > 0, .reason]') $(grep -c 'end of the run' "$ERR")" '[true,"the end of the run stopped forcing"] 1' \
+	told --rate 1M -f "$DIR/large" -o "$DIR/sparse" -- true
+	is "$(receipt "$OUT" '[.skipped > 0, .reason]') $(grep -c 'end of the run' "$ERR")" '[true,"the end of the run stopped forcing"] 1' \
 		'none lives: forcing ends, and the receipt says why pages were skipped'
 	evict "$DIR/large"
+	rm -f "$DIR/out"
 	"$PCFORCE" -D -j -O "$DIR/out" -f "$DIR/large" -o "$DIR/sparse" -- true
 	wait_until 60 grep -q '"command"' "$DIR/out"
 	is "$(receipt "$DIR/out" '[.read, .skipped]')" '[10923,0]' '-D: nobody waits for pcforce, and forcing is finished'

@@ -158,7 +158,7 @@ while step; do
 	is "$STATUS $(receipt "$OUT" "[.read, .elapsed_us >= $((listed * 4096 * 1000 / 8389))]")" "0 [$listed,true]" \
 		'--rate: all is read, and by several threads not earlier than it allows'
 	evict "$file"
-	forced --rate 4K "${whole[@]}" -- true
+	told --rate 4K "${whole[@]}" -- true
 	is "$STATUS $(receipt "$OUT" '.read < 100 and .read + .skipped == .requested') $(adds_up "$OUT")" '4 true yes 1' \
 		'COMMAND does not wait for a list that is read slowly'
 	evict "$file"
@@ -236,10 +236,10 @@ while step; do
 	is "$(head -1 "$DIR/stdout" | tr -s ' ' | sed 's/^ //' | cut -d' ' -f1-6)" 'REQUESTED RESIDENT READ FAILED PAST_EOF SKIPPED' 'its columns'
 	is "$(tail -1 "$DIR/stdout" | awk '{ print $1, $2, $3, $4, $5, $6, $NF }')" "$listed $listed 0 0 0 0 $file" 'and its numbers'
 	evict "$file"
-	"$PCFORCE" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
+	"$PCFORCE" "${whole[@]}" -- bash -c "head -c 1 '$file' >/dev/null; '$PROGS/cached' -w $listed '$file'; $OUTLIVE; printf 'no newline'" >"$DIR/stdout" 2>"$DIR/stderr"
 	is "$(cat "$DIR/stdout") $(awk 'END { print $1, $NF }' "$DIR/stderr")" "no newline $listed $file" \
 		"COMMAND's output is its own, the receipt goes to standard error"
-	"$PCFORCE" -j "${whole[@]}" -- bash -c "'$PROGS/cached' -w $listed '$file'; echo 'a line'" >"$DIR/stdout" 2>"$DIR/stderr"
+	"$PCFORCE" -j "${whole[@]}" -- bash -c "'$PROGS/cached' -w $listed '$file'; $OUTLIVE; echo 'a line'" >"$DIR/stdout" 2>"$DIR/stderr"
 	is "$(grep -vc '^{' "$DIR/stdout") $(grep -cx 'a line' "$DIR/stdout") $(grep '^{' "$DIR/stdout" | jq -rs 'map(.record) | join(" ")')" \
 		'1 1 meta receipt command' "-j: records, COMMAND's own line, and no other"
 	"$PCFORCE" -j --now "${whole[@]}" >/dev/full 2>"$DIR/stderr"

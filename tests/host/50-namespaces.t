@@ -106,10 +106,12 @@ mkdir "$DIR/inside"
 # shellcheck disable=SC2016 # for the inner shell
 inside='mount --bind "$1" "$2" && shift 2 && exec "$@"'
 if unshare -m true 2>/dev/null; then
-	for mode in pread mmap; do
-		watched -f "$file" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" \
-			"$PROGS/access" --evict -m $mode -p random -n 300 "$DIR/inside/data"
-		is "$(record "$OUT" "$counts")" "$(json "$TRUTH" "$counts")" "in a mount namespace of its own: $mode"
+	while step; do
+		for mode in pread mmap; do
+			watched -f "$file" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" \
+				"$PROGS/access" --evict -m $mode -p random -n 300 "$DIR/inside/data"
+			is "$(record "$OUT" "$counts")" "$(json "$TRUTH" "$counts")" "in a mount namespace of its own: $mode"
+		done
 	done
 else
 	skip 2 'no mount namespaces here'
@@ -128,7 +130,7 @@ while step; do
 	seq 0 1023 >"$DIR/list"
 	evict "$file"
 	forced -t access -f "$file" -o "$DIR/list" -- unshare -m bash -c "$inside" - "$DIR" "$DIR/inside" bash -c \
-		"'$PROGS/access' -n 1 --fadvise random '$DIR/inside/data' && '$PROGS/cached' -w 1024 '$DIR/inside/data'"
+		"'$PROGS/access' -n 1 --fadvise random '$DIR/inside/data' && '$PROGS/cached' -w 1024 '$DIR/inside/data'; $OUTLIVE"
 	is "$STATUS $(receipt "$OUT" '[.requested, .resident + .read]')" '0 [1024,1024]' 'forced when it is opened in a container'
 	watched -f "$file" -- "$PROGS/access" -p random -n 1024 "$file"
 	is "$(record "$OUT" '[.read_accesses, .read_misses]')" '[1024,0]' 'and no page of it is missed then'
@@ -139,10 +141,12 @@ group=$(findmnt -nlo TARGET -t cgroup2 | head -1)/page2cache-ns.$$
 if mkdir "$group" 2>/dev/null; then
 	at_exit "rmdir '$group'"
 	within="echo \$\$ >'$group/cgroup.procs'; exec '$PROGS/access' --evict"
-	for mode in pread mmap; do
-		watched -c "$group" -f "$file" -- bash -c "(exec '$PROGS/access' --evict -m $mode -p random -n 50 '$file' >/dev/null)
-			$within -m $mode -p random -n 300 '$file'"
-		is "$(record "$OUT" "$counts")" "$(json "$TRUTH" "$counts")" "-c: $mode within the cgroup only"
+	while step; do
+		for mode in pread mmap; do
+			watched -c "$group" -f "$file" -- bash -c "(exec '$PROGS/access' --evict -m $mode -p random -n 50 '$file' >/dev/null)
+				$within -m $mode -p random -n 300 '$file'"
+			is "$(record "$OUT" "$counts")" "$(json "$TRUTH" "$counts")" "-c: $mode within the cgroup only"
+		done
 	done
 else
 	skip 2 'no cgroup v2 that can be written'
