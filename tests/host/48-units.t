@@ -173,14 +173,19 @@ life "$slice/$unit" "${reads[@]}" -n 30
 ended
 is "$STATUS $(cat "$DIR/ready") $(grep -c 'the unit has stopped' "$DIR/err") $(test -e "$DIR/learned" && echo list)" '0 READY=1 1 ' \
 	'nor is one that stops before that time is over'
-learn "$DIR/socket2" --learn-for 2
-reader --fadvise random -p random -n 30 "$file"
-mkdir "$slice/$unit"
-echo "$READER" >"$slice/$unit/cgroup.procs"
-go
-ended
-rmdir "$slice/$unit"
-owned_of "$DIR/learned" | awk -v file="$file" '$1 == file { print $2 }' >"$DIR/pages"
+# Longer where a busy machine has not had the unit read by then.
+for seconds in 2 20; do
+	reader --fadvise random -p random -n 30 "$file"
+	learn "$DIR/socket.$seconds" --learn-for $seconds
+	mkdir "$slice/$unit"
+	echo "$READER" >"$slice/$unit/cgroup.procs"
+	go
+	ended
+	rmdir "$slice/$unit"
+	owned_of "$DIR/learned" | awk -v file="$file" '$1 == file { print $2 }' >"$DIR/pages"
+	[ "$(as_pages "$DIR/pages" | wc -l)" -lt 30 ] || break
+	rm -f "$DIR/learned"
+done
 is "$STATUS $(as_pages "$DIR/pages" | wc -l)" '0 30' 'else what it accesses is the list, and the run is over while the unit goes on'
 
 rm "$DIR/learned"
