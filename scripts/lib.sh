@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What the bash scripts share. Source it with `set -eu` on; it changes nothing by itself.
+# Functions that the bash scripts share. Source this file with `set -eu` on; sourcing changes nothing else.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -17,7 +17,7 @@ die()
 	exit 1
 }
 
-# refuse TEXT...: what was asked for is wrong, and nothing has been done yet
+# refuse TEXT...: end with status 2, as a request is wrong and nothing has been done yet
 refuse()
 {
 	say "${0##*/}: $*"
@@ -49,8 +49,8 @@ progress_done()
 
 # --- root ---------------------------------------------------------------------------------
 
-# need_root "$@": go on as root, through sudo for anyone else. sudo clears the environment:
-# the variables named in PASS_ENV are handed over.
+# need_root "$@": go on as root, through sudo for anyone else. sudo clears the environment, so the
+# variables that PASS_ENV names are handed over.
 need_root()
 {
 	[ "$(id -u)" -ne 0 ] || return 0
@@ -63,7 +63,7 @@ need_root()
 	exec sudo -- env "${env[@]}" "$root/scripts/${0##*/}" "$@"
 }
 
-# What root makes in the user's own tree is handed back to the user.
+# give_back PATH...: files that root has made in the user's own tree become the user's
 give_back()
 {
 	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$@"
@@ -73,8 +73,8 @@ give_back()
 
 child=
 
-# run COMMAND...: in the foreground, but so that a signal to this script takes effect at once
-# and ends all that COMMAND has started: it is a session of its own.
+# run COMMAND...: run COMMAND in a session of its own and wait for it, so that a signal to this script takes
+# effect at once and ends all processes that COMMAND has started.
 run()
 {
 	local status=0
@@ -85,7 +85,7 @@ run()
 	return "$status"
 }
 
-# For the exit trap. The tools end cleanly on SIGTERM; what is left after a second does not.
+# For the exit trap. The tools end cleanly on SIGTERM; processes that are left after a second are killed.
 stop_child()
 {
 	[ -n "$child" ] || return 0
@@ -114,7 +114,7 @@ on_exit()
 
 # --- files and the page cache -------------------------------------------------------------
 
-# refuse_memory_fs DIR: nothing is ever read from a disk there.
+# refuse_memory_fs DIR: refuse a folder in memory, because its files are never read from a disk
 refuse_memory_fs()
 {
 	local type
@@ -126,7 +126,7 @@ refuse_memory_fs()
 	esac
 }
 
-# free_space DIR: bytes that are free there
+# free_space DIR: the free bytes of its file system
 free_space()
 {
 	df --output=avail -B1 -- "$1" | tail -n1
@@ -138,15 +138,15 @@ bytes()
 	numfmt --from=iec -- "${1%[Bb]}" 2>/dev/null || refuse "not a size: $1"
 }
 
-# resident FILE: its pages in the page cache now
+# resident FILE: how many of its pages are in the page cache now
 resident()
 {
 	"$root/build/cachemiss" --resident -f "$1" -j |
 		jq -r 'select(.record == "resident") | .resident'
 }
 
-# evict FILE: write back and drop its pages, and see that they are gone. A page can be held
-# for a moment (a read that is still going on, a per-CPU batch), so it is tried again.
+# evict FILE: write back and drop its pages, and check that they are gone. A page can be held for a moment
+# (by a read that is still going on, or a per-CPU batch), so dropping is tried again.
 evict()
 {
 	local left try
@@ -159,7 +159,7 @@ evict()
 	die "$1: $left pages stay in the page cache: another process uses the file"
 }
 
-# load FILE: all of it, by ordinary reading; seen to be there (idle pages may be reclaimed)
+# load FILE: read all of it, and check that all its pages are cached (idle pages may be reclaimed)
 load()
 {
 	local pages size
@@ -172,8 +172,8 @@ load()
 	die "$1: does not stay in the page cache: is there enough memory?"
 }
 
-# touch_memory BYTES: in a virtual machine, memory that the host has taken back is slow to
-# touch, which would be counted as a slow disk. So have it given first.
+# touch_memory BYTES: touch so much memory. In a virtual machine the first touch of memory that the host has taken
+# back is slow, and would be measured as a slow disk.
 touch_memory()
 {
 	"$root/build/tests/workload" touch "$1"
@@ -188,7 +188,7 @@ median()
 		awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
 
-# device_of PATH: the disk below it, "vda" say; empty if there is none to be found
+# device_of PATH: the disk that holds PATH, such as vda; empty if there is none
 device_of()
 {
 	local dev
