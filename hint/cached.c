@@ -14,7 +14,7 @@
 int64_t cached_pages(int fd, uint64_t offset, uint64_t bytes)
 {
 	const uint64_t range[2] = { offset, bytes };
-	/* Cached, and four counts that are of no use here. */
+	/* The cached pages, and four counts that are not used here. */
 	uint64_t counts[5];
 
 	return syscall(SYS_cachestat, fd, range, counts, 0) ? -1 : (int64_t)counts[0];

@@ -6,13 +6,13 @@
 #include <stdint.h>
 
 /*
- * How many pages of the range (0 BYTES: to the end) are in the page cache, those included that are being read; -1 where
- * the kernel does not tell: before Linux 6.5, and of a file that this process neither owns nor may
- * write.
+ * How many pages of the range (0 BYTES: to the end) are in the page cache, including pages that are
+ * being read; -1 if the kernel does not tell: before Linux 6.5, and of a file that this process
+ * neither owns nor may write.
  */
 int64_t cached_pages(int fd, uint64_t offset, uint64_t bytes);
 
-/* Does cached_pages() tell of this file? Not of an overlay's, whose pages belong to another file. */
+/* Is cached_pages() right for this file? Not on overlayfs, where the pages belong to another file. */
 bool cached_is_told(int fd);
 
 #endif

@@ -20,16 +20,16 @@
 #include "processors.h"
 
 /*
- * A thread without hints looks for some for a while, as a reader that waits for the disk has the
- * next ones soon, then naps, then rests. So a stream of hints with short gaps makes no system
- * call, and what gathers during a nap is merged. 20 naps are 1 ms or a little more.
+ * A thread without hints first looks for some for a while, because a reader that waits for the disk
+ * soon has more; then it naps, then it rests. So a stream of hints with short gaps makes no system
+ * call, and hints that gather during a nap are merged. 20 naps are 1 ms or a little more.
  *
- * How long it looks: a reader waits the longer, the more has just been submitted, and hints that
- * it finds lying there until a nap ends come to the disk late. (A virtual disk may interrupt only
- * when it has done all that it was given: then the reader waits for all that it has hinted, and the
- * disk for its next hint.) So the time that the thread may look grows with the time that
- * it has worked: beyond SPIN_LEAST_NS it takes a processor SPIN_SHARE times as long as its work
- * does, and no more.
+ * How long the thread looks: a reader waits the longer, the more pages have just been submitted,
+ * and hints that lie in the queue until a nap ends reach the disk late. (A virtual disk may
+ * interrupt only when it has served all its requests: then the reader waits for all that it has
+ * hinted, and the disk for the next hint.) So the time that the thread may look grows with the time
+ * that it has worked: beyond SPIN_LEAST_NS it takes a processor SPIN_SHARE times as long as its
+ * work does, and no more.
  *
  * Where the thread would take its time from the reader, on one processor or within a quota, it naps
  * at once.
@@ -39,16 +39,16 @@
 #define SPIN_SHARE    3
 #define NAP_NS	      50000
 #define NAPS	      20
-/* What takes hints beside the thread leaves none for longer than it needs. */
+/* The nap if a BPF program takes hints as well, which normally leaves none to the thread. */
 #define BESIDE_NAP_NS 1000000
-/* Where the kernel has no membarrier(2), a hint may be found so late. */
+/* The longest rest without membarrier(2), when the thread can miss the bell. */
 #define BLIND_REST_NS 100000000
 #define STACK_BYTES   (256U << 10)
-/* Of so much the cached pages are counted at once: 2^22 pages, some 20 ms. */
+/* Cached pages are counted in parts of this size: 2^22 pages, some 20 ms. */
 #define COUNT_BYTES (16ULL << 30)
 /*
- * Who asks rings again after so long: the other process of a shared ring can take the bell's
- * change back before the thread has seen it.
+ * A caller with a request rings again after this time, because the other process of a shared ring
+ * can undo the bell's change before the thread has seen it.
  */
 #define RING_AGAIN_NS 10000000
 
@@ -71,7 +71,7 @@ static bool ends(const struct own *o)
 	return __atomic_load_n(&o->asked, __ATOMIC_ACQUIRE) == OWN_END;
 }
 
-/* Wait for a piece that has been submitted. What its byte is does not matter. */
+/* Wait for a submitted piece by reading a byte of its last page. The byte's value does not matter. */
 static void await(const struct own *o, const struct own_piece *p)
 {
 	char byte;
@@ -80,7 +80,7 @@ static void await(const struct own *o, const struct own_piece *p)
 		return;
 }
 
-/* A piece has been submitted: the next one is when no more than may be are in flight with this. */
+/* Note a submitted piece. Before, wait until no more are in flight than the limits allow. */
 static void sent(struct own *o, int file, uint64_t last_page)
 {
 	unsigned int most = o->limits->flight(o->limits->ctx);
@@ -90,7 +90,7 @@ static void sent(struct own *o, int file, uint64_t last_page)
 	o->flight[o->nr_sent++ % OWN_FLIGHT] = (struct own_piece){ file, last_page };
 }
 
-/* How many of N bytes from AT of a file are absent: all, if that is not to be known. */
+/* How many of N bytes from AT of a file are absent: all N, if the kernel does not tell. */
 static uint64_t absent_bytes(const struct own *o, int file, uint64_t at, uint64_t n)
 {
 	int64_t cached = 0;
@@ -100,7 +100,7 @@ static uint64_t absent_bytes(const struct own *o, int file, uint64_t at, uint64_
 	return cached > 0 ? n - cached * o->page_size : n;
 }
 
-/* So many bytes were absent before N from AT were submitted: count those that no longer are. */
+/* Count the pages of N bytes from AT that have come, ABSENT bytes having been absent before. */
 static void count_forced(struct own *o, int file, uint64_t at, uint64_t n, uint64_t absent)
 {
 	struct result *r = &o->results[file];
@@ -113,7 +113,7 @@ static void count_forced(struct own *o, int file, uint64_t at, uint64_t n, uint6
 		result_set_forced(r, r->stat.forced + cached);
 }
 
-/* In parts, as the kernel looks at each page, and does not stop halfway where the thread is to end. */
+/* Counted in parts: one call for a large file would delay the end of the thread. */
 static uint64_t pages_cached_of(const struct own *o, uint32_t file)
 {
 	uint64_t at, size = bytes_of(o, file), pages = 0;
@@ -138,7 +138,7 @@ uint64_t own_cached(const struct own *o)
 	return pages * o->page_size;
 }
 
-/* Have the kernel read N bytes from AT of a file; false: nothing more of this range. */
+/* Have the kernel read N bytes from AT of a file; false: give up the rest of this range. */
 static bool read_in(struct own *o, int file, uint64_t at, uint64_t n)
 {
 	uint64_t absent = absent_bytes(o, file, at, n);
@@ -147,7 +147,7 @@ static bool read_in(struct own *o, int file, uint64_t at, uint64_t n)
 		return true;
 	if (o->limits && !o->limits->admit(o->limits->ctx, absent))
 		return false;
-	/* Where the file has no page cache, nothing of it is in flight. */
+	/* A file without a page cache has nothing in flight. */
 	if (readahead(o->files[file], at, n))
 		return false;
 	count_forced(o, file, at, n, absent);
@@ -156,7 +156,7 @@ static bool read_in(struct own *o, int file, uint64_t at, uint64_t n)
 	return true;
 }
 
-/* One thread submits as fast as a device reads scattered pages: more, or io_uring, gain nothing. */
+/* One thread submits as fast as a device reads scattered pages; more, or io_uring, gain nothing. */
 static void submit(struct own *o, const struct request *r)
 {
 	uint64_t at = r->first * o->page_size, end = r->end * o->page_size, n;
@@ -168,13 +168,13 @@ static void submit(struct own *o, const struct request *r)
 	}
 }
 
-/* Does something beside the thread take hints? */
+/* Does a BPF program take hints from this ring, too? */
 static bool is_shared(const struct own *o)
 {
 	return o->limits && o->limits->take;
 }
 
-/* AT_ONCE: all hints that are there are to be taken. */
+/* AT_ONCE: take all hints, also those that are left for the BPF program. */
 static size_t take(struct own *o, bool at_once)
 {
 	if (is_shared(o))
@@ -193,8 +193,9 @@ static bool serve(struct own *o, bool at_once)
 	return n;
 }
 
-/* The path leads to the caller's table, which is not ours, and is opened anew: flags, position
- * and locks of the caller's are not shared.
+/*
+ * The file is opened anew, by its path in the caller's table of descriptors: so the thread shares
+ * neither flags, position nor locks with the caller.
  */
 static int open_file(struct own *o)
 {
@@ -209,7 +210,7 @@ static int open_file(struct own *o)
 	o->files[id] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (o->files[id] < 0)
 		return -errno;
-	/* So that await() reads no page but its own. */
+	/* await() reads one byte; that must not start readahead. */
 	posix_fadvise(o->files[id], 0, 0, POSIX_FADV_RANDOM);
 	result_reset(&o->results[id], o->may_count && cached_is_told(o->files[id]));
 	return id;
@@ -221,7 +222,7 @@ static int close_file(struct own *o)
 
 	if (o->id < 0 || o->id >= PAGEHINT_MAX_FILES || o->files[o->id] < 0)
 		return -EBADF;
-	/* Else a program that forgets its file has as much in flight once more. */
+	/* A program must not have more in flight by giving files back: wait for the file's pieces. */
 	for (i = 0; i < OWN_FLIGHT; i++) {
 		if (o->flight[i].file != o->id)
 			continue;
@@ -240,7 +241,7 @@ static void answer(struct own *o)
 	case OWN_START:
 		if (syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE))
 			o->result = -errno;
-		/* In the thread's own table: a program's descriptors have other numbers. */
+		/* The descriptor is in the thread's own table, so it closes none of the program's. */
 		o->spins = !is_shared(o) && processors_spare(PROCESSORS_GROUPS, PROCESSORS_FOLDERS);
 		break;
 	case OWN_OPEN:
@@ -272,7 +273,7 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* The thread has worked for NS nanoseconds: it may look for hints the longer. */
+/* After NS nanoseconds of work the thread may look for hints the longer. */
 static void earn(struct own *o, uint64_t ns)
 {
 	o->spin_ns += SPIN_SHARE * ns;
@@ -280,7 +281,7 @@ static void earn(struct own *o, uint64_t ns)
 		o->spin_ns = SPIN_MOST_NS;
 }
 
-/* Without sched_yield(2): who yields comes too late for the reader's next hints. */
+/* This loop makes no sched_yield(2): a thread that yields comes too late for the next hints. */
 static void spin(struct own *o)
 {
 	uint64_t most = o->spin_ns > SPIN_LEAST_NS ? o->spin_ns : SPIN_LEAST_NS;
@@ -291,20 +292,20 @@ static void spin(struct own *o)
 	o->spin_ns -= took < o->spin_ns ? took : o->spin_ns;
 }
 
-/* Whatever rings: a program that rings all the time must not keep the thread from sleeping. */
+/* The nap ends by time only: a program that rings all the time must not keep the thread awake. */
 static void nap(const struct own *o)
 {
 	const struct timespec t = { 0, is_shared(o) ? BESIDE_NAP_NS : NAP_NS };
 
-	/* Hints that are there are for what is beside the thread. */
+	/* Hints that lie in the ring are for the BPF program. */
 	if (is_shared(o) ? !is_asked(o) : is_idle(o))
 		nanosleep(&t, NULL);
 }
 
 /*
- * Of two programs on one processor, who is woken takes it from who wakes, and the first hint after a
- * pause would take as long as what the thread does then. A thread of SCHED_BATCH waits until the
- * processor is free. A program that has chosen another policy keeps that.
+ * On one processor a woken thread takes the processor from the one that woke it, so the first hint
+ * after a pause would last as long as the work that it starts. A thread of SCHED_BATCH waits until
+ * the processor is free. If the program has chosen another policy, the thread keeps that.
  */
 static void set_policy(const struct own *o, int policy)
 {
@@ -328,7 +329,7 @@ static void rest(struct own *o)
 	set_policy(o, SCHED_OTHER);
 }
 
-/* ROUNDS: how often there has been nothing, one after the other. */
+/* ROUNDS: how often in a row there were no hints. */
 static void wait_for_hints(struct own *o, unsigned int rounds)
 {
 	if (!rounds && o->spins)
@@ -347,21 +348,21 @@ static void *drain(void *ctx)
 	bool asked;
 
 	o->worker = syscall(SYS_gettid);
-	/* Else a nap takes twice as long. */
+	/* With the default timer slack a nap takes twice as long. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	o->is_normal = sched_getscheduler(0) == SCHED_OTHER;
 	while (!ends(o)) {
-		/* Read first: hints that were written before it are then served before it. */
+		/* Read `asked` first, so that hints from before the request are served before it. */
 		asked = is_asked(o);
 		begin = now_ns();
 		if (serve(o, asked)) {
 			earn(o, now_ns() - begin);
-			/* A thread that was woken may hold up who woke it: it naps at once. */
+			/* The thread may delay the caller that woke it, so it naps at once. */
 			idle = idle > NAPS;
 		} else if (asked) {
 			answer(o);
 		} else {
-			/* A rest that no hint has ended comes again behind naps: each is a barrier for all. */
+			/* After a rest that no hint has ended, nap first: each rest is a barrier for all. */
 			if (idle > NAPS + 1)
 				idle = 1;
 			wait_for_hints(o, idle);
@@ -372,7 +373,7 @@ static void *drain(void *ctx)
 	return NULL;
 }
 
-/* Have the thread do something, and wait for it. */
+/* Ask the thread to do WHAT, and wait until it is done. */
 static int ask(struct own *o, enum own_asked what)
 {
 	const struct timespec again = { 0, RING_AGAIN_NS };
@@ -385,7 +386,7 @@ static int ask(struct own *o, enum own_asked what)
 	return o->result;
 }
 
-/* Without the program's signals, whose handlers are not made for this thread. */
+/* The thread blocks all signals, as the program's handlers are not made for it. */
 static int create(struct own *o)
 {
 	pthread_attr_t attr;
@@ -418,7 +419,7 @@ struct own *own_start(struct ring *r, uint64_t nr_words, struct result *results,
 	o->results = results;
 	o->limits = limits;
 	o->page_size = sysconf(_SC_PAGESIZE);
-	/* Of a server, which has limits, the producer is another process. */
+	/* Only a server sets limits, and its producers are other processes. */
 	ring_consumer_init(&o->consumer, r, nr_words, limits);
 	err = create(o);
 	if (err) {

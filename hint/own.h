@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A thread that drains a ring and has the kernel read: one of the program itself, or one of a
- * server for each program that is connected.
+ * A thread that drains a ring and has the kernel read the hinted pages: one thread of the program
+ * itself, or one of a server for each program that is connected.
  *
- * The thread has a table of descriptors of its own. What it opens is therefore not
- * closed by a program that closes all descriptors, takes no number that a program counts on, is
- * inherited by no child, and releases no record lock of the process when it is closed
- * (fcntl(2) locks go with any descriptor of the file that their owner closes).
+ * The thread has a table of descriptors of its own. So a program that closes all descriptors does
+ * not close the thread's files, no file takes a number that the program expects, no child inherits
+ * a file, and closing one releases no record lock of the process (fcntl(2) locks are released when
+ * their owner closes any descriptor of the file).
  */
 #ifndef PAGEHINT_OWN_H
 #define PAGEHINT_OWN_H
@@ -22,11 +22,11 @@
 #define OWN_FLIGHT	128
 #define OWN_PIECE_BYTES (128U << 10)
 
-/* What a server holds its programs to; NULL where the program is the thread's own. */
+/* The limits that a server sets its programs; NULL where the thread serves its own process. */
 struct own_limits {
 	/*
-	 * May so many bytes be read now? Waits until they may. False: they are not to be read, now
-	 * or later. Called by the thread itself.
+	 * Wait until so many bytes may be read. False: they must not be read, now or later. Called
+	 * by the thread itself.
 	 */
 	bool (*admit)(void *ctx, uint64_t bytes);
 	/* How many pieces may be in flight now: 1 to OWN_FLIGHT. Called by the thread, too. */
@@ -62,41 +62,41 @@ struct own {
 	struct ring_consumer consumer;
 	uint64_t page_size;
 	const struct own_limits *limits;
-	/* What the caller waits for: it writes the rest, then `asked`; the answer is OWN_NOTHING. */
+	/* A request to the thread: the caller writes it, then `asked`, and waits for OWN_NOTHING. */
 	uint32_t asked;
 	int tid, fd, id, result;
 	bool may_count;
-	/* Of the thread's table, -1 where there is none; written only while the caller waits. */
+	/* Descriptors of the thread's table, -1 for none; written only while the caller waits. */
 	int files[PAGEHINT_MAX_FILES];
 	struct result *results; /* one a file */
 	struct ring_hint hints[OWN_BATCH];
 	struct request requests[OWN_BATCH];
-	/* With limits only: the latest pieces, how many there were, and how many were waited for. */
+	/* With limits only: the latest pieces, the number of all, and of those waited for. */
 	struct own_piece flight[OWN_FLIGHT];
 	uint64_t nr_sent, nr_awaited;
 	bool is_normal;	  /* the thread's policy is SCHED_OTHER */
 	bool spins;	  /* it looks for hints before it naps: there is a processor for that */
-	uint64_t spin_ns; /* for which the thread may look for hints before it naps */
+	uint64_t spin_ns; /* time that the thread may look for hints before it naps */
 };
 
 /*
- * Drain R, which is empty, and write what becomes of its files to RESULTS, PAGEHINT_MAX_FILES of
- * them, all zero. Returns NULL and sets errno.
+ * Start a thread that drains R, which is empty, and writes the results of its files to RESULTS,
+ * PAGEHINT_MAX_FILES of them, all zero. Returns NULL and sets errno.
  */
 struct own *own_start(struct ring *r, uint64_t nr_words, struct result *results,
 		      const struct own_limits *limits);
 
 /*
- * Open the file of the calling thread's descriptor FD. MAY_COUNT: what is cached of it may be told.
- * Returns its id or -errno.
+ * Open the file of the calling thread's descriptor FD. MAY_COUNT: the program may learn which of its
+ * pages are cached. Returns its id or -errno.
  */
 int own_open(struct own *o, int fd, bool may_count);
 
-/* Close file ID when the hints before have been served. Returns 0, or -EBADF if there is none. */
+/* Close file ID when earlier hints have been served. Returns 0, or -EBADF if there is no such id. */
 int own_close(struct own *o, int id);
 
 /*
- * The bytes that are cached of all its files that cached_pages() tells of. For the thread itself, in
+ * The cached bytes of all its files, as far as cached_pages() tells. For the thread itself, in
  * admit().
  */
 uint64_t own_cached(const struct own *o);

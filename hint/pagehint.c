@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The functions of pagehint.h: what the caller's thread does. */
+/* The functions of pagehint.h, which run in the caller's thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,18 +14,18 @@
 
 struct pagehint {
 	struct ring_producer producer;
-	/* Either of them drains the queue. */
+	/* The queue is drained by `own`, a thread of this process, or by `peer`, a server. */
 	struct own *own;
 	struct peer peer;
-	/* Laid out as QUEUE_BYTES of a server are. */
+	/* Its layout is that of a server's queue, QUEUE_BYTES. */
 	void *queue;
 	const struct result *results;
-	/* A page of its own, which fork(2) clears for the child: 1 in whoever connected. */
+	/* In a page that fork(2) clears for the child: 1 only in the process that connected. */
 	uint32_t *here;
 	bool known[PAGEHINT_MAX_FILES];
 };
 
-/* Memory that fork(2) treats as ADVICE says. */
+/* Map memory that fork(2) treats as ADVICE says. */
 static void *map_pages(size_t size, int advice)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -45,7 +45,7 @@ static size_t page_bytes(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
-/* A child that had the queue, too, would have the parent copy it page by page. */
+/* The queue is not inherited, because the parent would have to copy each page after a fork(2). */
 static int start_own(struct pagehint *h)
 {
 	struct result *results = NULL;
@@ -225,7 +225,7 @@ EXPORT int pagehint_close(struct pagehint *h)
 
 	if (!h)
 		return -EINVAL;
-	/* A child has a copy of `own`, but neither its thread nor the memory that is shared. */
+	/* A child has a copy of `own`, but neither the thread nor the shared memory. */
 	here = !usable(h);
 	if (!h->own) {
 		peer_end(&h->peer, here);

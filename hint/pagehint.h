@@ -3,21 +3,21 @@
  * pagehint: tell which parts of files will be read soon, without a system call for each.
  *
  * A handle has a queue in memory, into which pagehint_willneed() writes, and a thread (of this
- * process, or of a server) that has the kernel read in what the queue says, ahead of the reader. A hint never blocks and changes
- * nothing that a program reads: at worst pages are read that nobody wants, or a wanted page is
- * still read by its reader. pagehint(7) explains when this is quicker than posix_fadvise(2), and
- * pagehint(3) has all errors.
+ * process, or of a server) that has the kernel read the hinted pages, ahead of the reader. A hint
+ * never blocks and never changes the data that a program reads: at worst pages are read that no
+ * program needs, or a hinted page is still read by its reader. pagehint(7) explains when this is
+ * quicker than posix_fadvise(2), and pagehint(3) has all errors.
  *
  * Threads: a handle is for one thread at a time. A program that hints from several threads
  * connects one handle for each, or has a lock around the handle. Without either, hints are lost
  * or wrong; nothing else is harmed.
  *
- * fork(2): a handle belongs to the process that connected it. In a child every function says
- * -ESTALE, but pagehint_close(), which frees what the child has of the handle. The child connects
+ * fork(2): a handle belongs to the process that connected it. In a child every function returns
+ * -ESTALE, except pagehint_close(), which frees the child's copy of the handle. The child connects
  * a handle of its own.
  *
- * NULL in place of a handle is allowed: every function then says -EINVAL, and does nothing. So a
- * program whose pagehint_connect() failed may go on as if it had not, without hints.
+ * NULL in place of a handle is allowed: every function then returns -EINVAL, and does nothing. So a
+ * program whose pagehint_connect() failed may call the others all the same, without effect.
  */
 #ifndef PAGEHINT_H
 #define PAGEHINT_H
@@ -31,7 +31,7 @@ extern "C" {
 
 struct pagehint;
 
-/* A part of a file, in bytes. Both are free to lie beyond the end of the file. */
+/* A part of a file, in bytes. It may begin or end beyond the end of the file. */
 struct pagehint_range {
 	uint64_t offset;
 	uint64_t length;
@@ -42,23 +42,23 @@ struct pagehint_range {
 
 /*
  * Make a handle. With NULL for PATH a thread of this process drains the queue. Any other PATH is the
- * socket of a server, `pcforce --serve PATH`, which then does; where there is none, a program may
- * go on with pagehint_connect(NULL).
+ * socket of a server, `pcforce --serve PATH`, which then drains it; if there is no server, a program
+ * can go on with pagehint_connect(NULL).
  * Returns NULL and sets errno: ECONNREFUSED (no server at PATH), EACCES (a server of another user),
  * EAGAIN (no more threads, or connections of the server), EPROTONOSUPPORT (a server of another
- * version), ENOMEM, or what close_range(2) or membarrier(2) was refused with; pagehint(3) has all.
+ * version), ENOMEM, or an error of close_range(2) or membarrier(2); pagehint(3) has all.
  */
 struct pagehint *pagehint_connect(const char *path);
 
 /*
  * Name the file of descriptor FD, a regular file that is open for reading. The library opens the
  * file again for itself: FD may be closed at any time, and its locks, position and advice are left
- * alone. What is hinted is this file, even if its name is given to another one later.
+ * alone. Hints are for this file, even if its name is given to another file later.
  * Returns an id of 0 or more for pagehint_willneed(), or -errno: -EBADF (not open, or not for
- * reading), -EINVAL (no regular file), -EMFILE, -ESTALE, or what open(2) of /proc/self/task/TID/fd/FD
- * was refused with: -EACCES where the process has given up the right to the file, -ENOENT without
- * /proc. With a server also -EOPNOTSUPP (a file of FUSE or of the network) and -ECONNRESET (the
- * server is gone). Takes some 50 us: name a file once.
+ * reading), -EINVAL (no regular file), -EMFILE, -ESTALE, or an error of open(2) for
+ * /proc/self/task/TID/fd/FD: -EACCES if the process has given up the right to the file, -ENOENT
+ * without /proc. With a server also -EOPNOTSUPP (a file of FUSE or of the network) and -ECONNRESET
+ * (the server is gone). Takes some 50 us: name a file once.
  */
 int pagehint_file(struct pagehint *h, int fd);
 
@@ -70,9 +70,9 @@ int pagehint_forget(struct pagehint *h, int id);
 
 /*
  * LENGTH bytes from OFFSET of file ID will be read soon; whole pages are read in. A LENGTH of
- * UINT64_MAX reaches to the end of the file. What is beyond the end is left out, silently.
- * Takes some nanoseconds. The first call after a pause of a millisecond wakes the thread by a system
- * call, no other one does.
+ * UINT64_MAX reaches to the end of the file. Bytes beyond the end are silently left out.
+ * Takes some nanoseconds. Only the first call after a pause of a millisecond makes a system call,
+ * which wakes the thread.
  * Returns 0, -EAGAIN (the queue is full: this hint is dropped), -EBADF (no such id) or -ESTALE.
  */
 int pagehint_willneed(struct pagehint *h, int id, uint64_t offset, uint64_t length);
@@ -87,16 +87,15 @@ int pagehint_willneed_many(struct pagehint *h, int id, const struct pagehint_ran
 /* How many ranges were dropped so far because the queue was full; 0 without a handle. */
 uint64_t pagehint_dropped(const struct pagehint *h);
 
-/* What nobody counts, or may not be told. */
+/* A count that nobody keeps, or that this process may not know. */
 #define PAGEHINT_UNKNOWN UINT64_MAX
 
 /*
- * What has become of a file since pagehint_file() named it; each is PAGEHINT_UNKNOWN where it is
- * not known, and pagehint(3) says who knows what: hits, misses, late and used only a server that
- * may load BPF. Hits, misses and late are accesses of this process to the file: those that found
- * their page cached, those that did not, and those of the hits that had to wait for it. Forced are
- * pages that entered the page cache by hints, used those of them that this process has accessed
- * since.
+ * Counts of a file since pagehint_file() named it. Each is PAGEHINT_UNKNOWN where it is not known:
+ * only a server that may load BPF knows hits, misses, late and used; pagehint(3) says more. Hits,
+ * misses and late are accesses of this process to the file: hits found their page cached, misses
+ * did not, late are the hits that had to wait for the page. Forced are pages that entered the page
+ * cache by hints, used those of them that this process has accessed since.
  */
 struct pagehint_stat {
 	uint64_t hits;
@@ -107,27 +106,27 @@ struct pagehint_stat {
 };
 
 /*
- * Read them for file ID, from memory: no system call. They are 10 ms old at most, or as old as the
- * server is late.
+ * Read the counts of file ID from memory, without a system call. They are at most 10 ms old, or
+ * older if the server is late.
  * Returns 0, -EAGAIN (they are just being written), -EBADF (no such id) or -ESTALE.
  */
 int pagehint_stat(struct pagehint *h, int id, struct pagehint_stat *st);
 
-/* What pagehint_predict() has room for: kinds of decisions, and numbers that one rests on. */
+/* Limits of pagehint_predict(): kinds of decisions, and numbers for one decision. */
 #define PAGEHINT_DOMAINS  8
 #define PAGEHINT_FEATURES 8
 
 /*
- * Guess how a decision of kind DOMAIN will come out, from the N numbers that describe it, by what
- * pagehint_update() has said of others. Each number counts by its value alone: bring those that
- * mean the same to the same value. Nothing enters the kernel; some 10 ns. Features of a domain
- * always stand in the same order.
+ * Guess how a decision of kind DOMAIN will come out, from the N numbers (features) that describe it
+ * and from the outcomes that pagehint_update() was told. Each feature counts by its value alone:
+ * bring values that mean the same to one value. The features of a domain always have the same order.
+ * Makes no system call; takes some 10 ns.
  * Returns 1 (yes) or 0 (no), -EINVAL (no such domain, none or too many features) or -ESTALE.
  */
 int pagehint_predict(struct pagehint *h, unsigned int domain, const uint64_t *features, size_t n);
 
 /*
- * Say how it came out: DIRECTION is 0 for no. Some 15 ns.
+ * Tell how the decision came out: DIRECTION is 0 for no. Takes some 15 ns.
  * Returns 0, -EINVAL or -ESTALE as pagehint_predict().
  */
 int pagehint_update(struct pagehint *h, unsigned int domain, const uint64_t *features, size_t n,
@@ -135,8 +134,8 @@ int pagehint_update(struct pagehint *h, unsigned int domain, const uint64_t *fea
 
 /*
  * End the thread, or the connection, and free everything. Hints that have not been served are
- * dropped. Waits for what the thread is doing: one request to the disk, which normally is only
- * submitted. Returns 0, or -EINVAL for NULL.
+ * dropped. Waits until the thread has finished its current request to the disk, which normally is
+ * only submitted. Returns 0, or -EINVAL for NULL.
  */
 int pagehint_close(struct pagehint *h);
 

@@ -12,7 +12,7 @@
 
 #include "peer.h"
 
-/* A server's memory file, of which BYTES are to be used for as long as they are mapped. */
+/* Map BYTES of a server's memory file, if its seals keep them there while they are mapped. */
 static void *map_shared(int fd, size_t bytes, int protection)
 {
 	struct stat st;
@@ -26,7 +26,7 @@ static void *map_shared(int fd, size_t bytes, int protection)
 	p = mmap(NULL, bytes, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	/* A child is told by the library that the handle is not its own. */
+	/* A child needs no mapping: the library refuses it the handle. */
 	if (!madvise(p, bytes, MADV_DONTFORK))
 		return p;
 	munmap(p, bytes);
@@ -45,7 +45,7 @@ static int map_both(struct peer *p, const int fds[2])
 	return -errno;
 }
 
-/* Files are shown to nobody but this user and root, whose socket a service manager's is. */
+/* Files are passed only to servers of this user or of root, as which a service manager listens. */
 static int check_owner(int sock)
 {
 	struct ucred peer;
@@ -65,7 +65,7 @@ static int greet(struct peer *p)
 
 	err = check_owner(p->sock);
 	err = err ? err : protocol_send(p->sock, &own, sizeof(own), NULL, 0);
-	/* A server that hung up without reading our hello has said why: behind the reset. */
+	/* A server that hung up without reading our hello has sent its reason, which follows the reset. */
 	if (!err || err == -EPIPE)
 		err = protocol_receive(p->sock, &w, sizeof(w), fds, 2, &nr);
 	if (err == -ECONNRESET)
@@ -105,7 +105,7 @@ int peer_connect(struct peer *p, const char *path)
 	p->sock = connect_socket(path);
 	if (p->sock < 0)
 		return p->sock;
-	/* ring_barrier() of the server reaches only processes that have said so. */
+	/* The server's ring_barrier() reaches only processes that have registered. */
 	if (fstat(p->sock, &st) ||
 	    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0))
 		err = -errno;
@@ -117,7 +117,7 @@ int peer_connect(struct peer *p, const char *path)
 	return err;
 }
 
-/* Is the descriptor still our socket? */
+/* Is the descriptor still our socket? The program may have closed it. */
 static bool has_socket(const struct peer *p)
 {
 	struct stat st;

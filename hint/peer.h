@@ -9,7 +9,7 @@
 
 struct peer {
 	int sock;
-	/* The socket's own: a program may have closed it, and given its number to something else. */
+	/* Device and inode of the socket: a program may have closed it and reused its number. */
 	dev_t dev;
 	ino_t ino;
 	void *queue;
@@ -17,12 +17,13 @@ struct peer {
 };
 
 /*
- * Connect to the server at PATH, and map what it shares. Returns 0 or -errno: -ECONNREFUSED if
- * there is none, -EACCES if it is another user's or does not serve this one.
+ * Connect to the server at PATH, and map the memory that it shares. Returns 0 or -errno:
+ * -ECONNREFUSED if there is no server, -EACCES if the server is another user's or does not serve
+ * this user.
  */
 int peer_connect(struct peer *p, const char *path);
 
-/* Pass the file of FD on. Returns its id or -errno. */
+/* Pass FD to the server. Returns the id of its file or -errno. */
 int peer_open(const struct peer *p, int fd);
 int peer_close(const struct peer *p, int id);
 

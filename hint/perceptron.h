@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hashed perceptron: a yes or no from up to eight numbers, learnt from how it came out.
+ * A hashed perceptron: it guesses yes or no from up to eight numbers, and learns from the outcome.
  *
  * It is the predictor of A Prediction System Service (PSS, ASPLOS 2023). Each number ("feature")
  * is hashed into a table of small saturating weights, and the weights that are found are added:
  * the answer is yes where the sum is not negative. An outcome moves each of these weights by one
  * towards it, but only where the answer was wrong or the sum is within a training threshold.
  *
- * Where this differs from PSS: there the weights are the kernel's (or a service's), and programs
- * that update them do so in batches, by a system call for each. Here they lie in memory that user
- * space writes itself, without a call, and that a BPF program reads. Whoever reads weights clamps
- * each of them, so that they weigh no more than those that were learnt, whatever was written: a
- * wrong answer is the worst that comes of them. There is no reset but zeroed memory, and an
- * answer is only its sign.
+ * This differs from PSS. There the kernel (or a service) has the weights, and programs update them
+ * in batches, by a system call for each batch. Here the weights are in memory that user space
+ * writes itself, without a call, and that a BPF program reads. A reader clamps each weight,
+ * so that a scribbled weight counts no more than a learnt one, and a wrong answer is the worst
+ * consequence. Zeroing the memory is the only reset, and an answer is only a sign.
  *
- * The same text is compiled for both sides.
+ * This header is compiled for both sides.
  */
 #ifndef PAGEHINT_PERCEPTRON_H
 #define PAGEHINT_PERCEPTRON_H
@@ -26,12 +25,12 @@ typedef unsigned long long perceptron_feature;
 typedef uint64_t perceptron_feature;
 #endif
 
-/* Decisions of different kinds, which have tables of their own. */
+/* Kinds of decisions, each of which has a table of its own. */
 #define PERCEPTRON_DOMAINS   8
 #define PERCEPTRON_FEATURES  8
 #define PERCEPTRON_SLOT_BITS 10
 #define PERCEPTRON_BYTES     (PERCEPTRON_DOMAINS * PERCEPTRON_FEATURES << PERCEPTRON_SLOT_BITS)
-#define PERCEPTRON_MOST	     63 /* of a weight, and of its negative */
+#define PERCEPTRON_MOST	     63 /* a weight is between this and its negative */
 
 /* Where the weight of feature number I of a domain lies, if its value is FEATURE. */
 static inline unsigned int perceptron_slot(unsigned int domain, unsigned int i,
@@ -40,12 +39,12 @@ static inline unsigned int perceptron_slot(unsigned int domain, unsigned int i,
 	perceptron_feature hash = (feature + 1) * 0x9e3779b97f4a7c15ULL;
 	unsigned int table = domain * PERCEPTRON_FEATURES + i;
 
-	/* The mask changes nothing that is right; for BPF's verifier it is the proof. */
+	/* The index is within the table; the mask proves that to BPF's verifier. */
 	return (table << PERCEPTRON_SLOT_BITS | hash >> (64 - PERCEPTRON_SLOT_BITS)) &
 	       (PERCEPTRON_BYTES - 1);
 }
 
-/* Read once, as another process may write meanwhile, and clamped. */
+/* A weight is read once, as another process may write meanwhile, and clamped. */
 static inline int perceptron_weight(const signed char *weights, unsigned int slot)
 {
 	int w = *(const volatile signed char *)&weights[slot];
@@ -55,7 +54,7 @@ static inline int perceptron_weight(const signed char *weights, unsigned int slo
 	return w < -PERCEPTRON_MOST ? -PERCEPTRON_MOST : w;
 }
 
-/* The sum of N features' weights. WEIGHTS has PERCEPTRON_BYTES; those behind the limits are 0. */
+/* The sum of N features' weights; features beyond the limits add 0. WEIGHTS: PERCEPTRON_BYTES. */
 static inline int perceptron_sum(const signed char *weights, unsigned int domain,
 				 const perceptron_feature *features, unsigned int n)
 {
@@ -67,13 +66,13 @@ static inline int perceptron_sum(const signed char *weights, unsigned int domain
 	return sum;
 }
 
-/* Sums of N weights within this are learnt from even if they are right: Jimenez and Lin's. */
+/* A right answer is learnt from as well if its sum is within this threshold of Jimenez and Lin. */
 static inline int perceptron_threshold(unsigned int n)
 {
 	return 193 * n / 100 + 14;
 }
 
-/* Learn that the outcome was YES, or was not. */
+/* Learn the outcome: YES, or not. */
 static inline void perceptron_learn(signed char *weights, unsigned int domain,
 				    const perceptron_feature *features, unsigned int n,
 				    unsigned int yes)

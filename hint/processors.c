@@ -6,7 +6,7 @@
 
 #include "processors.h"
 
-/* The numbers in the file NAME of the folder: how many of at most two there are. */
+/* Read at most two numbers from file NAME of the folder. Returns how many there are. */
 static int read_numbers(const char *folder, const char *name, long long numbers[2])
 {
 	char path[2 * PATH_MAX];
@@ -22,7 +22,7 @@ static int read_numbers(const char *folder, const char *name, long long numbers[
 	return n;
 }
 
-/* Has this one group less than two processors? Without a limit version 2 says "max", version 1 -1. */
+/* Has this group less than two processors? "No limit" is "max" in version 2, and -1 in version 1. */
 static bool is_short(const char *folder)
 {
 	long long quota[2], period[2];
@@ -34,8 +34,8 @@ static bool is_short(const char *folder)
 }
 
 /*
- * The group at PATH below the folder, and all above it. A container may see no more than the
- * folder itself, and the whole path in its list of groups all the same.
+ * Look at the group at PATH below the folder, and at all groups above it. A container may see only
+ * the folder itself, though its list of groups has the whole path.
  */
 static bool any_is_short(const char *folder, const char *path)
 {
@@ -51,7 +51,7 @@ static bool any_is_short(const char *folder, const char *path)
 	return is_short(folder);
 }
 
-/* Is this list of controllers that of version 2, which names none, or one with that of processors? */
+/* Is this list of controllers that of version 2, which is empty, or one that names "cpu"? */
 static bool has_processors(char *controllers)
 {
 	char *name, *rest = NULL;
@@ -65,7 +65,7 @@ static bool has_processors(char *controllers)
 	return false;
 }
 
-/* A line of the list of groups, "NUMBER:CONTROLLERS:PATH", PATH with a slash in front. */
+/* Look at a line of the list of groups, "NUMBER:CONTROLLERS:PATH"; PATH begins with a slash. */
 static bool line_is_short(char *line, const char *folders)
 {
 	char folder[PATH_MAX], *controllers, *path;
@@ -101,7 +101,7 @@ bool processors_spare(const char *groups, const char *folders)
 {
 	cpu_set_t set;
 
-	/* A set that has no room is one of more than 1,024. */
+	/* If the set has no room, there are more than 1,024 processors. */
 	if (!sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) < 2)
 		return false;
 	return !groups_are_short(groups, folders);

@@ -18,7 +18,7 @@ int hello_check(const struct hello *other)
 									      : -EPROTONOSUPPORT;
 }
 
-/* Of a message with NR_FDS descriptors: not rounded up, or the kernel would hand over one more. */
+/* The length of NR_FDS descriptors. CMSG_SPACE() rounds up, which would let one more in. */
 static size_t control_bytes(size_t nr_fds)
 {
 	return nr_fds ? CMSG_LEN(nr_fds * sizeof(int)) : 0;
@@ -52,7 +52,7 @@ static void close_all(const int *fds, size_t n)
 		close(fds[--n]);
 }
 
-/* The descriptors that have come with M. */
+/* Take the descriptors that have come with M. */
 static size_t take_fds(struct msghdr *m, int *fds)
 {
 	struct cmsghdr *c;
@@ -92,6 +92,6 @@ int protocol_receive(int sock, void *message, size_t len, int *fds, size_t max_f
 	}
 	close_all(came, *nr_fds);
 	*nr_fds = 0;
-	/* The end of the other side reads as a message of no bytes. */
+	/* When the other side has hung up, an empty message is read. */
 	return n ? -EBADMSG : -ECONNRESET;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a program and its server (pcforce --serve) say to each other, and the memory they share.
+ * The messages between a program and its server (pcforce --serve), and the memory they share.
  *
  * They talk over a UNIX socket of type SOCK_SEQPACKET, in the machine's own byte order. The
  * program sends a hello, the server answers with a welcome, and with two descriptors if that has
@@ -44,7 +44,7 @@ struct hello {
 };
 
 struct welcome {
-	struct hello hello; /* the server's: says what it speaks where that is not what was asked */
+	struct hello hello; /* the server's, with its own version if it speaks another one */
 	int32_t error;	    /* 0, or -errno: then the server hangs up */
 	uint32_t zero;
 };
@@ -68,7 +68,7 @@ static inline struct hello hello_own(void)
 	return (struct hello){ RING_MAGIC, RING_PROTOCOL, RING_LAYOUT };
 }
 
-/* 0, or why the other side's hello cannot be talked to. */
+/* 0, or -errno: why the sender of this hello cannot be talked to. */
 int hello_check(const struct hello *other);
 
 /*

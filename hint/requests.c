@@ -16,7 +16,7 @@ static bool by_order(const struct request *a, const struct request *b)
 	return a->order < b->order;
 }
 
-/* By insertion: they are few, mostly in order, and qsort(3) may allocate memory. */
+/* Sorts by insertion: requests are few and mostly in order, and qsort(3) may allocate memory. */
 static void sort(struct request *requests, size_t n,
 		 bool (*before)(const struct request *a, const struct request *b))
 {
@@ -31,7 +31,7 @@ static void sort(struct request *requests, size_t n,
 	}
 }
 
-/* Cut at the end of the file, and make those that touch one. REQUESTS are sorted by place. */
+/* Cut requests at the end of their file and merge those that touch. REQUESTS are sorted by place. */
 static size_t merge(struct request *requests, size_t n, uint64_t page_size, request_size_fn size,
 		    void *ctx)
 {
@@ -78,7 +78,7 @@ size_t requests_make(struct request *requests, const struct ring_hint *hints, si
 	}
 	sort(requests, nr, by_place);
 	nr = merge(requests, nr, page_size, size, ctx);
-	/* The reader comes in this order. A disk to which another one matters is sorted for below. */
+	/* The reader comes in this order; the block layer sorts for disks that want another one. */
 	sort(requests, nr, by_order);
 	return nr;
 }

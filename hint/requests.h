@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From hints, which may say anything, to requests within the files that there are. */
+/* Makes requests, all of them within existing files, from hints, which may contain any words. */
 #ifndef PAGEHINT_REQUESTS_H
 #define PAGEHINT_REQUESTS_H
 
@@ -17,9 +17,9 @@ struct request {
 typedef uint64_t (*request_size_fn)(void *ctx, uint32_t file);
 
 /*
- * Make requests of N hints: cut at the end of the file, those that touch made one, in the order in
- * which they were hinted. There is room for N requests. SIZE is asked once for each file. Returns
- * how many requests there are.
+ * Make requests of N hints: hints are cut at the end of their file, those that touch become one
+ * request, and requests are in the order of their earliest hints. There is room for N requests. SIZE
+ * is called once for each file. Returns how many requests there are.
  */
 size_t requests_make(struct request *requests, const struct ring_hint *hints, size_t n,
 		     uint64_t page_size, request_size_fn size, void *ctx);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What became of a file's hints, in memory: the thread that drains the queue writes `forced`, who
- * counts accesses (a server that may) the rest, and others read it without a system call. `turn` is
- * odd while the rest is written, and another one after each time; a reader that finds it changed
- * has read half of an old and half of a new result, and tries again.
+ * The counts of a file, in shared memory, which are read without a system call. The thread that
+ * drains the queue writes `forced`; a server that may count accesses writes the others. `turn` is
+ * odd while these are written, and has another value after each time. A reader that finds `turn`
+ * changed may have read half of an old and half of a new result, and tries again.
  */
 #ifndef PAGEHINT_RESULT_H
 #define PAGEHINT_RESULT_H
@@ -12,7 +12,7 @@
 
 #include "pagehint.h"
 
-/* So often a reader tries: a writer that is held up in the middle costs it about a microsecond. */
+/* How often a reader tries: a writer that is held up while it writes costs it about a microsecond. */
 #define RESULT_TRIES 64
 
 struct result {
@@ -55,8 +55,8 @@ static inline void result_set_counts(struct result *r, const struct pagehint_sta
 }
 
 /*
- * Of a new file, before anybody counts its accesses: nothing is known, but FORCED if that can be
- * counted.
+ * Write the result of a new file, before its accesses are counted: all is unknown, but `forced`,
+ * which is 0 if COUNTS_FORCED.
  */
 static inline void result_reset(struct result *r, bool counts_forced)
 {
@@ -78,7 +78,7 @@ static inline uint64_t result_get(const uint64_t *field)
 	return __atomic_load_n(field, __ATOMIC_RELAXED);
 }
 
-/* False if the writer was at it each time. */
+/* False if the writer was writing at each try. */
 static inline bool result_read(const struct result *r, struct pagehint_stat *st)
 {
 	uint64_t turn;

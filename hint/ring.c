@@ -34,7 +34,7 @@ static uint64_t next_word(struct ring_consumer *c)
 	return __atomic_load_n(&c->ring->words[c->head++ & c->mask], __ATOMIC_RELAXED);
 }
 
-/* Begin with the next record; false if this is none. */
+/* Begin with the next record; false if the words are no record. */
 static bool begin_record(struct ring_consumer *c)
 {
 	uint64_t head = next_word(c);
@@ -51,7 +51,7 @@ size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max)
 	size_t n = 0;
 
 	while (sane && n < max && (c->left || tail != c->head)) {
-		/* What is left of a record was published with its head. */
+		/* The other ranges of a record were published together with its head. */
 		sane = (c->left || begin_record(c)) && tail - c->head >= 2;
 		if (!sane)
 			break;
@@ -76,7 +76,7 @@ uint32_t ring_bell(const struct ring_consumer *c)
 
 void ring_wake(struct ring_consumer *c, bool on)
 {
-	/* No position is 0 after a record: nothing reaches it. */
+	/* No tail ever passes position 0 again, so the producer no longer rings. */
 	__atomic_store_n(&c->ring->wake_at, on ? c->head + 1 : 0, __ATOMIC_SEQ_CST);
 }
 
@@ -86,7 +86,7 @@ bool ring_barrier(const struct ring_consumer *c)
 		return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0);
 	if (!syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0))
 		return true;
-	/* Once a process. */
+	/* A process registers once. */
 	return !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) &&
 	       !syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
 }

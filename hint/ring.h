@@ -10,12 +10,13 @@
  *
  * The consumer trusts nothing in the ring: it reads each word once, keeps its own position and
  * the ring's size in its own memory, and checks what it read. A record that makes no sense is
- * skipped with everything behind it. What a hostile producer gains is a hint for another page.
+ * skipped with everything behind it. All that a hostile producer gains is a hint for another page.
  *
- * A consumer that rests is woken where the producer's tail passes the position `wake_at`. Waking is `bell`, a futex that counts; only this
- * takes a system call. The producer reads wake_at without a barrier after it has moved tail. A
- * consumer that rests without a limit of time therefore calls ring_barrier() between setting
- * wake_at and looking at tail for the last time: the cost is the consumer's, once a rest.
+ * A consumer that rests is woken when the producer's tail passes the position `wake_at`. `bell`, a
+ * futex that counts, wakes it; only this takes a system call. The producer reads wake_at without a
+ * barrier after it has moved tail. A consumer that rests without a time limit therefore calls
+ * ring_barrier() between setting wake_at and looking at tail for the last time, so that the
+ * consumer pays for the barrier, once a rest.
  */
 #ifndef PAGEHINT_RING_H
 #define PAGEHINT_RING_H
@@ -26,19 +27,19 @@
 
 #include "pagehint.h"
 
-/* So that neither side's writes take the other's cache lines away, which come in pairs. */
+/* Each side's words have lines of their own; processors fetch cache lines in pairs. */
 #define RING_LINE __attribute__((aligned(128)))
 
-/* Zeroed memory is an empty ring. How many words it has, a power of two, both sides know. */
+/* Zeroed memory is an empty ring. Both sides know its number of words, a power of two. */
 struct ring {
-	/* Of the producer. */
+	/* Written by the producer. */
 	RING_LINE uint64_t tail;
 	uint64_t dropped; /* ranges for which there was no room */
-	/* Of the consumer. */
+	/* Written by the consumer. */
 	RING_LINE uint64_t head;
 	/* For resting; seldom written. */
-	RING_LINE uint64_t wake_at; /* of the consumer */
-	uint32_t bell;		    /* of whoever wakes the consumer */
+	RING_LINE uint64_t wake_at; /* by the consumer */
+	uint32_t bell;		    /* by any side that wakes the consumer */
 	RING_LINE uint64_t words[];
 };
 
@@ -56,7 +57,7 @@ static inline size_t ring_size(uint64_t nr_words)
 	return sizeof(struct ring) + nr_words * sizeof(uint64_t);
 }
 
-/* --- the producer's side: its own position, and the consumer's as it was seen last */
+/* --- the producer's side: its own position, and the last known one of the consumer */
 
 struct ring_producer {
 	struct ring *ring;
@@ -67,15 +68,15 @@ struct ring_producer {
 };
 
 /*
- * SHARED, of both sides alike: the other one is another process. Within a process the bell is a
- * private futex, which the kernel finds in a third of the time.
+ * SHARED: the other side is another process; both sides pass the same. Within a process the bell is
+ * a private futex, which the kernel finds in a third of the time.
  */
 void ring_producer_init(struct ring_producer *p, struct ring *r, uint64_t nr_words, bool shared);
 
 /* Wake the consumer, whatever it waits for. */
 void ring_ring(struct ring *r, bool shared);
 
-/* Is there room for NR words? Looks at the other side's cache line only if it has to. */
+/* Is there room for NR words? Reads the consumer's cache line only if it has to. */
 static inline bool ring_has_room(struct ring_producer *p, uint64_t nr)
 {
 	if (p->tail + nr - p->head <= p->mask + 1)
@@ -89,7 +90,7 @@ static inline void ring_write(struct ring_producer *p, uint64_t position, uint64
 	__atomic_store_n(&p->ring->words[position & p->mask], word, __ATOMIC_RELAXED);
 }
 
-/* Where NR words from POSITION lie side by side; NULL if they lie across the end of the memory. */
+/* The address of NR words from POSITION; NULL if they lie across the end of the memory. */
 static inline uint64_t *ring_place(const struct ring_producer *p, uint64_t position, uint64_t nr)
 {
 	uint64_t first = position & p->mask;
@@ -97,7 +98,7 @@ static inline uint64_t *ring_place(const struct ring_producer *p, uint64_t posit
 	return first + nr <= p->mask + 1 ? &p->ring->words[first] : NULL;
 }
 
-/* The consumer may have what was written before position AT. Rings where it was asked for. */
+/* Give the consumer all words before position AT. Rings the bell if the consumer asked for it. */
 static inline void ring_publish(struct ring_producer *p, uint64_t at)
 {
 	struct ring *r = p->ring;
@@ -111,7 +112,7 @@ static inline void ring_publish(struct ring_producer *p, uint64_t at)
 	p->tail = at;
 }
 
-/* Write a record of 1 to RING_MAX_RANGES ranges; false, and they are counted, if it has no room. */
+/* Write a record of 1 to RING_MAX_RANGES ranges. Without room, count them as dropped: false. */
 static inline bool ring_put(struct ring_producer *p, uint32_t file,
 			    const struct pagehint_range *ranges, uint16_t nr)
 {
@@ -154,22 +155,22 @@ void ring_consumer_init(struct ring_consumer *c, struct ring *r, uint64_t nr_wor
 /* Take at most MAX hints. Returns how many; 0 if there are none. */
 size_t ring_take(struct ring_consumer *c, struct ring_hint *hints, size_t max);
 
-/* The bell as it is now, for ring_rest(): read it before the last look at whatever may ring. */
+/* The bell's value for ring_rest(): read it before the last look for work. */
 uint32_t ring_bell(const struct ring_consumer *c);
 
 /*
- * From now on the producer rings at its next record, or (ON is false) no longer. For an empty
- * ring. ring_barrier() makes sure that the producer does; false if the kernel does not help: then
- * a rest needs a limit of time. A producer that is another process has to have registered for it
+ * Ask the producer of an empty ring to ring at its next record, or (ON is false) no longer.
+ * ring_barrier() makes sure that the producer sees that; false if the kernel has no such barrier:
+ * then a rest needs a time limit. A producer in another process must have registered for the barrier
  * (MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED).
  */
 void ring_wake(struct ring_consumer *c, bool on);
 bool ring_barrier(const struct ring_consumer *c);
 
-/* Is there anything that ring_take() would take? */
+/* Is there a hint that ring_take() would take? */
 bool ring_is_empty(const struct ring_consumer *c);
 
-/* Rest until the bell is no longer BELL, or NS nanoseconds (-1: no limit). */
+/* Rest until the bell's value is no longer BELL, or for NS nanoseconds (-1: no limit). */
 void ring_rest(struct ring_consumer *c, uint32_t bell, int64_t ns);
 
 #endif

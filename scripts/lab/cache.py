@@ -4,12 +4,12 @@
 The precautions are those without which figures in a virtual machine are noise:
   - residency is asked of cachestat(2) just before an arm: 0 before a cold one, everything
     before a warm one (idle pages can be reclaimed at any time);
-  - memory that the host took back is slow to get again: some is touched and freed first, and
+  - memory that the host took back is slow to get again: some memory is touched and freed first, and
     the file is read and dropped, which leaves its pages where the next read finds them. Touching
-    alone is not enough: with 512 MiB a first read took 0.57 to 0.85 s after it and 0.18 to
-    0.19 s after reading and dropping, and a random reader of pages that had been forced 0.32 to
-    0.50 s and 0.20 s;
-  - everything runs within a second of that.
+    alone is not enough: with 512 MiB a first read took 0.57 to 0.85 s after touching, and 0.18 to
+    0.19 s after reading and dropping; a random reader of forced pages took 0.32 to 0.50 s, and
+    0.20 s;
+  - an arm runs within a second of these preparations.
 Inodes stay cached in every arm: pcforce has opened the file before the clock starts, which
 would be an unfair advantage if the cold reader had to look it up.
 """
@@ -75,8 +75,8 @@ def read_extents(path):
 
 
 def write_section(path, file, out):
-    """What a list says of one file, as pcforce -f takes it: the sections of that file, or all of
-    a list that names none."""
+    """Writes the part of a list that pcforce -f FILE would force: the sections of that file, or the whole
+    list if it names no file."""
     @functools.lru_cache(maxsize=None)
     def is_it(name):
         return name is None or (os.path.exists(name) and os.path.samefile(name, file))
@@ -89,7 +89,7 @@ def write_section(path, file, out):
 
 
 def merged(extents):
-    """Sorted, with those that touch or overlap made one."""
+    """The extents sorted, with extents that touch or overlap made one."""
     out = []
     for first, n in sorted(extents):
         if out and first <= out[-1][0] + out[-1][1]:
@@ -100,7 +100,7 @@ def merged(extents):
 
 
 class File:
-    """A file that is there already; it is only read."""
+    """An existing file, which is only read."""
 
     def __init__(self, path):
         self.path = path
@@ -160,7 +160,7 @@ class File:
 
 
 def make_file(path, size):
-    """A file of random bytes, on its disk; gone again if it does not fit."""
+    """Makes a file of random bytes and writes it to the disk; removes the file if it does not fit."""
     try:
         with open(path, "xb") as f:
             for at in range(0, size, MIB):
@@ -174,13 +174,13 @@ def make_file(path, size):
 
 
 def drop(what):
-    """1: pages that nobody uses; 2: inodes and names; 3: both."""
+    """Drops 1: pages that are not in use; 2: inodes and names; 3: both."""
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
         f.write(str(what))
 
 
 def prepare(nbytes):
-    """Memory for twice what is about to be read, and no other pages in the cache."""
+    """Has memory ready for twice as many bytes as are about to be read, and empties the page cache."""
     run([WORKLOAD, "touch", str(2 * nbytes + 64 * MIB)])
     drop(1)
 
@@ -192,7 +192,7 @@ def evict_listed(listed):
     for path, extents in listed:
         try:
             file = File(path)
-        except FileNotFoundError:       # it was one for a while only
+        except FileNotFoundError:       # a temporary file, gone by now
             continue
         os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
         left += file.resident(merged(extents))
@@ -201,6 +201,6 @@ def evict_listed(listed):
 
 
 def start_programs():
-    """Their own start is not what is measured."""
+    """Starts the programs once, so that their own files are cached and their start is not measured."""
     run([PCFORCE, "-V"])
     run([WORKLOAD, "--help"])

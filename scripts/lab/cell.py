@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A cell: one workload on one file, its arms, and the steps that it takes.
 
-The arms are those of docs/results.md. What a cell needs is given when it is made; what it finds
-out (the list, the floor's best ways) it keeps from `open` to `close`."""
+The arms are those of docs/results.md. A cell is given all that it needs when it is made. It keeps
+what it finds out, the list and the floor's best ways, from `open` to `close`."""
 import collections
 import json
 import os
@@ -13,22 +13,22 @@ import time
 from lab import cache, tools
 from lab.tools import CACHEMISS, FLOOR, PCFORCE, RATRACE, WORKLOAD, Failed
 
-# One step. `variant`: the engine of an arm that forces, which of the two ways of the floor.
+# One step. `variant`: of an arm that forces the engine; of the floor which of the two ways.
 Step = collections.namedtuple("Step", "arm variant round")
 
-WAYS = 2        # of the floor, run in every round
-TRIES = 5       # to force something: on a busy machine a short reader can have ended before
+WAYS = 2        # ways of the floor that are run in every round
+TRIES = 5       # tries to force a page: on a busy machine a short reader can end before any is forced
 
 
 def done(program):
-    """The statuses of a program that did its work: pcforce may not have got every page."""
+    """The statuses of a program that did its work. 4 is pcforce's if a page is not cached at the end."""
     return (0, 4) if program == PCFORCE else (0,)
 
 
 class Cell:
-    """NAME and WORKLOAD (its words); SIZE of the file that is made for it, or PATH of one that is
-    there; READER: a function of (file, work folder) that makes the workload; ENGINES: which to
-    force with, the first one in `now` too."""
+    """NAME; WORKLOAD, its description; SIZE of the file that is made for it, or PATH of an existing
+    file; READER, a function of (file, work folder) that makes the workload; ENGINES that force, the
+    first of them also in arm `now`."""
 
     unit = "us"
 
@@ -42,8 +42,8 @@ class Cell:
         self.group, self.x, self.x_label = group or name, x, x_label
         self.offsets = offsets  # a list that the reader left in the work folder; else recorded
         self.trace = trace
-        self.brief = brief      # its reader can have ended before anything is forced
-        self.guess = pages or self.size // cache.PAGE       # how many pages are read
+        self.brief = brief      # the reader may end before any page is forced
+        self.guess = pages or self.size // cache.PAGE       # how many pages the reader reads
         self.bytes = self.guess * cache.PAGE
         self.file = self.reader = self.list = self.results = self.work = None
         self.extents, self.ways = [], []
@@ -62,7 +62,7 @@ class Cell:
         return None
 
     def steps(self, seed):
-        """In the order in which they are made, the same for the same seed."""
+        """All steps in the order in which they are made, which is the same for the same seed."""
         rng = random.Random(f"{seed}/{self.name}")
         steps = [] if self.offsets else [Step("record", None, 0)]
         if "floor" in self.arms:
@@ -83,12 +83,12 @@ class Cell:
         return steps
 
     def seconds(self):
-        """A guess of how long a round takes, right in proportion to other cells."""
+        """An estimate of the seconds that a round takes, right in proportion to other cells."""
         cold = self.guess * 80e-6
         return 0.6 * (len(self.arms) + len(self.engines)) + cold * 1.5
 
     def room(self):
-        """Bytes of disk that it needs."""
+        """The bytes of disk that the cell needs."""
         return 0 if self.path else self.size
 
     # --- its beginning and end ------------------------------------------------------------
@@ -108,13 +108,13 @@ class Cell:
             self.file.close()
 
     def fields(self, step):
-        """Of a run, before anything is known of it."""
+        """The fields of a run, before anything is known of it."""
         return {"cell": self.name, "arm": step.arm, "round": step.round, "engine": None,
                 "how": None, "value": None, "first_us": None, "accesses": None, "misses": None,
                 "receipt": None, "more": {}, "raw": []}
 
     def make(self, step):
-        """Makes a step: the fields of its run."""
+        """Makes a step and returns the fields of its run."""
         how = getattr(self, "_" + step.arm.replace("-", "_"))
         found = how(step) if step.variant is None else how(step, step.variant)
         return {**self.fields(step), **found}
@@ -122,8 +122,8 @@ class Cell:
     # --- the arms -------------------------------------------------------------------------
 
     def _cool(self, new=False):
-        """Nothing of the file in the cache, and the machine as lab/cache.py wants it. NEW data is
-        left as it is below the cache."""
+        """Evicts the file, and prepares the machine as lab/cache.py describes. NEW data is not read
+        before."""
         self.file.evict()
         cache.prepare(self.bytes)
         if not new:
@@ -135,7 +135,7 @@ class Cell:
             raise Failed("not cold: somebody else reads the file")
 
     def ready(self):
-        """What has to be cached before the clock starts, other than the file: nothing more."""
+        """Caches what the workload needs besides the file, before the clock starts: here nothing."""
 
     def _read_list(self):
         self.extents = cache.merged(cache.read_extents(self.list))
@@ -148,8 +148,8 @@ class Cell:
         return ".".join([self.name, step.arm, *variant, str(step.round), ending])
 
     def _read(self, step, command):
-        """Runs a command that is the reader or ends in it: what the reader's clock says, and in
-        `more` what the whole line took, as somebody who typed it waits for it."""
+        """Runs a command that is the reader or ends in it. Returns the time by the reader's clock, and in
+        `more` that of the whole line, for which a person who types it waits."""
         start = time.monotonic()
         out = tools.run_ok(command, done(command[0]))
         typed_us = round((time.monotonic() - start) * 1e6)
@@ -160,8 +160,8 @@ class Cell:
                         for end, text in r.raw.items()]}
 
     def _under(self, step, tool, options, command):
-        """A command under one of the tools, whose records are kept in raw/: the reader's fields
-        and the path of the records."""
+        """Runs a command under one of the tools, whose records are kept in raw/. Returns the reader's
+        fields and the path of the records."""
         name = self._raw(step, os.path.basename(tool) + ".jsonl")
         said = self.results.path("raw", name)
         fields = self._read(step, [tool, "--tool-status", *self._only(), "-j", "-O", said,
@@ -173,7 +173,7 @@ class Cell:
         return fields, said
 
     def _only(self):
-        """The options that say which file it is about."""
+        """The options that name the file."""
         return ["-f", self.file.path]
 
     def _counted(self, step, options, command):
@@ -186,16 +186,16 @@ class Cell:
 
     @staticmethod
     def _receipt(said):
-        """A list is forced again at a later open: the first time counts."""
+        """The first receipt, because a list may be forced again at a later open."""
         return tools.records(said, "receipt")[0]
 
     @staticmethod
     def _force(engine):
-        """Each engine as it is meant to be used: the kernel's begin at a miss, in the reader."""
+        """Options that use the engine as intended: those of the kernel begin at a miss, in the reader."""
         return ["-e", engine] + ([] if engine in ("user", "auto") else ["-t", "access"])
 
     def _forcing(self, engine):
-        """The reader under pcforce, which says nothing: for counting around both."""
+        """The reader under pcforce, which prints nothing, so that another tool can count both."""
         return [PCFORCE, "--tool-status", *self._force(engine), *self._only(), "-o",
                 self.list, "-O", "/dev/null", "--"] + self.reader.command
 
@@ -209,7 +209,7 @@ class Cell:
         self._cool()
         out = tools.run_ok([FLOOR, "-f", self.file.path, self.list])
         ways = tools.last_object(out, "floor")["all"]
-        # One that was stopped was clearly slower; its time is when it was.
+        # A way that was stopped was clearly slower; its time is that at which it was stopped.
         ways.sort(key=lambda w: (w["stopped"], w["runs"] == 1, w["us"]))
         self.ways = [f"{w['how']}:{w['qd']}:{w['bs']}" for w in ways[:WAYS]]
         return {"raw": [self.results.keep(self._raw(step, "floor.json"), out)]}
@@ -234,7 +234,7 @@ class Cell:
         return {**fields, "engine": engine, "value": None}
 
     def _now(self, step, engine):
-        """Forced by hand before the start: the forcing and then the run, in all."""
+        """Forces by hand before the start. The value is the time of the forcing and of the run."""
         self._cool()
         said = os.path.join(self.work, "now.jsonl")
         start = time.monotonic()

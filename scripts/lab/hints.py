@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cells of experiment hints: what libpagehint costs its caller, and what a reader gains that knows
-64 reads ahead, beside the system calls that say the same; and what memory costs that is shared
-with BPF, beside calls that do the same."""
+64 reads ahead, each compared with system calls for the same; and what memory shared with BPF costs,
+compared with calls for the same."""
 import contextlib
 import os
 import random
@@ -20,7 +20,7 @@ SERVED, SERVED_STAT = "hint, a server", "pagehint_stat, a server"
 
 @contextlib.contextmanager
 def server(path):
-    """Serves hints at PATH meanwhile."""
+    """A server of hints at the socket PATH, while the block runs."""
     with subprocess.Popen([PCFORCE, "--serve", path], stdin=subprocess.DEVNULL) as p:
         try:
             while not os.path.exists(path):
@@ -33,7 +33,7 @@ def server(path):
 
 
 class Hints(Cell):
-    """Arms are the ways of `build/tests/hints`, each on a file of which nothing is cached."""
+    """Arms are the ways of `build/tests/hints`, each on a cold file."""
 
     WAYS = {}
 
@@ -52,7 +52,7 @@ class Hints(Cell):
         self.file = lab.file_of(self.size)
 
     def said(self, step, what, before=()):
-        """What the program says, of an arm that was run cold behind the words BEFORE."""
+        """The program's result of an arm that was run cold, with the words BEFORE in front."""
         self._cool()
         tools.run([HINTS])              # the program itself is cached
         words = [*before, HINTS, what, self.WAYS[step.arm], self.file.path]
@@ -66,7 +66,7 @@ class Hints(Cell):
 
     @staticmethod
     def last(step, out):
-        """The object that the program said, if all of its hints were taken."""
+        """The object that the program printed, if all of its hints were taken."""
         found = tools.last_object(out, HINTS)
         if found.get("dropped"):
             raise Failed(f"{step.arm}: {found['dropped']} hints were dropped")
@@ -100,9 +100,9 @@ READERS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
 
 
 class Read(Hints):
-    """How long the reader takes, and how much of that its own thread takes of a processor. Two
-    more arms bound what can be had: the reader of pages that another process has just read in,
-    and the device alone, which is given as many pages, as many at a time as the reader knows."""
+    """How long the reader takes, and how much processor time its own thread takes. Two more arms
+    bound what can be gained: the reader of pages that another process has just read,
+    and the device alone, which reads as many pages, as many at a time as the reader knows."""
 
     BEFORE, DEVICE = "nothing, read in before", f"the device alone, {KNOWN} at a time"
     WAYS = {**READERS, BEFORE: "before", DEVICE: None}
@@ -121,7 +121,7 @@ class Read(Hints):
                 "more": {"cpu_us": found["cpu_us"]}}
 
     def device_us(self, step):
-        """What the device takes for as many pages at random."""
+        """The time that the device takes for as many random pages."""
         self._cool()
         pages = os.path.join(self.work, "hints.offsets")
         rng = random.Random(step.round)
@@ -206,7 +206,7 @@ class Example(Hints):
         return out
 
     def made(self):
-        """Makes the file and what reads it: the file's path."""
+        """Makes the file and its reader, and returns the file's path."""
         raise NotImplementedError
 
     def line(self, hints):
@@ -214,7 +214,7 @@ class Example(Hints):
 
     @staticmethod
     def answer_of(out):
-        """What is to be the same in all arms."""
+        """The part of the output that must be the same in all arms."""
         return out
 
     def make(self, step):
@@ -283,7 +283,8 @@ class Sqlite(Example):
 
 
 class Stat(Hints):
-    """What it costs to ask what has become of a file, and to ask the kernel for as little as can be."""
+    """What it costs to ask which pages of a file were used, and what the cheapest calls to the kernel
+    cost."""
 
     unit = "ns a call"
     OURS = "pagehint_stat"
@@ -302,10 +303,10 @@ class Stat(Hints):
 
 
 class Changing(Hints):
-    """A reader that changes its pattern under forcing, and who decides what is forced: arms are the
-    policies of `build/tests/changing`, on a file of which nothing is cached. It is TIMES as large as
+    """A reader that changes its pattern, and policies that decide what is forced: arms are those
+    of `build/tests/changing`, on a cold file. The file is TIMES as large as
     those of other cells, so that a phase takes a second or more. The policies that learn nothing
-    bound the phases alone, for which fewer rounds do."""
+    only show the bounds of the phases, so they have fewer rounds."""
 
     TIMES, BOUND_ROUNDS = 6, 5
 
@@ -339,8 +340,8 @@ class Changing(Hints):
 
 
 class Sharing(Cell):
-    """Memory that is shared with BPF, beside calls: no file. Arms are words of
-    `build/tests/sharing`, whose first ones are SUBJECT."""
+    """Memory that is shared with BPF, compared with calls; no file is read. Arms are words of
+    `build/tests/sharing` behind SUBJECT."""
 
     WAYS = {}
 
@@ -372,7 +373,7 @@ class Sharing(Cell):
 
 
 class Queue(Sharing):
-    """What a record costs in all: the program that writes it, and the BPF program that takes it.
+    """What a record costs the program that writes it and the BPF program that takes it, together.
     RECORDS of SIZE bytes are written, then taken by one run."""
 
     unit = "ns a record"

@@ -52,8 +52,8 @@ class Watcher:
             self.process.wait()
 
     def lookups(self):
-        """That it counted: the proof that it was attached all the time. None if it counts
-        nothing of that kind."""
+        """How many lookups the tool counted, which proves that it was attached all the time. None if
+        it counts no lookups."""
         for line in self.text().splitlines():
             if line.startswith("@: "):
                 return int(line[3:])
@@ -101,7 +101,7 @@ class Overhead(Cell):
             self.another.close()
 
     def _tool(self, arm):
-        """(arguments, what it says when it is attached, seconds until it really is)."""
+        """(arguments, the tool's word when it is attached, seconds until it really is)."""
         program, _, which = arm.partition(", ")
         path = self.file.path if which == "the file" else self.another.path
         if program == "bpftrace":
@@ -132,8 +132,8 @@ class Overhead(Cell):
 
 
 class Loading(Cell):
-    """How long pcforce takes to read a list of so many extents and to ask what of it is cached,
-    and in how much memory. The file is a hole: no disk is part of it."""
+    """How long pcforce takes to read a list of so many extents and to ask which of its pages are cached,
+    and how much memory it needs. The file is a hole, so that no disk is measured."""
 
     def __init__(self, extents, rounds):
         self.count = extents
@@ -158,8 +158,8 @@ class Loading(Cell):
         self.file = cache.File(path)
         self.list = os.path.join(self.work, "hole.offsets")
         with open(self.list, "w", encoding="ascii") as f:
-            # Every other page, in an order that is no order: stepping by a number that has no
-            # divisor with the count reaches each once.
+            # Every other page in a scattered order: steps of a number that has no common divisor with the
+            # count reach each page once.
             at, stride = 0, 7368787
             for _ in range(self.count):
                 f.write(f"{2 * at}\n")
@@ -174,7 +174,7 @@ class Loading(Cell):
 
     def make(self, step):
         receipt, memory = (os.path.join(self.work, name) for name in ("load.jsonl", "load.rss"))
-        # Through time(1): the peak that is told of a child of this program is this program's own.
+        # time(1) reports the peak. A direct child's would include that of this program before exec(2).
         start = time.monotonic()
         status, _, err = tools.run(["time", "-f", "%M", "-o", memory, PCFORCE, "--now", "--dry-run",
                                     "-f", self.file.path, "-o", self.list, "-j", "-O", receipt])
@@ -185,7 +185,7 @@ class Loading(Cell):
         if not found or found[0]["requested"] != self.count:
             raise Failed(f"pcforce --dry-run: {found}")
         with open(memory, encoding="ascii") as f:
-            kib = int(f.read().split()[-1])     # a line before it says that the status was not 0
+            kib = int(f.read().split()[-1])     # if the status is not 0, a line before says so
         return {**self.fields(step), "value": us, "receipt": found[0],
                 "more": {"extents": self.count, "max_rss_bytes": kib * 1024}}
 
@@ -228,7 +228,7 @@ class Peers(Cell):
         start = time.monotonic()
         self._prefetch(step.arm)
         returned = time.monotonic()
-        # Some only queue the reading: wait until the data is there, but not for ever.
+        # Some tools only queue the reads: wait until the data is cached, but not for ever.
         pages = self.bytes // cache.PAGE
         ready, readable = returned, self.file.readable(self.extents)
         while readable < pages and time.monotonic() - returned < 2:
@@ -236,7 +236,7 @@ class Peers(Cell):
             last, ready, readable = readable, time.monotonic(), self.file.readable(self.extents)
             if readable == last and time.monotonic() - returned > 0.5:
                 break
-        if readable < pages:        # it never will be: the reader pays for the rest
+        if readable < pages:        # some tools never read all: then the reader waits for the rest
             ready = returned
         fields = self._read(step, self.reader.command)
         took = (ready - start) * 1e6

@@ -54,19 +54,19 @@ class Release:
         self.apt("apt-get", "-qq", "update")
 
     def newest(self, pattern):
-        """Of the packages whose whole name PATTERN matches, the one with the highest numbers."""
+        """The package with the highest numbers in its name, of those whose whole name PATTERN matches."""
         found = self.apt("apt-cache", "pkgnames", re.match(r"[\w.+-]*", pattern).group()).split()
         found = [name for name in found if re.fullmatch(pattern, name)]
         found.sort(key=lambda name: [int(n) for n in re.findall(r"\d+", name)], reverse=True)
         return next(filter(self.version, found), None)
 
     def version(self, package):
-        """What would be downloaded; None if the lists have no such package."""
+        """The file that apt would download; None if the lists have no such package."""
         match = re.search(r"Candidate: (\d\S*)", self.apt("apt-cache", "policy", package))
         return match.group(1) if match else None
 
     def depends(self, package, pattern):
-        """The packages that PACKAGE depends on and PATTERN matches from their first letter on."""
+        """The packages that PACKAGE depends on and whose names PATTERN matches from the first letter on."""
         found = re.findall(r"Depends: (\S+)", self.apt("apt-cache", "depends", "--no-recommends",
                                                        package))
         return [name for name in found if re.match(pattern, name)]

@@ -9,14 +9,14 @@ import time
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PR_SET_CHILD_SUBREAPER = 36
-# What a process may take to tidy up after SIGTERM.
+# Seconds that a process may take to tidy up after SIGTERM.
 PATIENCE_SECONDS = 5
-# What it may take after SIGKILL. One that waits for a device that hangs ends only with that.
+# Seconds that it may take after SIGKILL. A process that waits for a hung device ends only with the device.
 LEFT_SECONDS = 10
 
 
 def parents():
-    """{process: parent} of all that run."""
+    """{process: parent} of all running processes."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -31,7 +31,7 @@ def parents():
 
 
 def descendants():
-    """All processes that this one has started, and that these have."""
+    """All descendants of this process."""
     of, found = parents(), {os.getpid()}
     while True:
         more = {pid for pid, parent in of.items() if parent in found} - found
@@ -41,7 +41,7 @@ def descendants():
 
 
 def end_descendants():
-    """Those whose parents have ended are this process's own by then."""
+    """Ends all descendants. One whose parent has ended is this process's own child by then."""
     begin = time.monotonic()
     while left := descendants():
         waited = time.monotonic() - begin
@@ -68,11 +68,11 @@ def end(received, _):
 
 
 def all_with_this():
-    """From now on SIGTERM, SIGHUP and SIGINT end this script, what is to be cleaned up is, and all
-    that it has started ends before: of a build not make alone, but the makes and compilers that
-    make has started."""
+    """From now on SIGTERM, SIGHUP and SIGINT end this script. Before, all its descendants are ended
+    and its cleanups run: of a build not make alone, but also the makes and compilers that make has
+    started."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in SIGNALS:
-        # nohup has one ignored.
+        # A signal that is ignored, as by nohup, stays ignored.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)

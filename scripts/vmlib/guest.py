@@ -27,7 +27,7 @@ class Failed(Exception):
 
 
 class Missing(Exception):
-    """Something is not installed; the message says what brings it."""
+    """A program or package is not installed; the message says what installs it."""
 
 
 def cache_folder():
@@ -37,7 +37,7 @@ def cache_folder():
 
 
 def run(*command):
-    """A program's output; what it says is shown only if it fails."""
+    """A program's output; its messages are shown only if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode:
@@ -47,7 +47,7 @@ def run(*command):
 
 @contextlib.contextmanager
 def locked(target):
-    """One at a time makes TARGET."""
+    """Holds TARGET's lock, so that one process at a time makes TARGET."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ def locked(target):
 @contextlib.contextmanager
 def building(target):
     """Makes a folder of the cache whole or not at all: yields a scratch folder that becomes
-    TARGET, or None if it is there. Others who want it as well wait."""
+    TARGET, or None if TARGET is there. Other processes that want TARGET wait."""
     with locked(target):
         if os.path.isdir(target):
             yield None
@@ -68,13 +68,14 @@ def building(target):
         yield scratch
         os.rename(scratch, target)
 
-# What dpkg says of packages whose files are in place. A guest takes the files: whether dpkg has
-# configured the package here does not matter to it.
+# States in which dpkg has put a package's files in place. A guest takes the files: whether dpkg has
+# configured the package on this machine does not matter to a guest.
 UNPACKED = ("installed", "triggers-pending", "triggers-awaited", "half-configured", "unpacked")
 
 
 def installed():
-    """{package: version} of what guests are made of. Shared libraries are found, not listed."""
+    """{package: version} of the packages that guests are made of. Their shared libraries are not
+    listed, but found."""
     packages = run(os.path.join(ROOT, "scripts/setup"), "--list", "guest").split()
     out = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version}\n",
                           *packages], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -109,8 +110,8 @@ def libraries(tree):
 
 
 def place(tree, path, source=None):
-    """Copies a file to its own path below TREE; links stay links, and what they point to is
-    there too."""
+    """Copies a file to its own path below TREE. Links stay links, and their targets are copied,
+    too."""
     source = source or path
     target = tree + path
     if os.path.isdir(source) and not os.path.islink(source):
@@ -146,12 +147,12 @@ Description=The command of scripts/vm
 Type=oneshot
 ExecStart={SYSTEMD_INIT}
 """
-# The source tree, and what --add names, may be below /tmp, which systemd empties when it starts.
+# The source tree, and paths of --add, may be below /tmp, which systemd empties when it starts.
 SYSTEMD_TMP = "d /tmp 1777 root root -\nd /var/tmp 1777 root root -\n"
 
 
 def place_init(tree, systemd):
-    """What runs the command: the first process, or a service of systemd's."""
+    """Makes init run the command: as the first process, or as a service of systemd."""
     if not systemd:
         shutil.copy2(INIT, os.path.join(tree, "sbin/init"))
         return
@@ -168,7 +169,7 @@ def place_init(tree, systemd):
 
 
 def base_tree():
-    """The programs, made once for each set of versions."""
+    """The tree of programs, made once for each set of package versions."""
     versions = installed()
     packages = list(versions)
     with open(__file__, "rb") as f:
@@ -185,7 +186,7 @@ def base_tree():
         for path in run("dpkg-query", "-L", *packages).splitlines():
             if path.startswith("/") and not UNWANTED.match(path):
                 place(tree, path)
-        # Links that dpkg does not know: awk and its like.
+        # dpkg does not know links of update-alternatives, such as awk.
         for name in ("awk",):
             place(tree, "/usr/bin/" + name, shutil.which(name))
         for path in libraries(tree):
@@ -197,7 +198,7 @@ def base_tree():
 
 
 def copy_source(tree):
-    """This source tree with what was built in it, at its own path."""
+    """Copies this source tree, build products included, to its own path."""
     target = tree + ROOT
     os.makedirs(target, exist_ok=True)
     shutil.copytree(ROOT, target, symlinks=True, dirs_exist_ok=True,
@@ -206,20 +207,20 @@ def copy_source(tree):
 
 
 def command_script(args):
-    """What init runs."""
+    """The script that init runs."""
     command = "exec bash -i" if args.shell else "exec " + shlex.join(args.command)
     return f"cd {shlex.quote(ROOT)}\nexport PATH={shlex.quote(ROOT + '/build')}:{shlex.quote(ROOT + '/build/tests')}:$PATH\n{command}\n"
 
 
 def partition_table(sectors):
-    """An MBR with one partition: a kernel finds its root by the number of such a one without
-    an initramfs, and the order in which it finds its disks is up to chance."""
+    """An MBR with one partition. Without an initramfs a kernel can find its root by the id of a
+    partition; the order in which it finds the disks is up to chance."""
     entry = struct.pack("<B3sB3sII", 0x80, b"\0\0\0", 0x83, b"\0\0\0", PARTITION_START, sectors)
     return struct.pack("<440xI2x", DISK_ID) + entry + bytes(48) + b"\x55\xaa"
 
 
 def root_image(scratch, base, kernel, module, args):
-    """An ext4 image of the programs, the kernel's modules, the source tree and what --add names;
+    """An ext4 image of the programs, the kernel's modules, the source tree and the paths of --add.
     MODULE, if there is one, is loaded before the command runs."""
     tree = os.path.join(scratch, "root")
     run("cp", "-al", base, tree)

@@ -18,7 +18,7 @@ STOCK = {
     "stock-6.12": archive.HERE,
     "stock-7.3": archive.BACKPORTS,
 }
-# What the tests use and Debian builds as modules; what these need comes along.
+# Modules of Debian's kernels that the tests use; the modules that these depend on are added.
 MODULES = ("xfs", "btrfs", "erofs", "squashfs", "overlay", "loop", "cts", "xts")
 
 # Built here: the line, and whether for debugging.
@@ -55,7 +55,7 @@ def wanted_modules(folder):
 
 
 def copy_modules(source, target):
-    """Those that are wanted, unpacked, with an index of their own."""
+    """Copies the wanted modules, with an index of their own."""
     version = os.path.basename(source)
     # Debian's packages carry no modules.dep, their installation makes it.
     guest.run("depmod", "-b", source.split("/lib/modules/")[0], version)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU: what it is given, what it streams, and how it always ends."""
+"""QEMU: its command line, its output, and how it always ends."""
 import ctypes
 import os
 import select
@@ -19,7 +19,7 @@ MKFS = {
     "btrfs": ("mkfs.btrfs", "-q"),
 }
 TIMEOUT, BROKEN = 124, 125
-# Software emulation boots in seconds; a machine that is not up by then is not coming up.
+# Software emulation boots in seconds; a machine that has not booted by then never will.
 BOOT_SECONDS = {"kvm": 30, "tcg": 240}
 UP, STATUS = "up", "status "
 
@@ -110,7 +110,7 @@ class Machine:
 
     def take(self, port, data):
         if port in (1, 2):
-            # What nobody reads any more is no reason to stop: the status still counts.
+            # A closed stdout is no reason to stop: the command's status still counts.
             stream = sys.stdout if port == 1 else sys.stderr
             try:
                 stream.buffer.write(data)
@@ -176,8 +176,8 @@ def verdict_file():
 
 
 def accelerators():
-    """What to try, in order. KVM can be there and still not run a kernel: what it did when it
-    was tried is remembered until the host boots again."""
+    """The accelerators to try, in order. KVM can be there and still not run a kernel, so the outcome of
+    the first try is remembered until the host boots again."""
     try:
         with open(verdict_file(), encoding="ascii") as f:
             return [f.read().strip()]
@@ -231,7 +231,7 @@ def run(scratch, kernel, root, args):
     finally:
         if saved:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
-    # A status that arrived is the command's, however the machine went down after it.
+    # A status that init has sent is the command's, however the machine went down afterwards.
     if machine.status() is not None:
         return machine.status()
     report(machine, why, args)

@@ -27,7 +27,7 @@ def stock_headers(release, version):
 
 
 def built_headers(kernel):
-    """Those of a kernel built here, with its types, which only its folder has."""
+    """The headers of a kernel that was built here, with its BTF, which only its folder has."""
     folder = os.path.dirname(kernel.image)
     headers = os.path.join(folder, "headers")
     if not os.path.isdir(headers):
@@ -38,7 +38,7 @@ def built_headers(kernel):
 
 
 def build(release, version, headers):
-    """What making the module says and how it ends, by the compiler that the kernel is built with."""
+    """The output and status of making the module, with the compiler that built the kernel."""
     command = ["make", "-s", "-C", guest.ROOT, "O=build", "kmod", f"KVER={version}",
                f"KDIR={headers}"]
     options = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

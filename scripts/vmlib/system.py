@@ -14,19 +14,19 @@ import archive
 import guest
 
 SUITES = ("bookworm", "trixie")
-# What scripts/setup installs there.
+# The groups of packages that scripts/setup installs there.
 GROUPS = ("build", "test", "fuzz", "kmod", "dkms", "package", "kernel")
 
-# A guest that is a whole system: systemd, and a service that people have.
+# Packages of a guest that is a whole system: systemd, and PostgreSQL as a service that many people run.
 GUEST = ("systemd-sysv", "kmod", "procps", "jq", "perl", "postgresql")
-# What nobody reads there, and what would only take its time.
+# Documents, which nobody reads there, are left out, and units that would only take time are masked.
 GUEST_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 GUEST_MASKED = ("getty.target", "systemd-udev-trigger.service", "apt-daily.timer",
                 "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
                 "e2scrub_reap.service", "fstrim.timer", "logrotate.timer")
 
-# A namespace of its own, whose mounts end with the command: the system below a scratch folder,
-# so that it stays as it is; or, without one, the system itself.
+# Runs the command in a mount namespace, so that the mounts end with the command. With a scratch folder an
+# overlay keeps the system as it is; without one the system itself is used.
 ENTER = """\
 set -e
 mount --make-rprivate /
@@ -59,7 +59,7 @@ exec env -i HOME=/root LC_ALL=C.UTF-8 TERM="$TERM" \
 
 
 def enter(system, scratch, paths, command, **options):
-    """Runs COMMAND in the folder SYSTEM, within this source tree; PATHS are there, too."""
+    """Runs COMMAND in the folder SYSTEM, within this source tree; PATHS are visible there, too."""
     return subprocess.run(["unshare", "--mount", "sh", "-c", ENTER, "sh", system, scratch,
                            guest.ROOT, guest.ROOT, *paths, "--", *command],
                           env={"TERM": "dumb", **os.environ}, check=False, **options)
@@ -97,7 +97,7 @@ def scratch_folder():
 
 
 def run(suite, paths, command, **options):
-    """Runs COMMAND in that release; what it changes there is gone afterwards, but for this
+    """Runs COMMAND in that release. Its changes to files are undone afterwards, but for this
     source tree and PATHS."""
     system = get(suite)
     with scratch_folder() as scratch:
