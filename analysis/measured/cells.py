@@ -7,14 +7,14 @@ from .source import is_number
 from .stats import summary
 from .text import size
 
-# As in docs/results.md. Arms with a name of their own are in a cell's `arms`.
+# The arms of docs/results.md. Those of one experiment only are in a cell's `arms`.
 TIMED = ("cold", "forced", "now", "warm", "floor")
 UNTIMED = ("record", "sweep", "count", "trace-cold", "trace-forced")
 
 
 class Cell:
-    """`about` is the cell's object in meta.json, `runs` its objects in runs.jsonl; `label` is
-    how a table calls it. A series is an arm and the engine that forced, or None."""
+    """`about` is the cell's object in meta.json, `runs` are its objects in runs.jsonl; `label` is
+    its name in tables. A series is an arm and the engine that forced, or None."""
 
     def __init__(self, about, runs, label):
         self.about = about
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def has_clock(self):
-        """Are its values times by a clock of the reader's own? Else they are those of the line."""
+        """Are its values times by the reader's own clock? Otherwise they are times of the line."""
         return self.in_time and self["clock"] != "typed"
 
     def of(self, arm, engine=None):
@@ -43,8 +43,8 @@ class Cell:
         return [r for r in self.runs if r["arm"] == arm and r.get("engine") == engine]
 
     def rounds(self, arm, engine=None):
-        """{round: value} of a timed series, in the cell's unit. The floor is measured in two
-        ways, and is that of the way with the lower median."""
+        """{round: value} of a timed series, in the cell's unit. The floor is measured in two ways;
+        that with the lower median counts."""
         runs = [r for r in self.of(arm, engine) if r["value"] is not None]
         if arm == "floor":
             way = self.floor_way()
@@ -52,7 +52,7 @@ class Cell:
         return {r["round"]: r["value"] for r in runs}
 
     def floor_way(self):
-        """`how` of the floor, or None."""
+        """`how` of the floor's way that counts, or None."""
         ways = {}
         for r in self.of("floor"):
             if r["value"] is not None:
@@ -63,11 +63,11 @@ class Cell:
         return list(self.rounds(arm, engine).values())
 
     def median(self, arm, engine=None):
-        """In the cell's unit; None without a run."""
+        """The median of a series in the cell's unit; None without a run."""
         return summary(self.values(arm, engine))["median"]
 
     def engines(self, *arms):
-        """Who forced in these arms (None where a run does not say), the first seen first."""
+        """The engines that forced in these arms, in the order of the runs; None if a run names none."""
         return list(dict.fromkeys(r.get("engine") for r in self.runs if r["arm"] in arms))
 
     def forced(self):
@@ -143,8 +143,8 @@ class Cell:
         return bool(self.typed("cold") and any(self.typed("forced", e) for e in self.forced()))
 
     def line(self, arm, engine=None):
-        """{round: microseconds} that somebody waits: as typed, or by the reader's clock where
-        that is all that is known of the cell."""
+        """{round: microseconds} that a person waits: as typed, or by the reader's clock if only
+        that is known of the cell."""
         return self.typed(arm, engine) if self.is_typed else self.rounds(arm, engine)
 
     def line_gain(self, engine, arm="forced"):
@@ -179,13 +179,13 @@ class Cell:
                         self.rounds("floor"), self.typed("warm"))
 
     def typed_less(self, engine, allowed_us):
-        """The forced line of each round, less what a tool may take to start, over floor + warm by
-        the reader's own clock."""
+        """The forced line of each round, less the time that a tool may take to start, over floor + warm
+        by the reader's own clock."""
         return together(lambda f, d, w: (f - allowed_us) / (d + w), self.typed("forced", engine),
                         self.rounds("floor"), self.rounds("warm"))
 
     def figures(self):
-        """The names of the further numbers that the timed runs have, what was typed apart."""
+        """The names of the further numbers of the timed runs, except `typed_us`."""
         timed = [r.get("more") or {} for r in self.runs if r["arm"] not in UNTIMED]
         return list(dict.fromkeys(name for more in timed for name, value in more.items()
                                   if name != "typed_us" and is_number(value)))

@@ -29,13 +29,13 @@ def first_line(path):
 
 
 def mounted(folder, column):
-    """Of the mount that a folder is on; the last one where several are on one folder."""
+    """A column of findmnt for the mount that holds a folder; the last one if several do."""
     lines = run(["findmnt", "-n", "-o", column, "--target", folder])[1].splitlines()
     return lines[-1].strip() or None if lines else None
 
 
 def disk_of(folder):
-    """The disk below a folder, "nvme0n1" say; None if there is none to be found."""
+    """The disk that holds a folder, such as "nvme0n1"; None if there is none."""
     source = (mounted(folder, "SOURCE") or "").split("[", 1)[0]
     for line in run(["lsblk", "-n", "-s", "-r", "-o", "NAME,TYPE", source])[1].splitlines():
         name, _, kind = line.partition(" ")
@@ -64,7 +64,7 @@ def git(*args):
 
 
 def machine(folder, engines):
-    """What docs/results.md lists; ENGINES as tools.engines() has them."""
+    """The machine's fields of docs/results.md; ENGINES as tools.engines() returns them."""
     disk = disk_of(folder)
     sys_disk = f"/sys/block/{disk}"
     scheduler = re.search(r"\[(.*?)\]", first_line(sys_disk + "/queue/scheduler") or "")
@@ -96,16 +96,16 @@ def machine(folder, engines):
 # --- readahead ----------------------------------------------------------------------------
 
 def read_ahead_file(folder):
-    """The setting that files of this folder get when they are opened."""
+    """The file with the readahead that files of this folder get when they are opened."""
     uuid = mounted(folder, "UUID")
     btrfs = f"/sys/fs/btrfs/{uuid}/bdi/read_ahead_kb"
-    if os.path.exists(btrfs):       # of several disks, perhaps: it has one of its own
+    if os.path.exists(btrfs):       # btrfs has a setting of its own, as it may have several disks
         return btrfs
     return f"/sys/class/bdi/{mounted(folder, 'MAJ:MIN')}/read_ahead_kb"
 
 
 class ReadAhead:
-    """Sets it for the time of an experiment, and notices when somebody else does."""
+    """Sets readahead for the time of an experiment, and notices if somebody else changes it."""
 
     def __init__(self, folder, wanted):
         self.path = read_ahead_file(folder)
@@ -154,7 +154,7 @@ def check_room(folder, need):
 
 
 def describe(device):
-    """What would be lost, in words; raises Failed for what must not be touched at all."""
+    """The data that would be lost, in words; raises Failed if the device must not be touched."""
     status, out, err = run(["lsblk", "-J", "-b", "-o",
                             "PATH,TYPE,SIZE,MODEL,SERIAL,FSTYPE,LABEL,MOUNTPOINTS,RO", device])
     if status:
@@ -167,7 +167,7 @@ def describe(device):
         raise Failed(f"{device}: mounted on {', '.join(filter(None, top['mountpoints']))}")
     if top["ro"]:
         raise Failed(f"{device}: read-only")
-    try:        # swap, RAID members and whatever else has it for itself
+    try:        # swap, RAID members and others hold a device exclusively
         os.close(os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
     except OSError as e:
         raise Failed(f"{device}: {e.strerror}") from e
@@ -178,7 +178,7 @@ def describe(device):
 
 @contextlib.contextmanager
 def device_of(device, fs):
-    """A whole device with a new file system: the folder on which it is mounted meanwhile."""
+    """Makes a file system on a whole device and mounts it: the folder, while the block runs."""
     describe(device)
     run_ok(MKFS[fs] + [device])
     folder = tempfile.mkdtemp(prefix="page2cache-device.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The workloads: a command each, and how its own clock is read.
+"""The workloads: for each a command, and how the time by its own clock is read.
 
-A reader's clock runs from its open to its last access, so what a tool does around it, before it
-and after it is not counted."""
+A reader's clock runs from its open to its last access, so it does not measure the work of a tool
+before and after that."""
 import collections
 import json
 import os
@@ -11,8 +11,8 @@ import shutil
 from lab import tools
 from lab.tools import Failed
 
-# us: the workload's time, None where it has no clock. first_us: from the open to the first data,
-# None where it does not say. accesses: how many it made. raw: what it wrote, {name's end: text}.
+# us: the workload's time, None if it has no clock. first_us: from the open to the first data, None if
+# not known. accesses: how many it made. more: further figures. raw: its output, {name's end: text}.
 Reading = collections.namedtuple("Reading", "us first_us accesses more raw")
 
 
@@ -31,7 +31,7 @@ class Own:
 
 
 class Line:
-    """A program without a clock of its own: the whole line's time is all that is known."""
+    """A program without a clock of its own: only the whole line's time is known."""
 
     def __init__(self, command):
         self.command = command
@@ -42,8 +42,8 @@ class Line:
 
 
 class Fio:
-    """fio, whose file and options are given. Its time is the sum of its latencies: for an engine
-    that does one thing at a time that is the time it ran, in better than its own milliseconds."""
+    """fio with a file and options. Its time is the sum of its latencies: for an engine that makes one
+    request at a time that is its running time, more precise than fio's own milliseconds."""
 
     def __init__(self, engine, path, options, work):
         if not shutil.which("fio"):
@@ -58,7 +58,7 @@ class Fio:
         with open(self.out, encoding="utf-8") as f:
             text = f.read()
         os.unlink(self.out)
-        # It can write a word of warning first.
+        # A warning can stand before the JSON.
         if "{" not in text:
             raise Failed(f"fio: {text.strip()[:300]} {out.strip()[-300:]}")
         job = json.loads(text[text.index("{"):])["jobs"][0]

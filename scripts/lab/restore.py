@@ -10,8 +10,8 @@ SNAPSHOT = os.path.join(ROOT, "scripts/snapshot")
 
 
 class Restore(Cell):
-    """What a host that starts many of them has cached is cached in every arm: the VMM and the
-    machine's state. Cold, or forced, is the guest's memory."""
+    """The VMM and the machine's state are cached in every arm, as on a host that starts many
+    microVMs. Only the guest's memory is cold, or forced."""
 
     def __init__(self, name, vmm, memory, rounds, engines):
         super().__init__(name, f"a guest of {memory >> 20} MiB restored by {vmm}", self._restore,

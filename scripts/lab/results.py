@@ -8,7 +8,7 @@ import time
 from lab.tools import Failed
 
 SCHEMA = 1
-# Steps of another kernel, disk or source are another experiment's.
+# If one of these has changed, further steps would be of another experiment.
 SAME_HOST = ("kernel", "commit", "cpu", "memory_bytes", "patch", "module")
 SAME_DISK = ("device", "filesystem", "mount_options", "scheduler", "read_ahead_kb")
 
@@ -18,12 +18,12 @@ def now():
 
 
 class Results:
-    """Written to as the experiment goes on; what is in it is always whole."""
+    """A folder that is written as the experiment goes on, and is consistent at any time."""
 
     def __init__(self, folder, meta, made=()):
         self.folder = folder
         self.meta = meta
-        self.made = made        # folders above it that were not there before
+        self.made = made        # parent folders that this experiment has made
         self.lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,7 +50,7 @@ class Results:
 
     @classmethod
     def again(cls, folder):
-        """A folder that is not complete."""
+        """Opens a folder that is not complete."""
         try:
             with open(os.path.join(folder, "meta.json"), encoding="utf-8") as f:
                 meta = json.load(f)
@@ -69,11 +69,11 @@ class Results:
                              f"now it is {machine[key]}: begin anew")
 
     def begin_again(self, machine, cells):
-        """Keeps the steps of the cells that are complete and forgets the others: their files are
-        gone, and rounds of two sessions do not make pairs. CELLS: what they are on this machine of now, where a
-        program can be there or gone. Returns the names of those kept."""
+        """Keeps the steps of the complete cells and forgets those of the others: their files are
+        gone, and rounds of two sessions make no pairs. CELLS: the experiment's cells on this machine
+        now, where a program may have come or gone. Returns the names of the cells kept."""
         self.check_same(machine, SAME_DISK)
-        # As JSON has it: a tuple is a list.
+        # Compared as read from JSON, where tuples are lists.
         if json.loads(json.dumps(cells)) != self.meta["cells"]:
             raise Failed(f"{self.folder}: its cells would be others now (is a program there, or "
                          "gone, that was not?): begin anew")
@@ -104,7 +104,7 @@ class Results:
         os.replace(path + ".new", path)
 
     def runs(self):
-        """Every finished step. The last line can have been cut off by a sudden end."""
+        """All finished steps. A sudden end may have cut off the last line."""
         found = []
         try:
             with open(self.path("runs.jsonl"), encoding="utf-8") as f:
@@ -125,11 +125,11 @@ class Results:
             f.write(json.dumps({"record": "run", **run, "at": now()}) + "\n")
 
     def finish(self, reason):
-        """REASON: why it is not complete, None if it is."""
+        """Ends the folder. REASON: why it is not complete, None if it is."""
         self.meta.update(state="partial" if reason else "complete", reason=reason,
                          finished=now())
         self.save()
-        if "SUDO_UID" in os.environ:    # what root makes in the user's tree is the user's
+        if "SUDO_UID" in os.environ:    # files that root makes in the user's tree become the user's
             uid, gid = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
             paths = list(self.made)
             for folder, _, names in os.walk(self.folder):

@@ -15,7 +15,7 @@ LOCK = "/run/page2cache-experiment.lock"
 
 
 def alone():
-    """Two experiments at a time would measure each other. The lock goes with the process."""
+    """Takes the lock, as two experiments at a time would measure each other. It ends with the process."""
     lock = open(LOCK, "w", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -25,8 +25,8 @@ def alone():
 
 
 class Progress:
-    """Steps done of all, and a guess of the time left: from the time that the cells took so far,
-    in proportion to what they were expected to take."""
+    """Counts steps, and guesses the time left: from the time that the cells took so far, in
+    proportion to the time that was expected."""
 
     def __init__(self, cells, seed):
         self.total = sum(len(cell.steps(seed)) for cell in cells)
@@ -35,7 +35,7 @@ class Progress:
         self.start = time.monotonic()
 
     def left(self):
-        """In words; nothing before there is anything to go by."""
+        """The time left, in words; empty before enough is done to guess it."""
         if self.passed < 0.02 * self.expected:
             return ""
         took = time.monotonic() - self.start
@@ -43,7 +43,7 @@ class Progress:
         return f"; {seconds / 60:.0f} min left" if seconds > 90 else f"; {seconds:.0f} s left"
 
     def say(self, text, always=False):
-        """A line that overwrites the last on a terminal; elsewhere only what is said always."""
+        """Prints a line that overwrites the last one on a terminal; elsewhere only if ALWAYS."""
         line = f"[{self.done}/{self.total}] {text}{self.left()}"
         if sys.stderr.isatty():
             sys.stderr.write("\r\033[K" + line)
@@ -62,7 +62,7 @@ class Progress:
 
 
 class Lab:
-    """What cells are lent: a work folder on the disk that is measured, a file, the results."""
+    """Lends cells a work folder on the disk that is measured, a file, and the results."""
 
     def __init__(self, folder, results):
         self.results = results
@@ -70,7 +70,7 @@ class Lab:
         self.file = None
 
     def file_of(self, size):
-        """One at a time: the last one again if it has that size."""
+        """A file of that size. There is one at a time: the last one is kept if it has that size."""
         if self.file and self.file.size == size:
             return self.file
         self._drop_file()

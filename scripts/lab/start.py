@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cells of experiment start: what a line takes because a tool stands in front of it."""
+"""Cells of experiment start: how much longer a line takes with a tool in front of it."""
 import contextlib
 import os
 import re
@@ -10,12 +10,12 @@ from lab import cache, tools
 from lab.cell import Cell
 from lab.tools import CACHEMISS, PCFORCE, Failed
 
-FILES, PAGES = 300, 4       # of the longer list: so many files of so many pages
+FILES, PAGES = 300, 4       # the longer list has so many files of so many pages
 TRUE = shutil.which("true") or "/bin/true"
 
 
 class Files(Cell):
-    """Small files, and a list of one and of all of them."""
+    """Small files, with a list of one of them and a list of all."""
 
     def __init__(self, name, workload, rounds, arms, marks):
         super().__init__(name, workload, None, rounds, [None], size=FILES * PAGES * cache.PAGE,
@@ -57,7 +57,7 @@ class Files(Cell):
 
 
 class Start(Files):
-    """What a line takes that starts a tool and `true`, with all cached."""
+    """The time of a line that starts a tool and `true`, with everything cached."""
 
     ONE, ALL = "pcforce, 1 file", f"pcforce, {FILES} files"
     FOLLOW, MISSES = "pcforce --follow, 1 file", "cachemiss, 1 file"
@@ -95,11 +95,11 @@ class Start(Files):
 
 
 class FirstPage(Files):
-    """From the start of pcforce to the first listed page that enters the page cache, as the
-    kernel's own tracepoint has it; the process is made in that time as well."""
+    """The time from the start of pcforce to the first listed page that enters the page cache, by the
+    kernel's own tracepoint; it includes making the process."""
 
     ARM = f"pcforce, {FILES} files"
-    SECONDS = (0.1, 1, 10)      # that the command takes; longer on a machine that is too busy for that
+    SECONDS = (0.1, 1, 10)      # durations of the command: a busy machine needs a longer one
 
     def __init__(self, rounds):
         super().__init__("first-page", "from pcforce's start to the first listed page", rounds,
@@ -136,8 +136,8 @@ class FirstPage(Files):
 
 
 class Added(contextlib.AbstractContextManager):
-    """The pages that enter the page cache meanwhile, from an instance of tracefs that is gone
-    afterwards."""
+    """Records pages that enter the page cache while the block runs, by an instance of tracefs that
+    is removed afterwards."""
 
     TRACING = "/sys/kernel/tracing"
     EVENT = TRACING + "/events/filemap/mm_filemap_add_to_page_cache"
@@ -146,7 +146,7 @@ class Added(contextlib.AbstractContextManager):
         self.place = f"{self.TRACING}/instances/page2cache-{os.getpid()}"
         os.mkdir(self.place)
         try:
-            self._write("trace_clock", "mono")          # that of time.monotonic()
+            self._write("trace_clock", "mono")          # the clock of time.monotonic()
             self._write("events/filemap/mm_filemap_add_to_page_cache/enable", "1")
         except OSError:
             os.rmdir(self.place)

@@ -25,12 +25,12 @@ class Failed(Exception):
 
 
 class Disturbed(Failed):
-    """Somebody else changes what is measured: nothing that follows is worth anything either."""
+    """Somebody else changes a setting of the measurement, so that later steps are worth nothing either."""
 
 
 def run(args):
-    """(status, stdout, stderr) of a program that may fail; as a shell has it, 127 is one that is
-    not there. It does not outlive an interruption: the tools pass a SIGTERM on to what they run."""
+    """(status, stdout, stderr) of a program that may fail; 127, as in a shell, if there is no such
+    program. An interruption ends the program, and the tools pass the SIGTERM on to their COMMAND."""
     if not shutil.which(args[0]):
         return 127, "", f"{args[0]} is not installed"
     with subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -56,9 +56,10 @@ def run_ok(args, allowed=(0,)):
 
 
 def timed(args):
-    """(wall, CPU) of a program that must not fail, in microseconds: from just before it is
-    started to its end, and what it and those that it waited for took of the processors. What it
-    says is not kept: of a line of few milliseconds, a pipe and a thread to read it are a part."""
+    """(wall, CPU) of a program that must not fail, in microseconds: the time from just before its
+    start to its end, and the processor time of the program and of the children that it waited for.
+    Its output is dropped, because a pipe and a thread to read it would take a part of a few
+    milliseconds."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         streams = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)]
@@ -98,7 +99,7 @@ def receipt_of_all(path):
 
 
 def engines():
-    """{engine: why it cannot be used here, None if it can}, the best last."""
+    """{engine: why it cannot be used here, None if it can}, the best engine last."""
     _, out, err = run([PCFORCE, "--check", "-j"])
     rows = [json.loads(x) for x in out.splitlines() if '"engine"' in x]
     rows = [r for r in rows if r.get("record") == "check" and "engine" in r]
@@ -108,7 +109,7 @@ def engines():
 
 
 def summary(folder):
-    """Shows what an experiment found, and where all of it is."""
+    """Prints the summary of an experiment, and where its results are."""
     sys.stdout.flush()
     subprocess.run([os.path.join(ROOT, "analysis/summary"), folder], check=False)
     print(f"All of it: {folder}; a page: analysis/report {folder}", flush=True)

@@ -12,17 +12,18 @@ import time
 from lab import place, tools
 from lab.tools import Failed, ROOT
 
-# Stdout is the folder and nothing else. The guest's own is a terminal, whatever this one's is:
-# progress that overwrites itself is for terminals, and so is an archive not.
+# Stdout is the archive of the folder and nothing else. In the guest both streams are terminals. tar
+# writes no archive to a terminal, so it writes to cat; and the experiment, whose progress overwrites
+# itself on a terminal, gets a pipe unless this script's own stderr is a terminal (PLAIN).
 IN_GUEST = ('scripts/experiment "$@" --dir /data --results /root/results >/dev/null{}; '
             'status=$?; [ ! -d /root/results ] || tar -C /root/results -cz . | cat; exit $status')
 PLAIN = " 2> >(cat >&2)"
-# Software emulation takes its time, and says when it is stuck: this is only a last bound.
+# Software emulation is slow, and scripts/vm notices by itself if it hangs: this is only a last limit.
 TIMEOUT = 6 * 3600
 
 
 def guest_words(argv):
-    """The options without those that are for this side."""
+    """The options without those that are only for the host's side."""
     words, skip = [], False
     for word in argv:
         if skip:
@@ -65,7 +66,7 @@ def run(args, argv, room):
         try:
             folder, _ = machine.communicate()
         except BaseException:
-            machine.terminate()     # it takes its guest along
+            machine.terminate()     # which ends its guest, too
             raise
     if folder:
         os.makedirs(target)
