@@ -173,7 +173,20 @@ in_the_middle()
 	[ "$(jq -rs 'map(select(.cell == "psync-rand-32K")) | length' "$results/runs.jsonl" 2>/dev/null || echo 0)" -ge 3 ]
 }
 
-"$experiment" "${thesis[@]}" "${two[@]}" >"$DIR/out" 2>"$DIR/err" &
+# Which has four steps of fio at least. The one that comes then waits until it is let go, so that the experiment
+# does not end before what this test does meanwhile.
+mkdir "$DIR/held"
+cat >"$DIR/held/fio" <<-END
+	#!/bin/sh
+	while [ ! -e '$DIR/go' ] && [ "\$(grep -c '"cell": *"psync-rand-32K"' '$results/runs.jsonl')" -ge 3 ]; do
+		sleep 0.05
+	done
+	exec $(command -v fio) "\$@"
+END
+chmod +x "$DIR/held/fio"
+held=(env PATH="$DIR/held:$PATH" "$experiment")
+
+"${held[@]}" "${thesis[@]}" "${two[@]}" >"$DIR/out" 2>"$DIR/err" &
 pid=$!
 wait_until 60 in_the_middle
 run_it sparse --size 16M --dir "$DIR"
@@ -200,7 +213,7 @@ is "$(head -n 1 "$results/runs.jsonl")" "$first" 'those of the complete cell are
 # --- a sudden end
 
 rm -rf "$results"
-setsid "$experiment" "${thesis[@]}" "${one[@]}" >"$DIR/out" 2>"$DIR/err" &
+setsid "${held[@]}" "${thesis[@]}" "${one[@]}" >"$DIR/out" 2>"$DIR/err" &
 pid=$!
 wait_until 60 in_the_middle
 pkill -KILL -s "$(ps -o sid= -p $pid | tr -d ' ')"
@@ -219,10 +232,11 @@ matches "$STATUS $(cat "$DIR/err")" '^2 .*begun with kernel 5.15.19' 'another ke
 # --- somebody else at work
 
 rm -rf "$results"
-"$experiment" "${thesis[@]}" "${one[@]}" >"$DIR/out" 2>"$DIR/err" &
+"${held[@]}" "${thesis[@]}" "${one[@]}" >"$DIR/out" 2>"$DIR/err" &
 pid=$!
 wait_until 60 in_the_middle
 echo 32 >"$BDI/read_ahead_kb"
+touch "$DIR/go"
 wait $pid
 is "$? $(meta '"\(.state) \(.failed | keys | join(" "))"')" '1 partial psync-rand-32K' 'readahead is changed meanwhile: it ends'
 is "$(meta .reason) $(cat "$BDI/read_ahead_kb")" 'read_ahead_kb went from 64 to 32 meanwhile: something else is at work here, measure alone 32' \
@@ -251,11 +265,17 @@ if [ -n "$loop" ]; then
 	sum=$(sha256sum <"$DIR/disk")
 	run_it half --quick --size 16M --cells typo --device "$loop" --yes --results "$DIR/none"
 	is "$STATUS $(sha256sum <"$DIR/disk")" "2 $sum" 'a mistake elsewhere is found before the device is written to'
-	rm -rf "$results"
-	"$experiment" half --quick --size 16M --rounds 1 --device "$loop" --yes --results "$results" >"$DIR/out" 2>"$DIR/err" &
-	pid=$!
-	wait_until 60 findmnt -n -S "$loop"
-	mounted=$?
+	# Once more, where it was over before it was seen.
+	for _ in {1..5}; do
+		rm -rf "$results"
+		"$experiment" half --quick --size 16M --rounds 1 --device "$loop" --yes --results "$results" >"$DIR/out" 2>"$DIR/err" &
+		pid=$!
+		wait_until 60 eval "findmnt -n -S '$loop' || gone $pid"
+		findmnt -n -S "$loop" >/dev/null
+		mounted=$?
+		[ $mounted -ne 0 ] || break
+		wait $pid
+	done
 	kill -TERM $pid
 	sleep 0.05
 	kill -INT $pid 2>/dev/null

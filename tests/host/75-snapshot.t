@@ -109,7 +109,7 @@ while step; do
 	within "$misses" 2 100000 'it misses'
 	within "$(pages_of "$DIR/list" | wc -l)" 4096 65536 'the list has the working set'
 	cold
-	forced --follow -f "$memory" -o "$DIR/list" -- "$snapshot" restore "$snap"
+	forced --follow -f "$memory" -o "$DIR/list" -- bash -c "'$snapshot' restore '$snap'; $OUTLIVE"
 	is "$STATUS $(jq .sum "$TRUTH")" "0 $first" 'forced: the answer is right'
 	is "$(adds_up "$OUT")" 'yes 1' 'forced: a receipt'
 	is "$(receipt "$OUT" '.read + .resident == .requested') $(comm -23 <(as_pages "$DIR/list" | sort) <("$PROGS/cached" "$memory" | sort) | wc -l)" 'true 0' \

@@ -71,8 +71,9 @@ cat >"$DIR/stages" <<-'END'
 	# What was forced is gone before the app comes to it.
 	stage_evicted()
 	{
-		app "head -c 1 $data >/dev/null; sleep 0.5; dd if=$data iflag=nocache count=0 status=none" \
-			"; exec workload read -r 1 -p 5 $data >/dev/null"
+		# pcforce has closed the file when it has looked at what it forced.
+		app "cached -w 1000 $data; while find /proc/\$PPID/fd -lname $data | grep -q .; do sleep 0.05; done" \
+			"; dd if=$data iflag=nocache count=0 status=none; exec workload read -r 1 -p 5 $data >/dev/null"
 	}
 	# A list of today, and two of other days.
 	stage_lists()
