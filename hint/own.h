@@ -31,6 +31,8 @@ struct own_limits {
 	bool (*admit)(void *ctx, uint64_t bytes);
 	/* How many pieces may be in flight now: 1 to OWN_FLIGHT. Called by the thread, too. */
 	unsigned int (*flight)(void *ctx);
+	/* How many are, of all threads of the server. */
+	uint32_t *in_flight;
 	/*
 	 * ring_take() for a ring from which something beside the thread takes hints as well: also
 	 * returns 0 while that does, unless AT_ONCE. NULL: the thread alone takes hints. Called by
@@ -71,9 +73,13 @@ struct own {
 	struct result *results; /* one a file */
 	struct ring_hint hints[OWN_BATCH];
 	struct request requests[OWN_BATCH];
-	/* With limits only: the latest pieces, the number of all, and of those waited for. */
+	/*
+	 * With limits only: the latest pieces, the number of all, and of those waited for. Only the
+	 * others may be in flight.
+	 */
 	struct own_piece flight[OWN_FLIGHT];
 	uint64_t nr_sent, nr_awaited;
+	bool awaits;	  /* at its end, pieces that may be in flight */
 	bool is_normal;	  /* the thread's policy is SCHED_OTHER */
 	bool spins;	  /* it looks for hints before it naps: there is a processor for that */
 	uint64_t spin_ns; /* time that the thread may look for hints before it naps */
@@ -101,7 +107,10 @@ int own_close(struct own *o, int id);
  */
 uint64_t own_cached(const struct own *o);
 
-/* End the thread. Its ring and results are no longer used; O is freed. */
-void own_stop(struct own *o);
+/*
+ * End the thread. Its ring and results are no longer used; O is freed. AWAIT: with limits, not before
+ * all pieces have arrived.
+ */
+void own_stop(struct own *o, bool await);
 
 #endif

@@ -230,7 +230,7 @@ EXPORT int pagehint_close(struct pagehint *h)
 	if (!h->own) {
 		peer_end(&h->peer, here);
 	} else if (here) {
-		own_stop(h->own);
+		own_stop(h->own, false);
 		munmap(h->queue, QUEUE_BYTES);
 		munmap((void *)h->results, RESULTS_BYTES);
 	} else {

@@ -17,7 +17,7 @@ chmod 755 "$DIR"
 # What waits for a file system of this test is let go.
 at_exit "umount -f '$DIR/work/fuse'"
 
-plan $((11 + 86))
+plan $((11 + 88))
 
 # --- the command line
 touch "$DIR/file"

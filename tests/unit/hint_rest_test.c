@@ -176,7 +176,7 @@ static uint64_t looks_for_hints(void)
 		put(&p);
 	await_rest();
 	begin = __atomic_load_n(&looks, __ATOMIC_RELAXED) - begin;
-	own_stop(own);
+	own_stop(own, false);
 	return begin;
 }
 

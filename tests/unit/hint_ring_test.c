@@ -361,7 +361,7 @@ static void a_stream_of_hints_seldom_rings(void **state)
 	}
 	assert_in_range(ring_bell(&consumer) - before, 0, i / 64);
 	assert_int_equal(ring->dropped, 0);
-	own_stop(own);
+	own_stop(own, false);
 }
 
 int main(void)

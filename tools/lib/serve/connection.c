@@ -18,7 +18,7 @@
 
 /* A program that has connected says hello within this time. */
 #define HELLO_S 5
-/* Pieces in flight for all programs together, beside one more of each that is being submitted. */
+/* Pieces in flight for all programs together, beside two of each, one of which is being submitted. */
 #define ALL_FLIGHT 512
 /* So often memory is looked at while pages are read in. */
 #define LOOK_NS 100000000ULL
@@ -34,13 +34,16 @@ struct shared {
 
 /*
  * The share of this program, of what may be in flight for all that are connected. If the module reads
- * as well, half of it.
+ * as well, half of it. One piece, while those of other programs leave no room: also of programs that
+ * have hung up.
  */
 static unsigned int flight(void *ctx)
 {
 	const struct connection *c = ctx;
 	unsigned int share = ALL_FLIGHT / __atomic_load_n(c->nr_served, __ATOMIC_RELAXED);
 
+	if (__atomic_load_n(c->in_flight, __ATOMIC_RELAXED) >= ALL_FLIGHT)
+		return 1;
 	share = share < OWN_FLIGHT ? share : OWN_FLIGHT;
 	return c->lookups ? share / 2 : share;
 }
@@ -265,7 +268,9 @@ static int receive_hello(int sock)
 
 void connection_serve(struct connection *c)
 {
-	struct own_limits limits = { .admit = admit, .flight = flight, .ctx = c };
+	struct own_limits limits = {
+		.admit = admit, .flight = flight, .in_flight = c->in_flight, .ctx = c
+	};
 	struct shared s = { .fds = { -1, -1 } };
 	int err;
 
@@ -284,7 +289,8 @@ void connection_serve(struct connection *c)
 		c->program = counted_begin(c->counted, &c->peer, c->own->worker);
 		talk(c);
 		counted_end(c->program);
-		own_stop(c->own);
+		/* A program that connects again and again has no more in flight than one that stays. */
+		own_stop(c->own, !c->server_ends);
 	}
 	if (c->lookups)
 		say_verbose("process %d: %" PRIu64 " ranges were taken at its lookups", c->peer.pid,

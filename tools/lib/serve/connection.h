@@ -18,8 +18,10 @@ struct connection {
 	struct ucred peer;
 	struct pace *pace;	   /* of all of them together */
 	const uint32_t *nr_served; /* how many of them there are */
+	uint32_t *in_flight;	   /* pieces of all of them */
 	struct counted *counted;   /* of all of them, too; NULL: accesses are not counted here */
 	volatile bool stop;	   /* the program is gone, or the server ends: read nothing more */
+	volatile bool server_ends; /* and wait for nothing */
 	struct own *own;	   /* drains its queue */
 	struct lookups *lookups;   /* takes hints as well; NULL: the draining thread alone does */
 	struct counted_program *program; /* counts its accesses */

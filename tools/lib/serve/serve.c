@@ -36,6 +36,7 @@ struct server {
 	pthread_cond_t ended; /* a connection has left `connections` */
 	struct connection *connections[MAX_CONNECTIONS];
 	uint32_t nr_connections; /* written with the lock */
+	uint32_t in_flight;
 };
 
 /* Threads are detached, and the process has one server. */
@@ -92,8 +93,15 @@ static int start_connection(int sock, const struct ucred *peer)
 	pthread_t thread;
 	int err;
 
-	*c = (struct connection){ ++server.nr_accepted,	  sock,		 *peer, &server.pace,
-				  &server.nr_connections, server.counted };
+	*c = (struct connection){
+		.number = ++server.nr_accepted,
+		.sock = sock,
+		.peer = *peer,
+		.pace = &server.pace,
+		.nr_served = &server.nr_connections,
+		.in_flight = &server.in_flight,
+		.counted = server.counted,
+	};
 	if (!replace(NULL, c)) {
 		free(c);
 		return -EAGAIN;
@@ -144,6 +152,7 @@ static void stop(uint64_t number)
 		c = server.connections[i];
 		if (!c || (number && c->number != number))
 			continue;
+		c->server_ends |= !number;
 		c->stop = true;
 		/* Whoever talks to the program then finds that it has hung up. */
 		shutdown(c->sock, SHUT_RDWR);
