@@ -59,6 +59,7 @@ struct p2c_hint_walk {
 	__u64 first;
 	__u64 last;
 	__u32 slot;
+	__u32 leave; /* the pages leave the page cache; 0: they are used */
 };
 
 /* The pages of the walk that are in its chunk I; *CHUNK is that chunk. 0: the walk is over. */
@@ -107,7 +108,22 @@ static __always_inline void use_in(struct p2c_hint_pages *p, __u32 slot, __u64 m
 		__sync_fetch_and_add(&c->used, popcount(bits));
 }
 
-static long use_step(__u32 i, void *data)
+static __always_inline void remove_in(struct p2c_hint_pages *p, __u64 mask)
+{
+	if (p && p->forced & mask)
+		__sync_fetch_and_and(&p->forced, ~mask);
+}
+
+static __always_inline void pages_in(struct p2c_hint_pages *p, const struct p2c_hint_walk *w,
+				     __u64 mask)
+{
+	if (w->leave)
+		remove_in(p, mask);
+	else
+		use_in(p, w->slot, mask);
+}
+
+static long pages_step(__u32 i, void *data)
 {
 	struct p2c_hint_walk *w = data;
 	struct p2c_hint_key key = { .slot = w->slot };
@@ -116,9 +132,9 @@ static long use_step(__u32 i, void *data)
 
 	if (!mask)
 		return 1;
-	use_in(pages_find(turn, &key), w->slot, mask);
+	pages_in(pages_find(turn, &key), w, mask);
 	if (pages_before)
-		use_in(pages_find(!turn, &key), w->slot, mask);
+		pages_in(pages_find(!turn, &key), w, mask);
 	return 0;
 }
 
@@ -131,9 +147,9 @@ static __always_inline void use_pages(__u32 slot, __u64 first, __u64 last)
 	if (!c || !c->forced)
 		return;
 	if (first / 64 == last / 64)
-		use_step(0, &w);
+		pages_step(0, &w);
 	else
-		bpf_loop(MAX_CHUNKS, use_step, &w, 0);
+		bpf_loop(MAX_CHUNKS, pages_step, &w, 0);
 }
 
 static __always_inline void on_miss(__u32 slot, __u64 index, bool fault)
@@ -230,27 +246,6 @@ static __always_inline void on_insert(__u32 file, __u64 index, __u32 nr)
 	changed(slot);
 }
 
-static __always_inline void remove_in(struct p2c_hint_pages *p, __u64 mask)
-{
-	if (p && p->forced & mask)
-		__sync_fetch_and_and(&p->forced, ~mask);
-}
-
-static long remove_step(__u32 i, void *data)
-{
-	struct p2c_hint_walk *w = data;
-	struct p2c_hint_key key = { .slot = w->slot };
-	__u64 mask = walk_mask(w, i, &key.chunk);
-	bool turn = pages_turn;
-
-	if (!mask)
-		return 1;
-	remove_in(pages_find(turn, &key), mask);
-	if (pages_before)
-		remove_in(pages_find(!turn, &key), mask);
-	return 0;
-}
-
 struct p2c_hint_removal {
 	struct p2c_hint_walk walk;
 	__u32 file;
@@ -265,7 +260,7 @@ static long remove_for(__u32 process, void *data)
 	if (slot < 0)
 		return 0;
 	r->walk.slot = slot;
-	bpf_loop(FOLIO_CHUNKS, remove_step, &r->walk, 0);
+	bpf_loop(FOLIO_CHUNKS, pages_step, &r->walk, 0);
 	return 0;
 }
 
@@ -274,6 +269,7 @@ static __always_inline void on_remove(__u32 file, __u64 index, __u32 nr)
 	struct p2c_hint_removal r = {
 		.walk.first = index,
 		.walk.last = index + nr - 1,
+		.walk.leave = 1,
 		.file = file,
 	};
 	struct p2c_hint_counts *c = hint_counts_of(file);
