@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# page2cache@.service has the capabilities that it needs, and no others: with all of them a start that reads
+# another user's file is learned and forced, and each of them is missed when it is taken away. What
+# else the unit asks of systemd is tested by tests/vm/services, in a guest that runs systemd.
+
+# shellcheck source=tests/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+needs_root
+needs jq jq
+needs python3 python3
+needs setpriv util-linux
+needs_built "$PCFORCE" "$PROGS/access"
+top=$(findmnt -nlo TARGET -t cgroup2 | head -1)
+slice=$top/page2cache$$.slice
+mkdir "$slice" 2>/dev/null || skip_all 'no cgroup v2 that can be written'
+at_exit "find '$slice' -depth -type d -exec rmdir {} +"
+setup_dir
+
+plan $((4 + 4 * 2))
+
+# A folder and a file for their owner only, who is not root.
+mkdir -m 700 "$DIR/private"
+file=$DIR/private/data list=$DIR/list unit=page2cache-test$$.service
+make_file "$file" 4m
+chmod 600 "$file"
+chown 65534 "$file" "$DIR/private"
+
+# An emulated machine takes its time to read.
+seconds=${PAGE2CACHE_TEST_QUICK:+15} seconds=${seconds:-2}
+
+listener='import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+s.settimeout(120)
+print("listens", flush=True)
+print(s.recv(64).decode())'
+
+# start CAPABILITIES: the unit's command with these, and the start of its service, which reads 300 pages from the
+# cold file. What of it missed is MISSES, what is in the list then PAGES.
+start()
+{
+	local set=-all right
+	for right in $1; do
+		set+=,+${right#cap_}
+	done
+	evict "$file"
+	rm -f "$DIR/socket"
+	python3 -c "$listener" "$DIR/socket" >"$DIR/said" &
+	wait_until 60 grep -q listens "$DIR/said"
+	NOTIFY_SOCKET=$DIR/socket setpriv --no-new-privs --bounding-set "$set" --inh-caps -all \
+		"$PCFORCE" --learn --unit "$unit" -o "$list" --learn-for "$seconds" -j -O "$DIR/out" 2>"$DIR/err" &
+	BG=$!
+	at_exit "end_child $BG"
+	wait_until 120 grep -q READY=1 "$DIR/said"
+	mkdir "$slice/$unit"
+	MISSES=$(bash -c 'echo $$ >"$1/cgroup.procs"; exec "${@:2}"' - "$slice/$unit" \
+		"$PROGS/access" --fadvise random -p random -n 300 "$file" | jq .misses)
+	wait "$BG"
+	STATUS=$?
+	rmdir "$slice/$unit"
+	PAGES=
+	if [ -e "$list" ]; then
+		owned_of "$list" | awk -v file="$file" '$1 == file { print $2 }' >"$DIR/pages"
+		PAGES=$(as_pages "$DIR/pages" | wc -l)
+	fi
+}
+
+read -ra all <<<"$(sed -n 's/^CapabilityBoundingSet=//p' systemd/page2cache@.service | tr '[:upper:]' '[:lower:]')"
+start "${all[*]}"
+is "$STATUS $MISSES $PAGES" '0 300 300' "with the unit's capabilities a start is learned" || diag "$(cat "$DIR/err")"
+start "${all[*]}"
+is "$STATUS $MISSES $PAGES" '0 0 300' 'and the next one has all its pages'
+is "$(grep -v 'systemd does not run here' "$DIR/err")" '' 'without a complaint'
+is "$(receipt "$DIR/out" "select(.file == \"$file\") | .resident == null")" false 'it is known what was cached before'
+cp "$list" "$DIR/learned"
+
+for right in "${all[@]}"; do
+	others=$(printf '%s\n' "${all[@]}" | grep -vx "$right" | xargs)
+	case $right in
+	cap_bpf | cap_perfmon)
+		rm -f "$list"
+		start "$others"
+		is "$STATUS $PAGES" '0 ' "without $right nothing is learned"
+		is "$(grep -c 'cannot be recorded' "$DIR/err")" 1 'which is said'
+		;;
+	cap_dac_read_search)
+		start "$others"
+		is "$MISSES" 300 "without $right another user's file is not forced"
+		rm "$list"
+		start "$others"
+		is "$PAGES" 0 'nor are its pages learned'
+		;;
+	cap_fowner)
+		cp "$DIR/learned" "$list"
+		start "$others"
+		is "$(receipt "$DIR/out" "select(.file == \"$file\") | .resident")" null "without $right it is not known which pages of it are cached"
+		matches "$(cat "$DIR/err")" 'does not tell which pages are cached' 'which is said'
+		;;
+	*)
+		ok "$right is needed by nothing" false
+		;;
+	esac
+done
