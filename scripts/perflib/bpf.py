@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""bpf(2), as far as it tells which programs there are, what they cost and what they became.
+"""bpf(2), as far as it tells which programs are loaded, what they cost, and their machine code.
 
-The figures are those of `bpftool prog`. Asked for here, there are also those of programs that end
-before bpftool could look, and the machine code: Debian's bpftool cannot show it (no libbfd)."""
+The figures are those of `bpftool prog`. This module also gets the figures of programs that end
+before bpftool could look, and the machine code, which Debian's bpftool cannot show (no libbfd)."""
 import collections
 import contextlib
 import ctypes
@@ -39,7 +39,7 @@ class BtfInfo(ctypes.Structure):
 
 
 def call(command, layout, *values):
-    """What bpf(2) returned, and its argument as it is then."""
+    """bpf(2)'s return value, and its argument after the call."""
     attr = ctypes.create_string_buffer(struct.pack(layout, *values), 128)
     got = LIBC.syscall(SYSCALL, command, attr, len(attr))
     if got < 0:
@@ -65,13 +65,13 @@ def wanted(**arrays):
 
 
 def count_runs():
-    """Has the kernel count runs and time of each program. It does until the file is closed,
-    in whatever way this process ends; kernel.bpf_stats_enabled is not touched."""
+    """Makes the kernel count the runs and time of each program, until the returned file is closed, in
+    whatever way this process ends. kernel.bpf_stats_enabled is not changed."""
     return os.fdopen(call(ENABLE_STATS, "=I", 0)[0], "rb", buffering=0)
 
 
 class Program:
-    """A loaded program. It is held, so that its figures are there after its owner has gone."""
+    """A loaded program. It is held open, so that its figures can be read after its owner has ended."""
 
     def __init__(self, number):
         self.fd = call(PROG_GET_FD_BY_ID, "=I", number)[0]
@@ -85,8 +85,8 @@ class Program:
         return info.run_cnt, info.run_time_ns
 
     def functions(self, names):
-        """Where its functions are in memory; names are those that the kernel has for addresses.
-        None where it hides the addresses."""
+        """Its functions in memory, with their names from /proc/kallsyms (NAMES). None where the kernel
+        hides addresses."""
         size = ask(self.fd, ProgInfo()).nr_jited_ksyms
         starts, sizes = (ctypes.c_uint64 * size)(), (ctypes.c_uint32 * size)()
         ask(self.fd, wanted(nr_jited_ksyms=starts, nr_jited_func_lens=sizes))
@@ -102,7 +102,7 @@ class Program:
         return bytes(image[before:before + function.size])
 
     def source(self):
-        """{address: source line}, of where the code of a line begins."""
+        """{address where the code of a line begins: source line}"""
         info = ask(self.fd, ProgInfo())
         if not info.btf_id or info.nr_line_info != info.nr_jited_line_info:
             return {}
@@ -138,9 +138,9 @@ def numbers():
 
 
 def ids_of(pid):
-    """The programs that a process has open, or is attached with."""
+    """The programs that a process has open, or that its open links attach."""
     folder, found = f"/proc/{pid}/fdinfo", set()
-    with contextlib.suppress(OSError):  # gone, or not for us
+    with contextlib.suppress(OSError):  # it has ended, or we may not look
         for fd in os.listdir(folder):
             with contextlib.suppress(OSError), open(f"{folder}/{fd}", encoding="ascii") as f:
                 found.update(int(line.split()[1]) for line in f if line.startswith("prog_id:"))
@@ -148,23 +148,23 @@ def ids_of(pid):
 
 
 class Programs:
-    """Those that there are, and those that come while somebody looks often enough."""
+    """All loaded programs; look() adds those that were loaded since."""
 
     def __init__(self):
         self.known = {}
-        self.owner = {}  # the name of a process that has it open
+        self.owner = {}  # {id: name of a process that has the program open}
 
     def look(self):
-        """Holds those that are new."""
+        """Opens programs that are new."""
         new = set(numbers()) - set(self.known)
         for number in new:
-            with contextlib.suppress(FileNotFoundError):  # gone again
+            with contextlib.suppress(FileNotFoundError):  # unloaded meanwhile
                 self.known[number] = Program(number)
         if new:
             self.find_owners()
 
     def find_owners(self):
-        """We hold all of them, and are no owner."""
+        """Finds the owners. This process holds all programs, so it does not count as one."""
         for pid in set(filter(str.isdigit, os.listdir("/proc"))) - {str(os.getpid())}:
             ids = ids_of(pid)
             with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as f:

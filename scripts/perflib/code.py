@@ -9,8 +9,8 @@ Instruction = collections.namedtuple("Instruction", "share offset code source")
 
 
 def of_bpf(function, us, names):
-    """What the kernel made of a BPF program's function. us is {(name, offset): microseconds},
-    names {address: name}."""
+    """The machine code that the kernel made of a BPF program's function. us is
+    {(name, offset): microseconds}, names is {address: name}."""
     image, source = function.program.code(function), function.program.source()
     with tempfile.NamedTemporaryFile() as file:
         file.write(image)
@@ -21,7 +21,7 @@ def of_bpf(function, us, names):
             capture_output=True, text=True, check=True)
 
     def target(match):
-        """Of a call its name, of a jump its offset."""
+        """The target of a call by its name, of a jump by its offset."""
         address = int(match[1], 16)
         inside = 0 <= address - function.start < len(image)
         return f"{address - function.start:x}" if inside else names.get(address, match[0])
@@ -38,8 +38,8 @@ def of_bpf(function, us, names):
 
 
 def of_others(symbol, data):
-    """What perf annotate can show: programs with symbols, and the kernel where its image is to be
-    had."""
+    """Machine code by perf annotate: of programs with symbols, and of the kernel where its image is
+    available."""
     done = subprocess.run(["perf", "annotate", "--stdio", "-i", data, "-s", symbol],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace", check=False)

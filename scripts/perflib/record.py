@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Running COMMAND, with perf, with what watches it, and with the kernel counting BPF programs."""
+"""Runs COMMAND under perf, beside the tool that watches it, while the kernel counts BPF programs."""
 import collections
 import contextlib
 import os
@@ -19,7 +19,7 @@ Run = collections.namedtuple("Run", "arm data wall_us cpu_us tool_us status sign
 
 
 class Failed(Exception):
-    """It could be done here, but it went wrong: status 1."""
+    """A step that is possible here has failed: status 1."""
 
 
 def quietly(*command):
@@ -32,8 +32,8 @@ def last_line(done):
 
 
 class Means:
-    """What can be done here: the event to sample, if any; whether runs of BPF programs can be
-    counted; and what is missing for more: {what, reason, brings}."""
+    """The abilities of this machine: the event to sample, if any; whether runs of BPF programs can be
+    counted; and what is missing: {what, reason, brings}."""
 
     def __init__(self, work):
         self.missing = []
@@ -58,8 +58,8 @@ class Means:
         return None
 
     def works(self, event, data):
-        """Tried, not guessed. perf record takes another event without a word if there is none
-        like this; perf stat says so."""
+        """Tries the event with perf stat, which says if it is not supported; perf record would silently
+        take another event."""
         done = quietly("perf", "stat", "-x,", "-e", event.name, "--", "true")
         if "<not supported>" in done.stderr:
             self.lacks(event.name, "perf stat says that it is not supported", event.brings)
@@ -78,7 +78,7 @@ def symbols_hidden():
 
 
 class Interrupts:
-    """Ctrl-C, SIGTERM and SIGHUP end the run that is going on, and no other begins."""
+    """Ctrl-C, SIGTERM and SIGHUP end the current run, and no other run begins."""
 
     def __init__(self):
         self.number = None
@@ -90,7 +90,8 @@ class Interrupts:
 
 
 def start(command, **more):
-    """In a session of its own: a Ctrl-C comes to us only, and it ends in our order."""
+    """Starts a process in a session of its own, so that only this script gets a Ctrl-C, and ends the
+    processes in its own order."""
     return subprocess.Popen(command, start_new_session=True, **more)
 
 
@@ -106,12 +107,12 @@ def stop(process, first=signal.SIGINT, patience=10):
 
 
 def cpu_seconds(process):
-    """Of all threads of a process that still runs: its clock, as clock_getcpuclockid(3) has it."""
+    """CPU time of all threads of a running process: its clock is that of clock_getcpuclockid(3)."""
     return time.clock_gettime(~process.pid << 3 | 2)
 
 
 def busy_seconds():
-    """Of all processors since the start of the system."""
+    """CPU time of all processors since the start of the system."""
     with open("/proc/stat", encoding="ascii") as f:
         user, nice, system, _, _, irq, softirq, *_ = map(int, f.readline().split()[1:])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
@@ -119,13 +120,13 @@ def busy_seconds():
 
 @contextlib.contextmanager
 def tool(words, interrupts, log):
-    """What watches COMMAND, attached."""
+    """The tool that watches COMMAND, once it is attached."""
     now = set()
     with open(log, "w+", encoding="utf-8", errors="replace") as said:
         process = start(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
             begun = since = time.monotonic()
-            # Whoever has loaded BPF programs, and loads no more, is attached.
+            # A tool that has loaded BPF programs, and loads no more, is attached.
             while (not now or time.monotonic() < since + 0.5) and not interrupts.number:
                 time.sleep(0.05)
                 if process.poll() is not None or time.monotonic() > begun + 60:
@@ -167,7 +168,7 @@ def perf(event, frequency, data, whom):
 def run(arm, command, means, args, interrupts, programs, data=None, count=False, watcher=None):
     """Runs COMMAND once, sampled into data, counted, watched; returns what came of it."""
     with contextlib.ExitStack() as all_of_it:
-        # It stops itself before its first own instruction, until all the others are attached.
+        # COMMAND stops itself before its first own instruction, until all others are attached.
         child = start(["sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *command],
                       stdin=subprocess.DEVNULL, stdout=2)
         all_of_it.callback(stop, child)

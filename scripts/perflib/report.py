@@ -4,11 +4,11 @@ import shlex
 
 from perflib import stages
 
-SHOWN = 0.02  # of a function's samples: what an instruction needs to be shown
+SHOWN = 0.02  # the share of a function's samples from which an instruction is shown
 
 
 def report(records, top, whole):
-    """So many of the hottest functions; of machine code the whole, or what is hot."""
+    """TOP of the hottest functions; machine code as a whole, or its hot instructions only."""
     of = {}
     for r in records:
         of.setdefault(r["record"], []).append(r)
@@ -94,7 +94,7 @@ def heads(arms):
 
 
 def cells(rows):
-    """Of one arm time and share, of two both times and by how much the second is more."""
+    """Columns of one arm: time and share; of two arms: both times and their difference."""
     if len(rows) == 1:
         return [ms(us(rows[0])), percent(rows[0]["share"])]
     return [*map(ms, map(us, rows)), f"{(us(rows[1]) - us(rows[0])) / 1000:+.1f}"]

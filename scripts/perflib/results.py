@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All that was measured, as records. Figures are means of a run."""
+"""The measurements as records. Figures are means over the runs."""
 import os
 import statistics
 
@@ -34,7 +34,7 @@ def results(args, means, runs, programs):
 
 
 def functions_of_kernel():
-    """{address: name} of its functions, those of BPF programs included."""
+    """{address: name} of the kernel's functions, BPF programs included."""
     with open("/proc/kallsyms", encoding="ascii") as f:
         return {int(row[0], 16): row[2] for row in map(str.split, f) if row[1] in "tTwW"}
 
@@ -51,7 +51,7 @@ def of_command(arm, runs, profile):
 
 
 def part(us, total):
-    """As a share. A machine that was idle (-a) can have samples and no CPU time: it counts in
+    """A part as a share. An idle machine (-a) can have samples and no CPU time, as that is counted in
     ticks."""
     return us / total if total else 0.0
 
@@ -72,11 +72,11 @@ def of_functions(arm, profile):
 
 
 def of_programs(programs, profile, counts):
-    """Those that ran. One that was loaded anew for each run is one."""
+    """The programs that ran. A program that was loaded anew for each run counts as one."""
     alike = {}
     for p in programs.known.values():
         alike.setdefault((p.name, p.tag, programs.owner.get(p.id)), []).append(p.id)
-    # Who came and went between two looks is known by its samples only.
+    # A program that was loaded and unloaded between two looks is known by its samples only.
     for symbol in filter(lambda key: isinstance(key, str), profile.program if profile else ()):
         _, _, tag, name = symbol.split("_", 3)
         alike[name, tag, None] = [symbol]
@@ -91,7 +91,7 @@ def of_programs(programs, profile, counts):
 
 
 def machine_code(annotate, means, profile, names, data):
-    """Of the function to annotate, or of the hottest BPF program and kernel function."""
+    """Instructions of the function to annotate, or of the hottest BPF program and kernel function."""
     programs = {f.name: f for f in profile.bpf}
     hot = [key for key, _ in profile.function.most_common()]
     if annotate:

@@ -7,9 +7,9 @@ import functools
 import re
 import subprocess
 
-# In the order in which a read comes to them. A sample belongs to the innermost function of its
-# call chain that is listed here: what serves every stage (locks, xas_*, memcpy) counts where it
-# was called. Of two patterns for a function the longer one counts.
+# Stages in the order in which a read comes to them. A sample belongs to the innermost function of its
+# call chain that is listed here: functions that serve every stage (locks, xas_*, memcpy) count for
+# their callers. Of two patterns for a function the longer one counts.
 USER, OTHER, IDLE, PROGRAM = "user space", "kernel, other", "idle", "BPF program"
 STAGES = {
     "start, mappings": """load_elf_binary bprm_* begin_new_exec do_exit mmput exit_mmap do_mmap
@@ -61,7 +61,7 @@ STAGES = {
 ORDER = [USER, *STAGES, OTHER]
 PATTERNS = sorted(((p, stage) for stage, words in STAGES.items() for p in words.split()),
                   key=lambda row: -len(row[0]))
-KERNEL = 1 << 63  # where its half of the addresses begins
+KERNEL = 1 << 63  # the kernel's half of the addresses begins here
 
 Frame = collections.namedtuple("Frame", "address symbol")
 
@@ -83,7 +83,7 @@ def stage_of(chain):
 
 def samples(data):
     """(weight, command, chain) of each sample in perf's data, the innermost frame first. The weight
-    is how much passed of the event since the sample before."""
+    is the amount of the event since the sample before."""
     command = ["perf", "script", "-i", data, "--no-inline", "-F", "comm,tid,period,ip,sym"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True, errors="replace") as perf:
@@ -107,12 +107,12 @@ class Profile:
         self.runs = 0
         self.stage, self.function = collections.Counter(), collections.Counter()
         self.program, self.offset = collections.Counter(), collections.Counter()
-        self.number = collections.Counter()  # of samples: of all, of a stage, of a function
+        self.number = collections.Counter()  # how many samples in all, of a stage, of a function
         self.bpf = sorted(bpf_functions, key=lambda f: f.start)
         self.starts = [f.start for f in self.bpf]
 
     def bpf_at(self, address):
-        """perf knows only the BPF programs that were there before it."""
+        """Names BPF programs: perf knows only those that were loaded before it."""
         at = bisect.bisect_right(self.starts, address) - 1
         found = self.bpf[at] if at >= 0 else None
         return found if found and address < found.start + found.size else None
@@ -122,7 +122,7 @@ class Profile:
         return Frame(frame.address, function.name) if function else frame
 
     def add(self, data, cpu_us):
-        """The samples of a run, which stand for the CPU time that it took."""
+        """Adds the samples of a run, which stand for its CPU time."""
         found = []
         for weight, command, chain in samples(data):
             chain = [self.named(frame) for frame in chain]

@@ -26,7 +26,7 @@ POLL_SECONDS = 0.0005
 
 
 def why_not():
-    """Why it cannot be used here, or None."""
+    """Why Firecracker cannot be used here, or None."""
     if not shutil.which(PROGRAM):
         return f"no {PROGRAM} on PATH (github.com/firecracker-microvm/firecracker/releases)"
     if "kvm" not in machine.accelerators():
@@ -35,12 +35,12 @@ def why_not():
 
 
 def accelerators():
-    """What to try, in order."""
+    """The ways to run it, in the order in which they are tried."""
     return ["kvm"]
 
 
 def kernel_image(kernel):
-    """What it boots of a kernel."""
+    """The form of a kernel that Firecracker boots."""
     return image.vmlinux(kernel.image)
 
 
@@ -74,7 +74,7 @@ class Firecracker(vmm.Process):
         return said
 
     def connect(self, deadline):
-        """Its socket comes some time after its start."""
+        """Waits for its socket, which appears some time after its start."""
         while not self.api.sock:
             try:
                 self.api.timeout = max(deadline - time.monotonic(), POLL_SECONDS)
@@ -88,7 +88,7 @@ class Firecracker(vmm.Process):
                 time.sleep(POLL_SECONDS)
 
     def call(self, method, path, body, deadline):
-        """One request; returns what its answer says."""
+        """Makes a request and returns the content of its answer."""
         self.connect(deadline)
         self.api.sock.settimeout(max(deadline - time.monotonic(), POLL_SECONDS))
         try:

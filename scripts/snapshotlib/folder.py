@@ -12,7 +12,7 @@ SAMPLE_BYTES = 4096
 
 
 class Bad(Exception):
-    """What was given cannot be used; the message says why."""
+    """The given folder cannot be used; the message says why."""
 
 
 def digest(path, length=-1):
@@ -36,7 +36,7 @@ class Folder:
 
 
 class New(Folder):
-    """A folder to be filled: what does not become whole is removed again."""
+    """A folder to be filled, which is removed again if it does not become complete."""
 
     def __init__(self, path, **meta):
         super().__init__(path)
@@ -55,8 +55,8 @@ class New(Folder):
         return self
 
     def complete(self, **meta):
-        """All of it is on disk when it is said to be there: pages that are still to be written
-        could not be evicted."""
+        """Writes all files to disk before the snapshot counts as complete: dirty pages could not be
+        evicted."""
         self.meta.update(meta, schema=SCHEMA, state_sha256=digest(self.state),
                          sample_sha256=self.sample())
         with open(self.about, "w", encoding="utf-8") as f:
@@ -78,7 +78,7 @@ class New(Folder):
 
 
 class Whole(Folder):
-    """One that is there. Of its memory only the size is looked at here: reading warms it."""
+    """An existing snapshot. Only the size of its memory is checked, because reading would warm it."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -103,7 +103,7 @@ class Whole(Folder):
             raise Bad(f"{e.filename}: {e.strerror}") from None
 
     def check_memory(self):
-        """Looks at the first page, no more: so it belongs to what a restore takes. It is as well
-        what tells pcforce that a restore has begun, while the VMM is still starting."""
+        """Reads the first page only, so that the time of this check belongs to the restore. This read also
+        tells pcforce that a restore has begun, while the VMM is still starting."""
         if self.sample() != self.meta["sample_sha256"]:
             raise Bad(f"{self.memory}: damaged: not what was saved")

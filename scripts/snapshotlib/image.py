@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest boots: an initramfs with one program in it, and for a VMM that cannot unpack a
-kernel itself the kernel without its wrapping. Both are kept in the cache."""
+"""The files that a guest boots: an initramfs with one program in it, and for a VMM that cannot unpack a
+kernel itself the unpacked kernel. Both are kept in the cache."""
 import gzip
 import hashlib
 import lzma
@@ -21,7 +21,7 @@ def needs(program, package):
 
 
 def initramfs():
-    """The path of one whose /init is answer.c."""
+    """The path of an initramfs whose /init is answer.c."""
     with open(SOURCE, "rb") as f:
         key = hashlib.sha256(f.read()).hexdigest()[:12]
     folder = os.path.join(guest.cache_folder(), "snapshot-guest-" + key)

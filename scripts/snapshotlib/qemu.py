@@ -2,9 +2,9 @@
 """QEMU. Guest memory is a file: shared with it while the snapshot is made, so that it need not
 be saved (x-ignore-shared), mapped privately when it is restored, so that it is not changed.
 
-What a restore takes without its memory is mostly QEMU's own start, so it gets what it needs
-and no more: no default devices, no display, no BIOS devices that nobody asks for. The state is
-an open file, not a program's output. A guest that ran when it was saved goes on by itself."""
+Without its memory a restore is mostly QEMU's own start, so QEMU gets no more than it needs:
+no default devices, no display, no BIOS devices that nobody asks for. The state is read from
+an open file, not from a program's output. A guest that ran when it was saved resumes by itself."""
 import json
 import select
 import shutil
@@ -23,22 +23,22 @@ MACHINE = "pc,vmport=off,hpet=off,i8042=off"
 
 
 def why_not():
-    """Why it cannot be used here, or None."""
+    """Why QEMU cannot be used here, or None."""
     return None if shutil.which(PROGRAM) else f"{PROGRAM} is missing (Debian package {PACKAGE})"
 
 
 def accelerators():
-    """What to try, in order."""
+    """The accelerators, in the order in which they are tried."""
     return machine.accelerators()
 
 
 def kernel_image(kernel):
-    """What it boots of a kernel."""
+    """The form of a kernel that QEMU boots."""
     return kernel.image
 
 
 class Qemu(vmm.Process):
-    """What the guest writes goes into the memory file if it is SHARED, else to copies of pages."""
+    """The guest's writes go into the memory file if it is SHARED, else into private copies of pages."""
 
     def __init__(self, folder, accel, shared, *options):
         self.monitor, theirs = socket.socketpair()
@@ -62,7 +62,7 @@ class Qemu(vmm.Process):
         return super().end()
 
     def messages(self, deadline):
-        """What the monitor says, one after the other."""
+        """The messages of the monitor, one after the other."""
         while True:
             line, found, rest = self.unread.partition(b"\n")
             if found:
@@ -81,7 +81,7 @@ class Qemu(vmm.Process):
             self.unread += data
 
     def version(self, deadline):
-        """QEMU's, from its greeting: the first that is to be taken."""
+        """QEMU's version, from its greeting, which has to be read first."""
         version = next(self.messages(deadline))["QMP"]["version"]
         number = ".".join(str(version["qemu"][part]) for part in ("major", "minor", "micro"))
         return f"{number} {version['package']}".strip()

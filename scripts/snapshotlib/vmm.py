@@ -10,8 +10,8 @@ import service
 
 
 class Process:
-    """One VMM. The guest's console is on its stdin and stdout. `start` is just before it was
-    started; deadlines are on the same clock."""
+    """One VMM. The guest's console is on its stdin and stdout. `start` is the time just before its
+    start; deadlines are on the same clock."""
 
     def __init__(self, command, pass_fds=()):
         self.start = time.monotonic()
@@ -24,7 +24,7 @@ class Process:
         self.console = service.Console(self.process.stdin.fileno(), self.process.stdout.fileno())
 
     def end(self):
-        """Returns what it had to complain about."""
+        """Returns the VMM's own error messages."""
         if self.process.poll() is None:
             self.process.kill()
         said = self.process.stderr.read().decode("utf-8", "replace").strip()
@@ -47,7 +47,7 @@ class Process:
         return (time.monotonic() - self.start) * 1e6
 
     def mapped(self):
-        """The files that it has mapped: itself, its libraries, its modules, guest memory."""
+        """The files that the VMM has mapped: itself, its libraries, its modules, guest memory."""
         found = set()
         with open(f"/proc/{self.process.pid}/maps", encoding="utf-8",
                   errors="surrogateescape") as f:
