@@ -169,13 +169,19 @@ while step; do
 	PCFORCE=$DIR/idle-pcforce forced --now --idle -v "${whole[@]}"
 	is "$STATUS $(receipt "$OUT" .read) $(grep -c 'one request at a time to device' "$ERR")" "0 $listed 1" '--idle: all is read, and -v says how'
 	if [ -n "$traced" ] && trace_lines 'block_rq_[a-z]*' >"$DIR/requests"; then
-		# Of those that pcforce issued, at most so many at once; and how many are of which class.
-		is "$(awk '/ block_rq_issue: / && /\[idle-pcforce\]$/ { for (i = 1; i <= NF; i++) if ($i == "+") at[$(i - 1)] }
-			/ block_rq_issue: / && /\[idle-pcforce\]$/ { n++; if (n > most) most = n }
+		# Of those that pcforce issued, at most so many at once, and how much they read. Where the class is told,
+		# these are all that it says idle of: its program and its list may be read, too, if somebody has dropped them.
+		class=''
+		! grep -q '\(none\|be\|idle\),[0-9]*,[0-9]* \[' "$DIR/requests" || class=' idle,'
+		awk -v class="$class" '/ block_rq_issue: / && /\[idle-pcforce\]$/ && (class == "" || index($0, class)) {
+				for (i = 1; i <= NF; i++) if ($i == "+") { at[$(i - 1)]; all += $(i + 1) }
+				n++; if (n > most) most = n
+			}
 			/ block_rq_complete: / { for (i = 1; i <= NF; i++) if ($i == "+" && $(i - 1) in at) { delete at[$(i - 1)]; n-- } }
-			END { print most + 0 }' "$DIR/requests")" 1 'there is one request in flight'
-		if grep -q '\(none\|be\|idle\),[0-9]*,[0-9]* \[' "$DIR/requests"; then
-			is "$(grep ' block_rq_issue: .*\[idle-pcforce\]$' "$DIR/requests" | grep -vc ' idle,')" 0 'of the idle class'
+			END { print most + 0, all * 512 }' "$DIR/requests" >"$DIR/idle"
+		is "$(cut -d' ' -f1 "$DIR/idle")" 1 'there is one request in flight'
+		if [ -n "$class" ]; then
+			within "$(cut -d' ' -f2 "$DIR/idle")" $((listed * 4096)) $((2 * listed * 4096)) 'of the idle class'
 		else
 			skip 1 'this kernel does not tell the class of a request'
 		fi
