@@ -26,7 +26,7 @@ traced()
 {
 	OUT=$DIR/out TRUTH=$DIR/truth ERR=$DIR/err
 	rm -f "$OUT"
-	timeout -k 5 60 "$RATRACE" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
+	timeout -k 5 300 "$RATRACE" -j -O "$OUT" "$@" >"$TRUTH" 2>"$ERR" </dev/null
 	STATUS=$?
 	[ "$STATUS" -eq 0 ] || diag "ratrace: status $STATUS: $(head -3 "$ERR")"
 }

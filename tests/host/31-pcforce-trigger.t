@@ -83,8 +83,7 @@ if truncate -s 64m "$DIR/image" && mkfs.ext4 -q -F "$DIR/image" && cp "$DIR/imag
 	ok 'its file system can be unmounted' umount "$mnt"
 	mount -o loop "$DIR/image" "$mnt"
 	head -c 4k "$mnt/a" >/dev/null
-	wait_until 60 cached_are "$mnt/b" 1024
-	ok 'mounted again, an access has all forced' cached_are "$mnt/b" 1024
+	ok 'mounted again, an access has all forced' wait_until 60 cached_are "$mnt/b" 1024
 	wait_until 60 let_go "$BG" "$mnt/b"
 	free=$(df --output=avail "$mnt" | tail -1)
 	rm "$mnt/b"

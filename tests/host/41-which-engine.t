@@ -26,7 +26,7 @@ before=$(stat -c '%s %Y %Z' "$file" && sha256sum "$file")
 run_it()
 {
 	rm -rf "$DIR/results"
-	timeout 120 "$which" --results "$DIR/results" "$@" >"$DIR/out" 2>"$DIR/err"
+	timeout 240 "$which" --results "$DIR/results" "$@" >"$DIR/out" 2>"$DIR/err"
 	STATUS=$?
 }
 

@@ -178,7 +178,7 @@ in_the_middle()
 mkdir "$DIR/held"
 cat >"$DIR/held/fio" <<-END
 	#!/bin/sh
-	while [ ! -e '$DIR/go' ] && [ "\$(grep -c '"cell": *"psync-rand-32K"' '$results/runs.jsonl')" -ge 3 ]; do
+	while [ ! -e '$DIR/go' ] && [ "\$(grep -c '"cell": *"psync-rand-32K"' '$results/runs.jsonl' 2>/dev/null)" -ge 3 ]; do
 		sleep 0.05
 	done
 	exec $(command -v fio) "\$@"
