@@ -88,15 +88,6 @@ end_now()
 	} 2>/dev/null
 }
 
-# milliseconds COMMAND...: until it succeeds, at most 5000 or so
-milliseconds()
-{
-	local begin=${EPOCHREALTIME/./}
-
-	wait_until 5 "$@"
-	echo $(((${EPOCHREALTIME/./} - begin) / 1000))
-}
-
 in_flight()
 {
 	"$PROGS/cached" "$1" | grep -c '!'
@@ -138,14 +129,16 @@ closed()
 		holder $slowly "$name"
 		wait_until 60 has_first_page "$name" && wait_until 60 are_in_flight "$name"
 		end_now "$CHILD"
-		within "$(milliseconds flock -n "$name" true)" 0 2000 "$engine: $list: who has closed the file holds no lock of it"
+		within "$(naps flock -n "$name" true)" 0 100 "$engine: $list: two seconds after a reader has closed the file it holds no lock of it"
 		within "$(in_flight "$name")" 1 8192 "$engine: $list: though some is still being read"
 		io_max rbps=98304
 		end_now "$BG"
-		within "$(milliseconds write_lease "$name")" 0 2000 "$engine: $list: when pcforce has ended, too, the file can be leased"
-		within "$(milliseconds umount "$MOUNT")" 0 4000 "$engine: $list: and its file system unmounted"
+		within "$(naps write_lease "$name")" 0 100 "$engine: $list: two after pcforce has ended, too, the file can be leased"
+		(until umount "$MOUNT"; do sleep 0.05; done; : >"$DIR/unmounted") 2>/dev/null &
+		within "$(naps test -e "$DIR/unmounted")" 0 200 "$engine: $list: and four later its file system is unmounted"
 		io_max rbps=max
-		wait_until 60 umount "$MOUNT"
+		wait $!
+		rm "$DIR/unmounted"
 		mount_slow
 	done
 }
