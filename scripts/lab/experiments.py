@@ -7,6 +7,7 @@ import shutil
 
 from lab import cache, hints as hint_cells, readers
 from lab.cell import Cell
+from lab.neighbour import Neighbour
 from lab.other import Loading, Overhead, Peers
 from lab.programs import Git, Grep, Node, Postgres, Python, Sqlite
 from lab.restore import Restore
@@ -272,6 +273,13 @@ def start(a):
     return [Start(rounds(a, START_ROUNDS)), FirstPage(rounds(a, START_ROUNDS))]
 
 
+def neighbour(a):
+    """how long another reader waits for its pages meanwhile, on a device of 3,000 requests a second"""
+    return [Neighbour(rounds(a), a.size, a.usable, {"runs of 128 pages": runs,
+                                                    "single pages": every_other},
+                      2 if a.quick else 5)]
+
+
 def small(a):
     """small files from front to back, which are read before a list can help: what it costs"""
     return [Cell(f"small-{mode}-{words(size)}", f"{words(size)} front to back, {mode}", own(mode),
@@ -335,5 +343,5 @@ def marks(a):
 
 
 EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,
-                                       snapshot, peers, start, small, programs, hints, typed,
-                                       marks)}
+                                       snapshot, peers, start, neighbour, small, programs,
+                                       hints, typed, marks)}

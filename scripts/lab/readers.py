@@ -54,7 +54,8 @@ class Fio:
                         "--bs=4k", "--invalidate=0", "--thread", *options,
                         "--output-format=json", f"--output={self.out}"]
 
-    def read(self, out):
+    def job(self, out):
+        """What fio says of its one job, and all that it has written. OUT: what it said meanwhile."""
         with open(self.out, encoding="utf-8") as f:
             text = f.read()
         os.unlink(self.out)
@@ -62,9 +63,13 @@ class Fio:
         if "{" not in text:
             raise Failed(f"fio: {text.strip()[:300]} {out.strip()[-300:]}")
         job = json.loads(text[text.index("{"):])["jobs"][0]
+        if job["error"] or not job["read"]["lat_ns"]["N"]:
+            raise Failed(f"fio: error {job['error']}, {job['read']['lat_ns']['N']} reads")
+        return job, text
+
+    def read(self, out):
+        job, text = self.job(out)
         took = job["read"]["lat_ns"]
-        if job["error"] or not took["N"]:
-            raise Failed(f"fio: error {job['error']}, {took['N']} reads")
         return Reading(took["mean"] * took["N"] / 1000, None, took["N"], {}, {"fio.json": text})
 
 

@@ -24,13 +24,13 @@ TIMEOUT = 6 * 3600
 
 def guest_words(argv):
     """The options without those that are only for the host's side."""
-    words, skip = [], False
+    words, skip, ours = [], False, ("--vm", "--results", "--fs", "--cpus")
     for word in argv:
         if skip:
             skip = False
-        elif word in ("--vm", "--results", "--fs"):
+        elif word in ours:
             skip = True
-        elif word != "--kmod" and not word.startswith(("--vm=", "--results=", "--fs=")):
+        elif word != "--kmod" and word.partition("=")[0] not in ours:
             words.append(word)
     return words
 
@@ -60,6 +60,7 @@ def run(args, argv, room):
     command = [os.path.join(ROOT, "scripts/vm"), "--kernel", args.vm, "--fs", args.fs,
                "--mem", "2G", "--nvme", f"{max(2 * room >> 20, 2048)}M",
                "--timeout", str(TIMEOUT), *(["--kmod"] if args.kmod else []),
+               *(["--cpus", str(args.cpus)] if args.cpus else []),
                "--", "bash", "-c", IN_GUEST.format("" if sys.stderr.isatty() else PLAIN),
                "experiment", *guest_words(argv)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as machine:

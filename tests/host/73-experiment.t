@@ -14,7 +14,7 @@ needs python3 python3
 needs_built "$PCFORCE" "$CACHEMISS" "$PROGS/workload" "$PROGS/floor"
 setup_dir
 
-plan $((8 + 5 + 2 + 1 + 9 + 4 + 10 + 4 + 2 + 8 + 11))
+plan $((8 + 5 + 2 + 4 + 1 + 9 + 4 + 10 + 4 + 2 + 8 + 11))
 
 experiment=$(dirname "$0")/../../scripts/experiment
 results=$DIR/results
@@ -75,6 +75,19 @@ run_it scale --quick --rounds 1 --cells load-1000,load-1000000 --dir "$DIR" --re
 is "$STATUS $(runs 'map(.receipt.requested)')" '0 [1000,1000000]' 'scale: lists are loaded' || diag "$(cat "$DIR/err")"
 is "$(runs 'map(.more.max_rss_bytes) | .[0] < 12e6 and .[1] > .[0] + 16e6 - 4e6')" true 'in memory that grows with the list' ||
 	diag "$(runs 'map(.more.max_rss_bytes)')"
+
+# --- another reader of the device, beside which is forced
+
+rm -rf "$results"
+run_it neighbour --quick --size 16M --rounds 1 --dir "$DIR" --results "$results"
+is "$STATUS $(runs 'map(.arm) | sort')" \
+	'0 ["alone","another reader, depth 1","pcforce user, runs of 128 pages","pcforce user, single pages","pcforce user, started, all cached"]' \
+	'neighbour: alone, beside another reader, beside forcing' || diag "$(cat "$DIR/err")"
+is "$(runs 'map(select(.more.iops > 0 and .more.iops < 3100 and .more.p50_us <= .value and .value <= .more.p999_us)) | length')" 5 \
+	'it reads at most so many pages a second, and its percentiles are in order' || diag "$(runs 'map([.arm, .value, .more])')"
+is "$(runs 'map(select(.arm | test("pages$")) | .more.pages > 0), map(select(.arm | test("started")) | .more.starts > 0)')" $'[true,true]\n[true]' \
+	'meanwhile pages are forced, or pcforce is started' || diag "$(runs 'map([.arm, .more])')"
+is "$(find /sys/fs/cgroup -maxdepth 2 -name 'page2cache-neighbour-*' | wc -l)" 0 'no cgroup is left'
 
 # --- a reader that hints: of a file that is cold each time
 

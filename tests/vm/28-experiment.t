@@ -10,7 +10,7 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 results=$scratch/results
 
-scripts/experiment engines --vm stock-6.12 --fs xfs --quick --size 16M --rounds 1 --cells scattered-read \
+scripts/experiment engines --vm stock-6.12 --cpus 1 --fs xfs --quick --size 16M --rounds 1 --cells scattered-read \
 	--results "$results" >"$scratch/out" 2>"$scratch/err"
 status=$?
 [ $status -ne 3 ] || unusable "$(tail -n1 "$scratch/err")"
