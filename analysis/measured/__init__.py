@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads what was measured (docs/results.md, and the tools' -j output) and says what it means.
+"""Reads results (docs/results.md, and the tools' -j output) and says what they mean.
 
 One way: source -> folder -> cells -> stats -> marks, sentences, tables -> text, pictures, page.
 Only pictures/ and page need more than the standard library.

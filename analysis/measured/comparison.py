@@ -11,8 +11,8 @@ from .text import counted, tail, value
 
 @dataclass(frozen=True)
 class Row:
-    """Medians of a figure before and after, their ratio after / before and its 95 % bound; None
-    is what is not known. `counts`: how many values there are on each side."""
+    """Medians of a figure before and after, their ratio after / before and its 95 % bound; None for
+    a value that is not known. `counts`: the number of values on each side."""
     subject: str
     metric: str
     engine: str | None
@@ -28,7 +28,7 @@ class Row:
         return "/".join(x for x in (self.subject, self.metric, self.engine) if x is not None)
 
     def names(self):
-        """All that a limit may call it."""
+        """All names by which a limit may call the row."""
         own = [self.metric] + ([f"{self.metric}/{self.engine}"] if self.engine else [])
         return own + [f"{self.subject}/{name}" for name in own]
 
@@ -50,7 +50,7 @@ def compare(before, after):
 
 
 def _typed_on_both(before, after):
-    """Older results have no times as typed. The other's are left out then, and that is said."""
+    """Older results have no times as typed. Those of the other side are left out then, with a note."""
     for side, other in ((before, after), (after, before)):
         lacking = [key for key in other.rows if key[1].endswith(TYPED) and key not in side.rows
                    and (key[0], key[1].removesuffix(TYPED), key[2]) in side.rows]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Result folders as docs/results.md has them: loaded, and checked all over."""
+"""Loads result folders in the format of docs/results.md, and checks all of their content."""
 import os
 from collections import Counter
 
@@ -30,11 +30,11 @@ STATES = ("running", "partial", "complete")
 
 
 class Folder:
-    """A folder of results: `path`; `meta`, the object of meta.json; `cells`, of Cell; `steps`,
-    how many are done; `cut`, the last line of runs.jsonl if it breaks off, else None."""
+    """A folder of results: `path`; `meta`, the object of meta.json; `cells`, a list of Cell; `steps`,
+    the number of steps done; `cut`, the number of runs.jsonl's last line if it breaks off, else None."""
 
     def __init__(self, path):
-        """Loads it. Raises Bad where it is not what docs/results.md says."""
+        """Loads the folder. Raises Bad where it differs from docs/results.md."""
         self.path = path
         if not os.path.isdir(path):
             raise Bad(f"{path}: no folder of results" if os.path.exists(path) else
@@ -42,7 +42,7 @@ class Folder:
         self.meta_path = os.path.join(path, "meta.json")
         self.runs_path = os.path.join(path, "runs.jsonl")
         self.meta = self._meta()
-        # Ended in its first step: it says why, and has no figures.
+        # An experiment that ended in its first step has no figures, but a reason.
         none = self.meta["state"] != "complete" and not (
             os.path.exists(self.runs_path) and os.path.getsize(self.runs_path))
         runs, self.cut = ([], None) if none else records(self.runs_path)
@@ -56,7 +56,7 @@ class Folder:
 
     @property
     def partial(self):
-        """Why it is not whole, in words; None if it is."""
+        """Why the folder is not complete, in words; None if it is."""
         if self.meta["state"] == "complete":
             return None
         why = self.meta.get("reason")
@@ -84,7 +84,7 @@ class Folder:
         return self.meta.get("engines") or {}
 
     def raw(self, name):
-        """The path of a file below raw/. Raises Bad for a name that leads out of it."""
+        """The path of a file below raw/. Raises Bad for a name that leads out of raw/."""
         path = os.path.join(self.path, "raw", name)
         if os.path.isabs(name) or ".." in name.split("/"):
             raise Bad(f"{self.runs_path}: raw {name!r} is not below raw/")
@@ -163,7 +163,7 @@ class Folder:
 
 
 def _labels(cells):
-    """{cell: what tables call it}: the workload, with as much more as tells it from others."""
+    """{cell: its name in tables}: the workload, and more words where others have the same workload."""
     found = {c["cell"]: c["workload"] for c in cells}
     for more in (lambda c: f", {x_words(c, c['x'])}", lambda c: f" ({c['cell']})"):
         often = Counter(found.values())

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from .folder import Folder
 from .source import Bad, is_number, parse, read, records
 
-# What a record's fields are called that are names and no figures.
+# Fields of a record that are names, not figures.
 NAMES = {"record", "file", "dev", "ino", "engine", "trigger", "reason", "meaning",
          "window_pages_hist", "status", "signal", "exact"}
 RESULTS = {"cachemiss": ("file", "resident"), "ratrace": ("file",), "pcforce": ("receipt",)}
 KINDS = {"meta", "interval", "file", "event", "receipt", "command", "check", "resident"}
 FIO = ("read", "write", "trim")
-# Behind an arm's name: the whole line as typed, beside the reader's own clock.
+# Follows an arm's name: times of the whole line as typed, as opposed to those by the reader's clock.
 TYPED = ":typed"
 
 
 @dataclass
 class Input:
-    """`rows` is {(subject, metric, engine or None): [values]}, each value a number or None;
-    `same`, what another input has to have in common: {what: (value, "FILE:LINE")}; `sizes`, of
-    the files of an experiment's cells, which have to be the same in both that have the cell."""
+    """`rows` is {(subject, metric, engine or None): [values]}, each value a number or None; `same`
+    is {what: (value, "FILE:LINE")} that must be the same in another input; `sizes` are the sizes of
+    the files of an experiment's cells, which must be the same in both inputs."""
     path: str
     same: dict
     sizes: dict = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Input:
     notes: list = field(default_factory=list)
 
     def add(self, where, subject, metric, engine, *values):
-        """More values of a row; raises Bad for one that is neither a number nor None."""
+        """Adds values to a row; raises Bad for one that is neither a number nor None."""
         for v in values:
             if v is not None and not is_number(v):
                 raise Bad(f"{where}: {metric} is not a number")
@@ -36,7 +36,7 @@ class Input:
 
 
 def load(path):
-    """The Input that is in a file or folder. Raises Bad where it is none, or is mixed."""
+    """The Input in a file or folder. Raises Bad if it is no input, or of several kinds."""
     if os.path.isdir(path):
         return _folder(path)
     if os.path.basename(path) in ("meta.json", "runs.jsonl"):
@@ -92,8 +92,8 @@ def _folder(path):
 
 
 def _tool(path):
-    """What cachemiss, ratrace or pcforce wrote with -j; the outputs of several runs in one file
-    are repeated values."""
+    """Output of cachemiss, ratrace or pcforce with -j; outputs of several runs in one file are
+    repeated values."""
     lines, cut = records(path)
     if cut:
         raise Bad(f"{path}:{cut}: breaks off in the middle of a record")
@@ -125,7 +125,7 @@ def _tool(path):
 
 
 def _agree(found, meta, where):
-    """Takes what a meta record says; each one of a file has to say the same."""
+    """Takes the fields of a meta record; all meta records of a file must agree."""
     if not isinstance(meta.get("tool"), str) or meta["tool"] not in RESULTS:
         raise Bad(f"{where}: not of cachemiss, ratrace or pcforce: tool {meta.get('tool')!r}")
     for what in ("tool", "schema", "page_size"):

@@ -53,7 +53,7 @@ class Limit:
 
 
 def parse(words):
-    """The Limit that the words stand for. Raises ValueError, which says what is wrong."""
+    """Parses a limit. Raises ValueError, whose message says what is wrong."""
     m = FORM.fullmatch(words)
     if not m:
         raise ValueError(f"not a limit: {words!r} (as in misses.ratio>1.1; see --help)")

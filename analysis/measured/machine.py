@@ -4,7 +4,7 @@ from .text import clean, counted, size
 
 
 def line(folder, brief=False):
-    """One line: kernel, processor, memory, disk and what readahead was."""
+    """One line: kernel, processor, memory, disk and readahead."""
     m = folder.machine
     parts = [f"Linux {m.get('kernel')}", _kernel_extras(m)]
     if not brief:
@@ -21,7 +21,7 @@ def line(folder, brief=False):
 
 
 def place(folder):
-    """The machine for a sentence, as who reads it would call it."""
+    """The machine in a few words, for a sentence."""
     m = folder.machine
     what = "a virtual machine" if m.get("virtualization") else "a machine"
     has = [counted(m["cpus"], "processor") if m.get("cpus") else "",

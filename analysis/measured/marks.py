@@ -9,9 +9,9 @@ from .text import counted, figure
 
 @dataclass(frozen=True)
 class Judged:
-    """A mark, judged: `verdict` is "pass", "MISS" or "open", `why` says why it is open, or what
-    else there is to say. `typed_us` is the median of the forced lines as typed. It, `value`,
-    `low` and `high` are None where nothing was measured."""
+    """A judged mark: `verdict` is "pass", "MISS" or "open", `why` says why it is open, or is another
+    remark. `typed_us` is the median of the forced lines as typed. `typed_us`, `value`, `low` and
+    `high` are None where nothing was measured."""
     cell: str
     engine: str | None
     what: str
@@ -192,6 +192,6 @@ def _cost(cell, mark):
 JUDGES = {"limit": _limit, "of-warm": _of_warm, "no-loss": _no_loss, "speedup": _speedup,
           "first-data": _first_data, "of-cold": _of_cold, "of-now": _of_now,
           "typed-limit": _typed_limit, "more-than-cold": _more_than_cold}
-# About arms that no engine has.
+# Marks about arms that belong to no engine.
 ALONE = {"cost": _cost, "at-most": _at_most, "first": _first,
          "value": _value, "ratio": _ratio, "gain": _gain}

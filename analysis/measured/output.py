@@ -6,9 +6,9 @@ import tempfile
 
 
 def write(path, data):
-    """Writes bytes beside `path` and then gives them its name, by links to where they lead.
-    Raises OSError; then what was there before is still there. What is no regular file, such as
-    /dev/null, is written to as it is: a file in its place would destroy it."""
+    """Writes bytes to a new file beside `path` and then renames it to `path`, following links. Raises
+    OSError; the former file is still there then. If `path` is no regular file, such as /dev/null, the
+    bytes are written to it directly, as a file in its place would destroy it."""
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as f:

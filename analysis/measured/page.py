@@ -43,12 +43,12 @@ def _picture(picture):
 
 
 def _printable(value):
-    """Strangers' words without control characters; markup of our own as it is."""
+    """Words from results without control characters; our own markup unchanged."""
     return clean(value) if type(value) is str else value    # Markup is a str, too
 
 
 def _again(folder):
-    """The commands that measure, or go on with, the same."""
+    """The commands that repeat this experiment, or resume it."""
     lines = [folder.meta.get("command") or ""]
     if folder.partial:
         name = shlex.quote(os.path.abspath(folder.path))

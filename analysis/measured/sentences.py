@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an operator needs to know, in sentences. A gain or a loss is one only if the bound of its
-ratio does not have 1 in it."""
+"""The conclusions for an operator, in sentences. A ratio counts as a gain or loss only if its bound
+does not contain 1."""
 from .cells import base_arm, curves, largest, x_words
 from .machine import place
 from .stats import LEAST, bound
 from .text import counted, durations, figure, share, size, times
 
-# What has to be gained to be worth the trouble: of a run by forcing, half of it; of an engine's
-# time by an installation, all of it.
+# The gain that is worth the trouble: forcing has to save half of this share of a run, installing an
+# engine all of it.
 WORTH = 0.10
 INSTALL = {"kfunc": "the module bpf_page2cache", "helper": "the kernel patch"}
 GAIN, LOSS, LITTLE, UNKNOWN, FEW = "gain", "loss", "little", "unknown", "few"
 
 
 def opening(folder):
-    """For who knows nothing of it: what was tried, on what, and what came of it."""
+    """For a reader who knows nothing of it: what was tried, on which machine, with which outcome."""
     pairs = [c for c in largest(folder.cells) if _timed_pair(c)]
     out = ("page2cache records which pages of its files a program waits for when it starts with "
            "nothing cached, and loads just these ahead of it at later starts (\"forcing\").")
@@ -31,7 +31,7 @@ def opening(folder):
 
 
 def _came_of(pairs):
-    """How many became faster, how many slower, and which most of all."""
+    """How many workloads became faster, how many slower, and which changed most."""
     typed = "as typed, the tool's own start and end included, " if any(
         c.is_typed for c in pairs) else ""
     parts = []
@@ -52,8 +52,8 @@ def _came_of(pairs):
 
 
 def sentences(folder):
-    """[text] for a folder: the gain of each workload, the largest first, then losses and what
-    cannot be told (of a curve: its last point, and its range), then what watching costs and the
+    """[text] for a folder: the gain of each workload, the largest first, then losses and undecided
+    workloads (of a curve: its last point, and its range), then the cost of watching and the
     like, then what is known of the other engines."""
     chosen = largest(folder.cells)
     ranges = curves(folder.cells)
@@ -73,7 +73,7 @@ def _timed_pair(cell):
 
 
 def _gain(cell):
-    """By the engine that is fastest: cold / forced of what somebody waits for."""
+    """The median of cold / forced with the fastest engine, by the time that a person waits."""
     return bound(cell.line_gain(cell.forced()[0]))[1] or 0
 
 
@@ -82,7 +82,7 @@ def _verdict(cell):
 
 
 def _judge(gain):
-    """Which of a gain, a loss or neither a (low, median, high) of cold / forced is."""
+    """Whether a (low, median, high) of cold / forced is a gain, a loss or neither."""
     low, median, high = gain
     if low is None:
         return FEW
@@ -94,7 +94,7 @@ def _judge(gain):
 
 
 def _took(cell, engines):
-    """Medians of what somebody waits for: cold, then forced by each of these engines."""
+    """Medians of the time that a person waits: cold, then forced by each of these engines."""
     return [bound(cell.line(*series).values())[1]
             for series in [("cold",), *(("forced", e) for e in engines)]]
 
@@ -128,7 +128,7 @@ def _fast(gain):
 
 
 def _to_the_limit(cell):
-    """What a gain is to the most that there could be, by the reader's clock."""
+    """A gain compared with the largest possible one, by the reader's clock."""
     best = cell.forced()[0]
     clock = "By the reader's own clock " if cell.has_clock else "As typed "
     floor, warm, forced = (cell.median(*s) for s in (("floor",), ("warm",), ("forced", best)))
@@ -162,7 +162,7 @@ def _range(group, cells):
 
 
 def _plain(cell):
-    """A cell without cold and forced: what its arms took, or add to what it takes without."""
+    """A cell without cold and forced: the times of its arms, or what they add to the arm without a tool."""
     base = base_arm(cell)
     if base and cell.values(*base):
         costs = {s: bound(cell.paired(lambda a, b: a - b, s, base))[1]
@@ -186,17 +186,17 @@ def _in_one_unit(cell, *values):
 
 
 def _installations(folder):
-    """Of the module and the patch: what they were measured to save, where they save most; and of
-    those that were not measured no more than how far the limit is. Where forcing does not gain
-    it is left, with any engine. Of a curve its last point counts: a large part of a tiny file's
-    time is nothing."""
+    """Sentences about the module and the patch: what they save where they save most, if they were
+    measured; else only how far the limit is. Workloads without a gain by forcing are left out, with
+    any engine. Of a curve the last point counts, because a large share of a tiny file's time is
+    nothing."""
     cells = [c for c in largest(folder.cells) if _timed_pair(c) and _verdict(c) in (GAIN, FEW)]
     out, unmeasured = [], []
     for engine, what in INSTALL.items():
         found = [(c, before) for c in cells for before in [_before(c, engine)] if before]
         if found:
             out.append(_worth(engine, what, found))
-        elif not any(c.forced()[0] == "helper" for c in cells):     # there is none above it
+        elif not any(c.forced()[0] == "helper" for c in cells):     # the best engine of all
             unmeasured.append((engine, what))
     return out + (_left(folder, cells, unmeasured) if unmeasured else [])
 
@@ -211,7 +211,7 @@ def _before(cell, engine):
 
 
 def _worth(engine, what, found):
-    """What ENGINE saves of the time of the one before it, by paired rounds of [(cell, before)]."""
+    """What ENGINE saves of the time of the next best one, by paired rounds of [(cell, before)]."""
     def part(pair):
         cell, before = pair
         return bound(cell.paired(lambda b, e: (b - e) / b, ("forced", before), ("forced", engine)))
@@ -229,8 +229,8 @@ def _worth(engine, what, found):
 
 
 def _left(folder, cells, unmeasured):
-    """How far the forced runs are from floor + warm, and that nobody knows what of it the engines
-    that were not measured would save."""
+    """How far the forced runs are from floor + warm, and that the share of it which the other engines
+    would save was not measured."""
     far = [(c.median("forced", c.forced()[0]), c.limit(), c) for c in cells
            if c.limit() is not None]
     if not far:

@@ -33,8 +33,8 @@ def tables(folder):
 
 
 def _filled(table):
-    """The table without columns that say nothing: those in which nothing was measured, and that
-    of the engine where there is but one, which the title has then."""
+    """The table without empty columns, and without the column of the engine if there is only one,
+    which is then in the title."""
     title, names, keep = table.title, table.names, []
     for i, head in enumerate(table.head):
         found = {value for (value, _) in (row[i] for row in table.rows)}
@@ -55,7 +55,7 @@ def _bounded(values, words):
 
 
 def _typed(folder):
-    """What somebody waits for who types the line: the tool's own start and end are in it."""
+    """Times of the line as a person types it, which include the tool's own start and end."""
     rows = []
     for cell in folder.cells:
         for engine in cell.engines("forced"):
@@ -130,7 +130,7 @@ def _more(folder):
 
 
 def _figure(name):
-    """A figure's name and its way to be written, by its unit."""
+    """A figure's heading and its format, by its unit."""
     if name.endswith("_us"):
         return name[:-3].replace("_", " ") + ", ms", ms
     if name.endswith("_bytes"):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers and strangers' words, as people read them."""
+"""Formats numbers, and words from results, for people."""
 import math
 
 
 def clean(words):
-    """Anybody's text on one line, without what a terminal would obey."""
+    """Any text on one line, without characters that control a terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(words))
 
 

@@ -13,8 +13,8 @@ MISSES = ("sync", "order")      # a read that missed, a fault that missed
 
 @dataclass(frozen=True)
 class Trace:
-    """`events` are ratrace's records of kind event of one file, by time; `us` of each is
-    ts_us from the first of them on, for programs take their time before they read."""
+    """`events` are ratrace's records of kind event of one file, by time. `us` of each is its ts_us
+    since the first event, because programs take some time before they read."""
     page_size: int
     events: list
 

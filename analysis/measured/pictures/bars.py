@@ -94,7 +94,7 @@ def _engines(folder, cells):
         unit, of = _unit(cell.line("cold").values())
         _gain(left, cell, unit, of)
         if cell.limit() is None and cell.median("warm") is None:
-            right.set_visible(False)        # nothing to compare with
+            right.set_visible(False)        # there is no series to compare with
         else:
             _left(right, cell, *_unit([cell.median(*s) for s in _forcing(cell)]))
         left.set_title(short(cell.label, 44), loc="left", weight="bold")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Over time: where a file's misses were, and what readahead read."""
+"""Pictures over time: where a file's misses were, and what readahead read."""
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import LogNorm
@@ -47,7 +47,7 @@ def _arms(cell):
 
 
 def _missed(trace):
-    """The reader's misses: pcforce maps and reads, too, but nobody waits for its misses."""
+    """The reader's misses, without those of pcforce, for which nobody waits."""
     return [e for e in trace.events if e["kind"] in MISSES and e.get("comm") != "pcforce"]
 
 
@@ -65,13 +65,13 @@ def notes(folder):
 
 
 def _absent(cell, shown, what):
-    """Of the arms that were traced and have no panel."""
+    """A remark about the arms that were traced and have no panel."""
     return "".join(f" {WORDS[arm].capitalize()} there was no {what}, and so there is no panel."
                    for arm in _arms(cell) if arm not in shown)
 
 
 def _differs(cell, shown):
-    """Why the picture has not as many misses as the table, where it has not."""
+    """Why the picture has fewer misses than the table, if it has."""
     engine = cell.forced()[0] if cell.forced() else None
     parts = []
     for arm, counted_there in (("trace-cold", cell.misses_before()),
@@ -89,7 +89,7 @@ def _differs(cell, shown):
 
 
 def pictures(folder):
-    """heatmap-CELL and readahead-CELL, where there is anything to be seen."""
+    """heatmap-CELL and readahead-CELL, if there are events to show."""
     found = []
     taken = set()
     for cell, missed, read in _traced(folder):
@@ -137,7 +137,7 @@ def _heatmap(folder, cell, there):
                                      [e["index"] * trace.page_size / 1048576 for e in events],
                                      bins=BOXES, range=((0, end), (0, top)))
         grids.append((arm, grid, end, events))
-    # From 0.3: a box with a single miss has to be seen.
+    # The scale begins at 0.3, so that a box with a single miss can be seen.
     norm = LogNorm(0.3, max(g.max() for _, g, *_ in grids))
     for axis, (arm, grid, end, events) in zip(axes, grids):
         if len(events) < FEW:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all pictures share: they are read in black and white, and come out the same each time."""
+"""Shared by all pictures: they can be read in black and white, and the same data gives the same file."""
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,8 +58,8 @@ def look(arm, engine=None, index=0):
 
 @dataclass(frozen=True)
 class Picture:
-    """`name` is that of its file; `caption` says how to read it, `alt` what is seen for who does
-    not see it; draw() makes a matplotlib Figure."""
+    """`name` is that of its file; `caption` says how to read it, `alt` describes it for readers who
+    cannot see it; draw() makes a matplotlib Figure."""
     name: str
     title: str
     caption: str
@@ -68,7 +68,7 @@ class Picture:
 
 
 def slug(words):
-    """A part of a file name out of anybody's words."""
+    """Any words as a part of a file name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-").lower()[:40] or "cell"
 
 
