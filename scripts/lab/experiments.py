@@ -13,19 +13,19 @@ from lab.programs import Git, Grep, Node, Postgres, Python, Sqlite
 from lab.restore import Restore
 from lab.start import FirstPage, Start
 from lab.tools import WORKLOAD
+from lab.unit import Unit
 
-SEED = "20240229"       # of the workloads: the same accesses in every run
-# Rounds: six are the fewest with a 95 % bound of a median, 21 what a cell that must never lose
-# is asked for.
+SEED = "20240229"       # the workloads' seed, so that each run makes the same accesses
+# Rounds: six are the fewest for a 95 % bound of a median; a cell in which forcing must never lose has 21.
 ROUNDS, LOSS_ROUNDS, START_ROUNDS, QUICK_ROUNDS = 9, 21, 20, 6
 ENGINES = ("cold", "forced", "warm", "floor")
 PLAIN = (*ENGINES, "count")
 NOW = (*PLAIN, "now")
 
-# Of experiment thesis: sizes by four from 32 KiB to 2 GiB. Its fio job gives no advice (fadvise_hint=0).
+# Sizes of experiment thesis, by four from 32 KiB to 2 GiB. Its fio job gives no advice (fadvise_hint=0).
 THESIS_SIZES = [(32 << 10) << 2 * i for i in range(9)]
 PEER_SIZES = (128 << 20, 512 << 20)
-# Traces of larger files are too long to be looked at.
+# Larger files are not traced, as their traces are too long for a picture.
 TRACED = 8 << 20
 
 
@@ -38,9 +38,10 @@ def no_loss(clock, from_us=None):
             "from_us": from_us}
 
 
-# A line that is shorter than that may lose what a tool takes to start: marks of their own.
+# As typed, lines of less than 100 ms may lose the time that a tool takes to start, for which there are marks
+# of their own.
 NO_LOSS = [no_loss("typed", 100_000), no_loss("reader")]
-# As typed, forced is to be no slower than `pcforce --now` and then the run.
+# As typed, a forced line must not be slower than `pcforce --now` and then the line.
 OF_NOW = [{"mark": "of-now", "at_most": 1.05}]
 
 
@@ -67,7 +68,7 @@ def rounds(a, many=ROUNDS):
 
 
 def data(a):
-    """The file of an experiment that needs one: the operator's, or one of --size."""
+    """The file of an experiment: the operator's (--file), or one of --size."""
     return {"path": a.file} if a.file else {"size": a.size}
 
 
@@ -110,8 +111,8 @@ def half(a):
 
 
 def make_replay(path, pages):
-    """A list as applications make them: a fifth of the file, in clusters that are visited in
-    no order, each mostly forward, in runs of 1 to 64 pages with gaps."""
+    """A list as applications make them: a fifth of the file, in clusters that are visited in random
+    order, each mostly forward, in runs of 1 to 64 pages with gaps."""
     rng = random.Random(SEED)
     starts = list(range(0, pages, 512))
     rng.shuffle(starts)
@@ -127,8 +128,8 @@ def make_replay(path, pages):
 
 
 def replayed(mode):
-    """A reader of such a list: our own, or fio from its iolog. (fio's mmap engine cannot: it maps
-    0 bytes.)"""
+    """A reader of such a list: our own for mmap, else fio from an iolog, with which fio's mmap engine
+    would map 0 bytes."""
     def reader(file, work):
         path = os.path.join(work, "replay.offsets")
         make_replay(path, file.pages)
@@ -184,7 +185,7 @@ GIVEN = "given.offsets"
 
 
 def given(path):
-    """A reader of what a list says of its file."""
+    """A reader of the file's pages in a list."""
     def reader(file, work):
         own = os.path.join(work, GIVEN)
         cache.write_section(path, file.path, own)
@@ -263,7 +264,7 @@ def peers(a, size=None):
 
 
 def ahead(a):
-    """Peers of the sizes at which pcforce is to be the first."""
+    """Cells of the sizes at which pcforce must be faster than the other tools."""
     return [cell for size in ((a.size,) if a.quick else PEER_SIZES) for cell in peers(a, size)]
 
 
@@ -311,6 +312,16 @@ def programs(a):
     ]
 
 
+def unit(a):
+    """a PostgreSQL server's cold start without page2cache@, with one that records, and with one that
+    only forces; from the disk as it is, and limited to 3,000 reads a second"""
+    shrink = 10 if a.quick else 1
+    what = f"PostgreSQL start, {Unit.QUERIES // shrink} look-ups"
+    return [Unit("unit", what, rounds(a), shrink, 128 * cache.MIB),
+            Unit("unit-3000", what + ", 3,000 reads a second", rounds(a), shrink, 128 * cache.MIB,
+                 3000)]
+
+
 def hints(a):
     """what a hint of libpagehint costs its caller, and what a reader gains that knows 64 reads
     ahead, by a thread or a server, beside posix_fadvise(2), readahead(2) and io_uring; what a
@@ -327,11 +338,11 @@ def hints(a):
 def typed(a):
     """what a person who types the line waits for: start, small, programs, peers, and of whole,
     half and sparse the cells that have marks as typed"""
-    # Half of it is to take as long as the whole of the others.
+    # The half of a file of twice the size takes about as long as the whole files of the other cells.
     twice = argparse.Namespace(**{**vars(a), "size": 2 * a.size})
     lists = [cell for cell in whole(a) + half(twice) + sparse(a) if cell.marks]
     for cell in lists:
-        cell.arms.remove("count")       # of misses no mark as typed says anything
+        cell.arms.remove("count")       # no mark as typed is about misses
     return start(a) + small(a) + programs(a) + ahead(a) + lists
 
 
@@ -344,4 +355,4 @@ def marks(a):
 
 EXPERIMENTS = {f.__name__: f for f in (thesis, engines, sparse, half, whole, scale, overhead,
                                        snapshot, peers, start, neighbour, small, programs,
-                                       hints, typed, marks)}
+                                       unit, hints, typed, marks)}

@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cells of experiment programs: real programs, which read many files, as somebody types them.
+"""Cells of experiment programs: real programs, which read many files, as a person types them.
 
-After a boot neither pages nor inodes nor names are cached, and so they are not before a cold
-step here. All that the line takes is on the clock, the opening of the list's files as well."""
+Before a cold step neither pages nor inodes nor names are cached, as after a boot. The clock measures
+the whole line, including the time to open the list's files."""
 import glob
 import os
 import random
+import shlex
 import shutil
 
 from lab import cache, readers, tools
 from lab.cell import Cell
 from lab.tools import Failed
 
-MOST_LEFT = 0.05        # of a list's pages: what others may use of them before a cold step
+MOST_LEFT = 0.05        # share of a list's pages that others may keep cached before a cold step
 
 
 class Program(Cell):
-    """NEEDS: the programs without which it is skipped. SHRINK: what it works on is smaller by so
-    many times. `prepared` makes it in self.folder and returns the command;
-    `after` brings back what a run changed."""
+    """NEEDS: programs without which the cell is skipped. SHRINK: its data is so many times smaller.
+    `prepared` makes the data in self.folder and returns the command; `after` undoes the changes of a
+    run."""
 
     needs = ()
 
@@ -29,7 +30,7 @@ class Program(Cell):
         self.folder, self.listed = None, []
 
     def missing(self):
-        """Why it has to be skipped, None if it has not."""
+        """Why the cell has to be skipped, None if it can run."""
         gone = [name for name in self.needs if not shutil.which(name)]
         return f"{gone[0]} is not installed" if gone else None
 
@@ -55,9 +56,9 @@ class Program(Cell):
         raise NotImplementedError
 
     def after(self):
-        """Nothing that has to be ended."""
+        """Most programs end by themselves and change nothing."""
 
-    # --- what Cell does with one file, done with those of a list ---------------------------
+    # --- for the files of a list what Cell does for one file ---------------------------------
 
     def _only(self):
         return []
@@ -94,7 +95,7 @@ class Program(Cell):
         left = cache.evict_listed(self.listed)
         if left * cache.PAGE > MOST_LEFT * self.bytes:
             raise Failed(f"not cold: somebody else uses {left} pages of {self.list}")
-        cache.drop(3)       # to ask about files has brought their inodes in
+        cache.drop(3)       # asking about files has cached their inodes
         cache.start_programs()
 
     def _warm(self, step):
@@ -103,8 +104,8 @@ class Program(Cell):
 
 
 class Python(Program):
-    """Debian's interpreter, without the user's settings. A copy of it: the one that runs this may
-    be the same, and then its pages never leave the cache."""
+    """A copy of Debian's interpreter, without the user's settings. This script may run in Debian's
+    own, whose pages could then not be evicted."""
 
     MODULES = ("argparse asyncio concurrent.futures configparser csv ctypes dataclasses decimal "
                "difflib email.message fractions http.client http.server importlib.metadata inspect "
@@ -126,7 +127,7 @@ class Python(Program):
 
 
 class Sqlite(Python):
-    """Queries by key, in random order, of a table that is larger than what they touch."""
+    """Queries by key, in random order, of a table of which they touch a part."""
 
     QUERIES, ROWS = 3000, 400_000
     MAKE = """import sqlite3, sys
@@ -167,7 +168,7 @@ class Git(Program):
                "-c", "gc.auto=0", "-c", "commit.gpgSign=false"]
         for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all of it"]):
             tools.run_ok([*git, *words])
-        # It does not write the index again, as it would in each run.
+        # Without optional locks a run does not write the index again.
         return ["git", "--no-optional-locks", "-C", self.folder, "status", "--short"]
 
 
@@ -193,16 +194,20 @@ class Node(Program):
 
 
 class Postgres(Program):
-    """A server's restart, to the last of so many look-ups by key. Its look-ups end the line, so
-    that the server's end is not on the clock."""
+    """A server's restart, to the last of so many look-ups by key. The look-ups are the end of the
+    line, so that the clock does not measure the server's end."""
 
     QUERIES, ROWS = 6000, 1_000_000
     needs = ("setpriv", "psql")
     USER, GROUP = "nobody", "nogroup"
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.stop, self.parts = [], []      # commands: to end the server; to start it, to look up
+
     @staticmethod
     def programs():
-        """The folder of the newest server that is installed, None without one."""
+        """The folder with the programs of the newest server, None if none is installed."""
         found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
         return os.path.dirname(max(found, key=lambda p: int(p.split("/")[4]))) if found else None
 
@@ -232,11 +237,13 @@ class Postgres(Program):
                     "vacuum (freeze, analyze) t;", "checkpoint;")
         self._write("ask.sql", *(f"select words from t where id = {1 + rng.randrange(rows)};"
                                  for _ in range(self.QUERIES // self.shrink)))
-        self._write("restart.sh",
-                    f"'{bin_}/pg_ctl' -D '{data}' -l '{self.folder}/log' -w -s start &&",
-                    f"psql -X -q -U page2cache -h '{self.folder}' -d postgres -f \"$1\" "
-                    "-o /dev/null")
+        server = [bin_ + "/pg_ctl", "-D", data, "-l", self.folder + "/log", "-w", "-s", "start"]
+        client = ["psql", "-X", "-q", "-U", "page2cache", "-h", self.folder, "-d", "postgres",
+                  "-o", "/dev/null", "-f"]
+        self._write("restart.sh", shlex.join(server) + " &&", shlex.join(client) + ' "$1"')
         self.stop = self._as_user(bin_ + "/pg_ctl", "-D", data, "-m", "fast", "-s", "-w", "stop")
+        self.parts = [self._as_user(*server),
+                      self._as_user(*client, os.path.join(self.folder, "ask.sql"))]
         restart = self._as_user("sh", os.path.join(self.folder, "restart.sh"))
         try:
             tools.run_ok([*restart, os.path.join(self.folder, "fill.sql")])
