@@ -324,13 +324,15 @@ def unit(a):
 
 def hints(a):
     """what a hint of libpagehint costs its caller, and what a reader gains that knows 64 reads
-    ahead, by a thread or a server, beside posix_fadvise(2), readahead(2) and io_uring; what a
-    table that is read along its index gains, and a range of SQLite's; what pagehint_stat() costs
-    beside cachestat(2), statfs(2) and bpf(2); a queue to BPF beside bpf_user_ringbuf, a perceptron
-    beside bpf(), and what it decides under a changing reader"""
-    return ([cell(rounds(a), a.size)
-             for cell in (hint_cells.Call, hint_cells.Read, hint_cells.Missed, hint_cells.Stat)]
-            + [hint_cells.Sorted(rounds(a)), hint_cells.Sqlite(rounds(a))]
+    ahead, by a thread or by a server with each of its engines, beside posix_fadvise(2),
+    readahead(2) and io_uring; what a table that is read along its index gains, and a range of
+    SQLite's; what pagehint_stat() costs beside cachestat(2), statfs(2) and bpf(2); a queue to BPF
+    beside bpf_user_ringbuf, a perceptron beside bpf(), and what it decides under a changing
+    reader"""
+    return ([hint_cells.Call(rounds(a), a.size)]
+            + [cell(rounds(a), a.size, a.usable) for cell in (hint_cells.Read, hint_cells.Missed)]
+            + [hint_cells.Stat(rounds(a), a.size), hint_cells.Sorted(rounds(a)),
+               hint_cells.Sqlite(rounds(a))]
             + hint_cells.queues(rounds(a))
             + [hint_cells.Perceptron(rounds(a)), hint_cells.Changing(rounds(a, LOSS_ROUNDS), a.size)])
 

@@ -14,14 +14,16 @@ from lab.cell import Cell
 from lab.tools import CACHEMISS, CHANGING, FLOOR, HINTS, PCFORCE, ROOT, SHARING, Failed
 
 FADVISE, HINT = "posix_fadvise", "hint"
-# The arms whose hints go to a server.
+# The arms whose hints go to a server, and which of its engines reads: kfunc needs the module.
 SERVED, SERVED_STAT = "hint, a server", "pagehint_stat, a server"
+AT_LOOKUPS = "hint, a server by kfunc"
+ENGINE = {SERVED: "user", SERVED_STAT: "user", AT_LOOKUPS: "kfunc"}
 
 
 @contextlib.contextmanager
-def server(path):
-    """A server of hints at the socket PATH, while the block runs."""
-    with subprocess.Popen([PCFORCE, "--serve", path], stdin=subprocess.DEVNULL) as p:
+def server(path, engine):
+    """A server of hints at the socket PATH, reading by ENGINE, while the block runs."""
+    with subprocess.Popen([PCFORCE, "--serve", path, "-e", engine], stdin=subprocess.DEVNULL) as p:
         try:
             while not os.path.exists(path):
                 if p.poll() is not None:
@@ -33,13 +35,15 @@ def server(path):
 
 
 class Hints(Cell):
-    """Arms are the ways of `build/tests/hints`, each on a cold file."""
+    """Arms are the ways of `build/tests/hints`, each on a cold file. ENGINES are those that this
+    kernel has: arms of other engines are left out."""
 
     WAYS = {}
 
-    def __init__(self, name, workload, rounds, size, marks, pages):
-        super().__init__(name, workload, None, rounds, [None], size=size, kind="read",
-                         arms=list(self.WAYS), marks=marks, pages=pages)
+    def __init__(self, name, workload, rounds, size, marks, pages, engines=("user",)):
+        arms = [arm for arm in self.WAYS if ENGINE.get(arm, "user") in engines]
+        super().__init__(name, workload, None, rounds, [None], size=size, kind="read", arms=arms,
+                         marks=[m for m in marks if m["arm"] in arms], pages=pages)
 
     def steps(self, seed):
         return [step for step in super().steps(seed) if step.arm in self.arms]
@@ -56,9 +60,9 @@ class Hints(Cell):
         self._cool()
         tools.run([HINTS])              # the program itself is cached
         words = [*before, HINTS, what, self.WAYS[step.arm], self.file.path]
-        if step.arm in (SERVED, SERVED_STAT):
+        if step.arm in ENGINE:
             path = os.path.join(self.work, "hints.socket")
-            with server(path):
+            with server(path, ENGINE[step.arm]):
                 out = tools.run_ok([*words, path])
         else:
             out = tools.run_ok(words)
@@ -96,7 +100,8 @@ class Call(Hints):
 
 
 KNOWN = 64      # reads ahead, of the reader of build/tests/hints
-READERS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint"}
+READERS = {"nothing": "none", FADVISE: "fadvise", HINT: "hint", SERVED: "hint",
+           AT_LOOKUPS: "hint"}
 
 
 class Read(Hints):
@@ -107,18 +112,20 @@ class Read(Hints):
     BEFORE, DEVICE = "nothing, read in before", f"the device alone, {KNOWN} at a time"
     WAYS = {**READERS, BEFORE: "before", DEVICE: None}
 
-    def __init__(self, rounds, size):
+    def __init__(self, rounds, size, engines):
         super().__init__("hint-read", "10 % of the pages at random, known 64 reads ahead", rounds, size, [
-            {"mark": "ratio", "arm": arm, "over": FADVISE, "figure": figure, "at_most": most}
-            for arm in (HINT, SERVED) for figure, most in ((None, 1.0), ("cpu_us", 0.5))],
-            size // cache.PAGE // 10)
+            *({"mark": "ratio", "arm": arm, "over": FADVISE, "figure": figure, "at_most": most}
+              for arm in (HINT, SERVED) for figure, most in ((None, 1.0), ("cpu_us", 0.5))),
+            {"mark": "ratio", "arm": AT_LOOKUPS, "over": SERVED, "figure": "reading_us",
+             "at_most": 1.0}],
+            size // cache.PAGE // 10, engines)
 
     def make(self, step):
         if step.arm == self.DEVICE:
             return {**self.fields(step), "value": self.device_us(step)}
         found = self.said(step, "read")
         return {**self.fields(step), "value": found["us"], "accesses": found["accesses"],
-                "more": {"cpu_us": found["cpu_us"]}}
+                "more": {name: found[name] for name in ("cpu_us", "reading_us", "sleeps")}}
 
     def device_us(self, step):
         """The time that the device takes for as many random pages."""
@@ -139,11 +146,11 @@ class Missed(Hints):
     unit = "% of the reads miss"
     WAYS = READERS
 
-    def __init__(self, rounds, size):
+    def __init__(self, rounds, size, engines):
         super().__init__("hint-missed", "the same reader, counted by cachemiss", rounds, size,
                          [{"mark": "value", "arm": arm, "figure": None, "at_most": 2}
-                          for arm in (HINT, SERVED)],
-                         size // cache.PAGE // 10)
+                          for arm in (HINT, SERVED, AT_LOOKUPS)],
+                         size // cache.PAGE // 10, engines)
 
     def make(self, step):
         counted = os.path.join(self.work, "hints.jsonl")

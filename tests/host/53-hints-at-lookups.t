@@ -16,9 +16,10 @@ KO=/etc/page2cache-vm.ko
 [ -e $KO ] || skip_all 'it is unloaded here: only in a guest of scripts/vm --kmod'
 needs_groups memory io
 setup_dir
+experiment=$PWD/scripts/experiment
 cd "$DIR" || exit
 
-plan $((5 + 4 + 4 + 5 + 4 + 5 + 7))
+plan $((5 + 4 + 4 + 5 + 5 + 5 + 7))
 
 dmesg -C
 socket=$DIR/socket
@@ -171,6 +172,9 @@ done
 is "$status" '0 800' 'a reader that hints each page 64 reads before'
 within "$misses" 0 16 'of its reads at most 2 % miss'
 within "$taken" 600 800 'its hints were taken at its lookups'
+timeout 400 "$experiment" hints --size 64M --rounds 1 --cells hint-missed --dir "$DIR" --results results >out 2>err
+is "$? $(jq -sc 'map({(.arm): .misses}) | add | [."hint, a server" < 1638, ."hint, a server by kfunc" < 800]' results/runs.jsonl)" '0 [true,true]' \
+	'the experiment has an arm for each engine' || diag "$(cat err)"
 
 # --- who pays, and how much
 

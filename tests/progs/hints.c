@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <liburing.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -289,6 +290,15 @@ static double cpu_us(void)
 	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
+/* How often this thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_THREAD, &used);
+	return used.ru_nvcsw;
+}
+
 /*
  * A child submits the first COUNT pages, and waits for all of them. So the reader finds them as
  * somebody else's hints leave them: their data and the kernel's words about them are in no cache of
@@ -316,22 +326,25 @@ static void read_in(uint64_t count)
 		die("a child that reads", 0);
 }
 
-/* From before the method is started to the last read. */
+/* From before the method is started to the last read; reading_us: from the first hint on. */
 static void measure_reader(const struct method *m)
 {
-	uint64_t count = nr_pages / 10, i, start;
+	uint64_t count = nr_pages / 10, i, start, started, now;
 	unsigned int sum = 0;
 	char data[PAGE];
 	double cpu;
+	long slept;
 
 	if (posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM))
 		die("fadvise", errno);
 	if (m->before)
 		read_in(count);
 	cpu = cpu_us();
+	slept = sleeps();
 	start = now_ns();
 	if (m->start)
 		m->start();
+	started = now_ns();
 	for (i = 0; i < AHEAD && i < count; i++)
 		m->say(pages[i] * PAGE);
 	for (i = 0; i < count; i++) {
@@ -341,8 +354,10 @@ static void measure_reader(const struct method *m)
 			die("pread", errno);
 		sum += (unsigned char)data[0];
 	}
-	printf("{\"us\": %.0f, \"cpu_us\": %.0f, \"accesses\": %llu, \"dropped\": %llu, \"sum\": %u}\n",
-	       (now_ns() - start) / 1e3, cpu_us() - cpu, (unsigned long long)count,
+	now = now_ns();
+	printf("{\"us\": %.0f, \"reading_us\": %.0f, \"cpu_us\": %.0f, \"sleeps\": %ld, ",
+	       (now - start) / 1e3, (now - started) / 1e3, cpu_us() - cpu, sleeps() - slept);
+	printf("\"accesses\": %llu, \"dropped\": %llu, \"sum\": %u}\n", (unsigned long long)count,
 	       (unsigned long long)pagehint_dropped(hints), sum);
 }
 
