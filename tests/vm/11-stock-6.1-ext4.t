@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-6.1 ext4 {fentry,kprobe}:{10,11,12} best:{21,48,50,51,54,60}
+bed stock-6.1 ext4 {fentry,kprobe}:{10,11,12} best:{21,48,50,51,60}

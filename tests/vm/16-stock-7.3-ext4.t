@@ -6,4 +6,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-7.3 ext4 best:{10,11,12,21,50,51}
+bed stock-7.3 ext4 best:{10,11,12,21,50,51,54}
