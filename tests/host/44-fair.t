@@ -341,7 +341,7 @@ removed()
 		holder $slowly "$name"
 		wait_until 60 are_in_flight "$name"
 		echo "$CHILD" >$GROUPS_DIR/cgroup.procs
-		! wait_until 5 rmdir $slowly || removed=$((removed + 1))
+		! wait_until 60 rmdir $slowly || removed=$((removed + 1))
 		! wait_until 60 gone "$BG" || ended=$((ended + 1))
 		if [ "$(adds_up "$BG_OUT") $(grep -c "the reader's cgroup is gone" "$BG_ERR")" = 'yes 1 1' ]; then
 			said=$((said + 1))

@@ -104,12 +104,12 @@ hung_server()
 	reader --blind -n 1 "$mount/data"
 	kill -USR1 "$server"
 	kill -USR1 "$READER"
-	ok "$engine: a reader waits for a server that hangs" wait_until 10 in_request "$READER"
+	ok "$engine: a reader waits for a server that hangs" wait_until 60 in_request "$READER"
 	ok "$engine: the list of another file ends beside it" bash "$DIR/reads.sh" "$listed" "$file"
 	wait_until 60 gone "$BG"
 	whole "$BG_OUT" 'all of it was read'
 	if [ "$engine" = kfunc ] && [ -e /etc/page2cache-vm.ko ]; then
-		ok "$engine: the module can be unloaded meanwhile" wait_until 10 unload
+		ok "$engine: the module can be unloaded meanwhile" wait_until 60 unload
 		insmod /etc/page2cache-vm.ko
 	else
 		skip 1 'no module that can be loaded again'

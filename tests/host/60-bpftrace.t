@@ -36,19 +36,20 @@ start()
 	env --default-signal=INT scripts/bt "$@" >"$OUT" 2>"$ERR" &
 	BG=$!
 	at_exit "end_child $BG"
-	wait_until 60 begun || diag "$1 does not start: $(head -3 "$ERR")"
+	wait_until 300 begun || diag "$1 does not start: $(head -3 "$ERR")"
 	gone "$BG" || return 0
 	wait "$BG"
 	STATUS=$?
 	return 1
 }
 
-# bpftrace 0.17 misses a signal that comes just when it does not wait for one: then once more.
+# bpftrace 0.17 misses a signal that comes just when it does not wait for one: then once more. One that it has seen
+# ends it by the next, while it prints and detaches, which takes an emulated machine its time.
 interrupt()
 {
-	for _ in 1 2 3 4 5; do
+	for _ in 1 2 3; do
 		kill -INT "$BG"
-		wait_until 6 gone "$BG" && break
+		wait_until 60 gone "$BG" && break
 	done 2>/dev/null
 	gone "$BG" || kill -KILL "$BG"
 	wait "$BG"
