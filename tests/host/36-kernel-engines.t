@@ -145,11 +145,17 @@ triggers()
 	is "$STATUS $(receipt "$OUT" '[.engine, .used == .read, .accuracy]')" "0 [\"$engine\",true,1]" \
 		"$engine: all that was forced was used"
 	is "$(receipt "$OUT" '.first_us != null and .elapsed_us > 0')" true "$engine: and when the reader had its data is told"
-	evict "$file"
-	"$PROGS/access" --load 1/8 -n 0 "$file" >/dev/null
-	before=$(as_pages "$DIR/sparse" | awk '$1 % 8 == 0' | wc -l)
-	all=$({ "$PROGS/cached" "$file"; as_pages "$DIR/sparse"; } | sort -u | wc -l)
-	forced -e "$engine" -t access -f "$file" -o "$DIR/sparse" -- bash -c "head -c 1 '$file'; '$PROGS/cached' -w $all '$file'; $OUTLIVE"
+	# A hit starts nothing by itself: pcforce reads a page of the list, which makes the kernel begin. A kernel that is
+	# slower than two ticks has its worker read that page, which is taken off what was resident then: once more.
+	for _ in 1 2 3; do
+		evict "$file"
+		"$PROGS/access" --load 1/8 -n 0 "$file" >/dev/null
+		before=$(as_pages "$DIR/sparse" | awk '$1 % 8 == 0' | wc -l)
+		all=$({ "$PROGS/cached" "$file"; as_pages "$DIR/sparse"; } | sort -u | wc -l)
+		forced -e "$engine" -t access -f "$file" -o "$DIR/sparse" -- bash -c "head -c 1 '$file'; '$PROGS/cached' -w $all '$file'; $OUTLIVE"
+		[ "$(receipt "$OUT" '.resident')" != "$before" ] || break
+		diag "$(cat "$OUT" "$ERR")"
+	done
 	is "$STATUS $(receipt "$OUT" '.resident')" "0 $before" "$engine: a hit fires, too, and what was there counts as resident"
 }
 
