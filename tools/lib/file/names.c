@@ -92,7 +92,7 @@ static enum status take_named(struct names *n, const char *path, bool found)
 	char *why;
 
 	error = found ? open_found(n, path, &t, &why)
-		      : target_open_asked(&t, &n->remote.asker, path, &why);
+		      : target_open_asked(&t, &n->remote, path, &why);
 	if (error == TARGET_OK) {
 		add(n, path, found, t.id.dev, t.id.ino);
 		target_close(&t);

@@ -17,8 +17,11 @@
  */
 #define TICK_NS	       500000
 #define QUICK_PER_TICK 16
-/* After this time without an answer a mount counts as hung. */
-#define PATIENCE_SECONDS 1
+/*
+ * After so many ticks, some 10 s, in which no file was opened, mounts count as hung. Those that are
+ * known to hang at times were tried before: what is left is slow disks.
+ */
+#define PATIENCE_TICKS 20000
 /* Threads that may be left behind; after that, files that were not begun with are given up. */
 #define MAX_STUCK 64
 
@@ -184,19 +187,17 @@ static bool add_thread(struct opening *o)
 /* Wait until all files are opened or given up. Called with the lock. */
 static void await(struct opening *o, size_t threads)
 {
-	uint64_t heard_ns = now_ns();
-	size_t before, stuck = 0;
+	size_t before, stuck = 0, silent = 0;
 
 	while (o->done < o->nr) {
 		before = o->done;
 		tick(o);
-		if (o->done > before)
-			heard_ns = now_ns();
-		if (now_ns() - heard_ns >= PATIENCE_SECONDS * 1000000000ULL) {
+		silent = o->done > before ? 0 : silent + 1;
+		if (silent >= PATIENCE_TICKS) {
 			give_up(o, BEGUN, "open(2) does not return (a hung mount?)");
 			stuck += threads;
 			threads = 0;
-			heard_ns = now_ns();
+			silent = 0;
 		}
 		if (o->next < o->nr && o->done - before < QUICK_PER_TICK && threads < MAX_THREADS &&
 		    stuck < MAX_STUCK)

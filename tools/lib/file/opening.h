@@ -13,9 +13,9 @@ struct opened {
 
 /*
  * target_open_in() for N paths. Those on mounts of a server (FUSE, NFS) are tried by another
- * process first. Those that nothing is heard of for a second are
- * TARGET_GONE: their threads stay behind, and close what they open after that. Returns
- * N results, to be freed. ROOT stays until the process ends.
+ * process first. Those that nothing is heard of for ten seconds are TARGET_GONE: their threads
+ * stay behind, and close what they open after that. Returns N results, to be freed. ROOT stays
+ * until the process ends.
  */
 struct opened *targets_open(const struct target_root *root, const char *const *paths, size_t n);
 

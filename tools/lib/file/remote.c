@@ -114,9 +114,14 @@ bool remote_answers(struct remote *r, const char *path)
 {
 	struct remote_mount *m = find(r, path);
 
-	if (m && !m->silent && ask_open(&r->asker, path) == -ETIMEDOUT)
+	if (m && !m->silent && ask_open(&r->asker, path, ASK_REMOTE) == -ETIMEDOUT)
 		fall_silent(r, m);
 	return !m || !m->silent;
+}
+
+int remote_try(struct remote *r, const char *path)
+{
+	return ask_open(&r->asker, path, find(r, path) ? ASK_REMOTE : ASK_ANY);
 }
 
 int remote_lstat(struct remote *r, const char *path, struct stat *st)
@@ -128,7 +133,7 @@ int remote_lstat(struct remote *r, const char *path, struct stat *st)
 		return lstat(path, st) ? -errno : 0;
 	if (m->silent)
 		return -ETIMEDOUT;
-	err = ask_lstat(&r->asker, path, st);
+	err = ask_lstat(&r->asker, path, st, ASK_REMOTE);
 	if (err == -ETIMEDOUT)
 		fall_silent(r, m);
 	return err;

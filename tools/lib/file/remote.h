@@ -21,6 +21,11 @@ void remote_read(struct remote *r);
  * to such a mount; of one that has not answered for a second no other file is asked about.
  */
 bool remote_answers(struct remote *r, const char *path);
+/*
+ * The same, by another process wherever the path leads, as a symbolic link can hide such a mount.
+ * Returns 0, -errno, or -ETIMEDOUT.
+ */
+int remote_try(struct remote *r, const char *path);
 /* lstat(2), by another process in the same cases. Returns 0, -errno, or -ETIMEDOUT. */
 int remote_lstat(struct remote *r, const char *path, struct stat *st);
 /* The first such mount below a directory that does not answer, NULL: none. */

@@ -107,7 +107,7 @@ static int open_in(const struct target_root *root, const char *path, uint64_t fl
 int target_root_open(struct target_root *root, const char *path, char **why)
 {
 	struct asker asker = { 0 };
-	int err = ask_open(&asker, path), fd;
+	int err = ask_open(&asker, path, ASK_ANY), fd;
 
 	ask_end(&asker);
 	*root = (struct target_root){ path, -1 };
@@ -215,11 +215,11 @@ void target_close_fd(struct target *t)
 	t->fd = -1;
 }
 
-enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
+enum target_error target_open_asked(struct target *t, struct remote *remote, const char *path,
 				    char **why)
 {
-	return ask_open(asker, path) == -ETIMEDOUT ? target_silent(t, path, why)
-						   : target_open(t, path, why);
+	return remote_try(remote, path) == -ETIMEDOUT ? target_silent(t, path, why)
+						      : target_open(t, path, why);
 }
 
 enum target_error target_silent(struct target *t, const char *path, char **why)

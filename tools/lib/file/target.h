@@ -7,8 +7,8 @@
 #define PAGE2CACHE_TARGET_H
 
 #include "shared.h"
-#include "base/ask.h"
 #include "base/util.h"
+#include "file/remote.h"
 #include "file/uuid.h"
 
 struct identity {
@@ -62,9 +62,9 @@ enum target_error target_open_in(const struct target_root *root, struct target *
 				 char **why);
 /*
  * The same, after another process has opened PATH: whoever opens a file of a mount that hangs is
- * held, deaf to every signal. Such a file is TARGET_GONE after a second.
+ * held, deaf to every signal. Such a file is TARGET_GONE.
  */
-enum target_error target_open_asked(struct target *t, struct asker *asker, const char *path,
+enum target_error target_open_asked(struct target *t, struct remote *remote, const char *path,
 				    char **why);
 /* What the two functions above say of a file whose mount does not answer: TARGET_GONE. */
 enum target_error target_silent(struct target *t, const char *path, char **why);

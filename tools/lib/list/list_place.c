@@ -213,7 +213,7 @@ static int try_place(struct list_place *p)
 static bool answers(const char *path)
 {
 	struct asker asker = { 0 };
-	int err = ask_file_system(&asker, path);
+	int err = ask_file_system(&asker, path, ASK_ANY);
 
 	ask_end(&asker);
 	return err != -ETIMEDOUT;

@@ -9,7 +9,7 @@
 static int look_up(const char *dir, char **real, char **why)
 {
 	struct asker asker = { 0 };
-	int err = dir ? ask_open(&asker, dir) : 0;
+	int err = dir ? ask_open(&asker, dir, ASK_ANY) : 0;
 
 	ask_end(&asker);
 	if (!err && dir) {
