@@ -166,7 +166,7 @@ others()
 	wait "${slow[@]}"
 	cat "$DIR"/slow.[1-8] >"$DIR/slow"
 	is "$(adds_up "$DIR/slow") $(receipt "$DIR/slow" '.requested == .read + .resident' | tr ' ' '\n' | sort -u)" 'yes 8 true' \
-		"$engine: they end when they can"
+		"$engine: they end when they can" || diag "$(cat "$DIR/slow" "$DIR/slow.err")"
 }
 
 # --- who is short of memory is not made to wait for it, nor anybody else
