@@ -20,6 +20,7 @@ __u32 forcing = 0;     /* pages removed now were evicted by forcing */
 __u32 first_tid = 0;   /* the task inside of force_at_miss(); 0: none is */
 __u32 asked_slot = 0;  /* slot whose list the module was asked to force; 0: none */
 __u32 unheard = 0;     /* the reader has its data, and the tool has not been woken */
+__u64 own_pages = 0;   /* pages that the tool itself has inserted */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -332,6 +333,8 @@ static __always_inline void on_insert(__u32 slot, __u64 index, __u32 nr)
 		return;
 	if (worker)
 		wake_tool();
+	else
+		__sync_fetch_and_add(&own_pages, nr);
 	if (w.first / 64 == w.last / 64)
 		force_step(0, &w);
 	else

@@ -116,6 +116,25 @@ int BPF_PROG(count_calls, struct filemap_miss *miss)
 	return 0;
 }
 
+static long spin(__u32 i, void *end)
+{
+	return bpf_ktime_get_ns() > *(__u64 *)end;
+}
+
+/*
+ * A busy CPU: whoever misses a page of the file goes on only after some time, which is longer than
+ * the kernel waits for it before it starts with a list.
+ */
+SEC("?fexit.s/filemap_miss")
+int BPF_PROG(slow_miss, struct filemap_miss *miss)
+{
+	__u64 end = bpf_ktime_get_ns() + 40000000;
+
+	if (miss->file->f_inode->i_ino == ino)
+		bpf_loop(1 << 23, spin, &end, 0);
+	return 0;
+}
+
 __u32 lock = 0; /* the fault under way came in with: 1 mmap_lock, 2 a VMA lock */
 
 SEC("?fentry/filemap_fault")

@@ -14,6 +14,7 @@
  *   helper tail                  a program that may not sleep, to call one that does
  *   helper count FILE COMMAND... runs COMMAND: its output, and how often the hook was called for
  *                                FILE meanwhile
+ *   helper slow FILE COMMAND...  runs COMMAND, while each miss of FILE takes 40 ms longer
  *   helper gone FILE             a fault whose mapping is replaced while a program sleeps in the
  *                                hook: how often that was called
  *   helper scribble SECONDS      writes at random to the lists of all processes: how many words
@@ -262,9 +263,10 @@ static int miss(const char *path, char **pages)
 	return 0;
 }
 
-static struct helper_bpf *counting(const char *path)
+/* The program of this name is attached, and told of the file. */
+static struct helper_bpf *attached_to(const char *path, const char *name)
 {
-	struct helper_bpf *skel = attached("count_calls", NULL);
+	struct helper_bpf *skel = attached(name, NULL);
 	struct stat st;
 
 	if (stat(path, &st)) {
@@ -275,9 +277,9 @@ static struct helper_bpf *counting(const char *path)
 	return skel;
 }
 
-static int count(const char *path, char **command)
+/* Returns the status that COMMAND ended with, 1 if it was killed. */
+static int run(char **command)
 {
-	struct helper_bpf *skel = counting(path);
 	int status;
 	pid_t pid = fork();
 
@@ -286,12 +288,27 @@ static int count(const char *path, char **command)
 		perror(command[0]);
 		_exit(127);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
-		fprintf(stderr, "%s: status %d\n", command[0], status);
-		return 1;
-	}
-	printf("calls %llu\n", (unsigned long long)skel->bss->calls);
-	return 0;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die(command[0]);
+	if (status)
+		fprintf(stderr, "%s: wait status %#x\n", command[0], status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int count(const char *path, char **command)
+{
+	struct helper_bpf *skel = attached_to(path, "count_calls");
+	int status = run(command);
+
+	if (!status)
+		printf("calls %llu\n", (unsigned long long)skel->bss->calls);
+	return status;
+}
+
+static int slow(const char *path, char **command)
+{
+	attached_to(path, "slow_miss");
+	return run(command);
 }
 
 static void *touch(void *page)
@@ -319,7 +336,7 @@ static char *page_on_demand(int uffd, long size)
 
 static int gone(const char *path)
 {
-	struct helper_bpf *skel = counting(path);
+	struct helper_bpf *skel = attached_to(path, "count_calls");
 	long size = sysconf(_SC_PAGESIZE);
 	int fd = open(path, O_RDONLY), uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	char *page = page_on_demand(uffd, size), *map;
@@ -423,6 +440,8 @@ int main(int argc, char **argv)
 		return tail();
 	if (argc >= 4 && !strcmp(argv[1], "count"))
 		return count(argv[2], argv + 3);
+	if (argc >= 4 && !strcmp(argv[1], "slow"))
+		return slow(argv[2], argv + 3);
 	if (argc == 3 && !strcmp(argv[1], "scribble"))
 		return scribble(atol(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "gone"))

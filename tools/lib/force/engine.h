@@ -30,6 +30,8 @@ struct engine {
 	 * force.
 	 */
 	bool holds_files;
+	/* Its receipts tell which pages pcforce inserted itself, so that this is always watched. */
+	bool sees_inserts;
 	/* The events that its own programs are attached to, NULL at the end; NULL: no programs. */
 	const char *const *events;
 	/* How the two engines of engine_kernel.c differ; NULL: it is none of these. */

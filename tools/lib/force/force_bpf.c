@@ -170,12 +170,14 @@ static bool engine_names(const struct engine *e, const char *event)
 /* Hooks this run does not need are un-chosen. */
 static void drop_unneeded(const struct force_bpf *b, const struct force_bpf_options *opt)
 {
+	const struct engine *engine = b->force->opt.engine;
 	size_t i;
 
 	for (i = 0; i < nr_force_hooks; i++) {
-		if ((i < NR_ENGINE_HOOKS &&
-		     !engine_names(b->force->opt.engine, force_hooks[i].event)) ||
-		    (i >= INSERT && !opt->follow) || (i == OPEN && !opt->fire_on_opens))
+		if ((i < NR_ENGINE_HOOKS && !engine_names(engine, force_hooks[i].event)) ||
+		    (i == OPEN && !opt->fire_on_opens) ||
+		    (i == INSERT && !opt->follow && !engine->sees_inserts) ||
+		    (i > INSERT && !opt->follow))
 			force_hooks[i].chosen = NULL;
 	}
 }
