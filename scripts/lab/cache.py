@@ -139,7 +139,8 @@ class File:
         return sum(sum(raw[first:first + n]) for first, n in extents)
 
     def evict(self):
-        for wait in (0, 0.05, 0.2, 0.5, 1):
+        # What a throttled group has asked for is read for seconds after its process has ended.
+        for wait in (0, 0.05, 0.2, 0.5, 1, 2, 4):
             time.sleep(wait)
             os.fsync(self.fd)
             os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
