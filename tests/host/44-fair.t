@@ -125,7 +125,7 @@ closed()
 		new_group $slowly
 		evict "$name"
 		forcing -e "$engine" -t miss -f "$name" -o "$DIR/$list"
-		io_max rbps=2048
+		io_max rbps=512
 		holder $slowly "$name"
 		wait_until 60 has_first_page "$name" && wait_until 60 are_in_flight "$name"
 		end_now "$CHILD"
@@ -290,8 +290,8 @@ has_read()
 }
 
 # What is in flight of a group that is allowed 100 requests a second is ahead of whatever else the
-# group reads. Where such requests come one by one, two are served within the 30 ms that a quick one
-# may take, so that the worker tries four once a second.
+# group reads. Where such requests come one by one, one is served within the 30 ms that a quick one may
+# take, so that the worker tries three once a second.
 throttled()
 {
 	local name=$MOUNT/data most=0 now
@@ -307,7 +307,7 @@ throttled()
 		most=$((now > most ? now : most))
 		sleep 0.05
 	done
-	within $most 1 4 "$engine: in a group that is throttled at most four requests are in flight"
+	within $most 1 3 "$engine: in a group that is throttled at most three requests are in flight"
 	io_max riops=max
 	end_now "$CHILD"
 	stop INT
