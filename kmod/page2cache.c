@@ -27,8 +27,7 @@
 #define WINDOW_PAGES	(4 * TURN_PAGES)
 #define WINDOW_REQUESTS	127UL
 #define REQUEST_PAGES	(FIRST_PAGES / 2) /* so many more allow for one request more */
-#define SLOW_NS		(5 * NSEC_PER_MSEC)
-#define SLOW_SEEK_NS	(30 * NSEC_PER_MSEC) /* of a disk that seeks, or may do so */
+#define SLOW_NS		(30 * NSEC_PER_MSEC)
 #define RING_SIZE	(WINDOW_PAGES + TURN_PAGES)
 #define LISTS_PER_MAP	16
 #define AHEAD_NICE	10	/* of the task, with which a worker may share a processor */
@@ -56,7 +55,6 @@ struct prefetch {
 	int ioprio, nice;
 	pgoff_t index, end;		/* what is left of extent count.reached - 1 */
 	unsigned long max_requests, requests;
-	u64 slow_ns;			/* a request that takes longer is slow */
 	unsigned long window, in_flight; /* pages in the ring: at most, and now */
 	u64 grow_ns;			/* before which the window does not grow */
 	unsigned int timed;		/* where the ring has the request that is timed */
@@ -143,7 +141,7 @@ static void prefetch_adapt(struct prefetch *p)
 {
 	u64 now = ktime_get_ns();
 
-	if (now - p->timed_ns > p->slow_ns) {
+	if (now - p->timed_ns > SLOW_NS) {
 		p->window = max_t(unsigned long, p->window / 4, FIRST_PAGES);
 		p->grow_ns = now + NSEC_PER_SEC;
 	} else if (now >= p->grow_ns) {
@@ -565,7 +563,6 @@ static void prefetch_charge(struct prefetch *p, struct task_struct *task)
 	p->nice = max(task_nice(task) - AHEAD_NICE, MIN_NICE);
 	p->window = FIRST_PAGES;
 	p->max_requests = WINDOW_REQUESTS;
-	p->slow_ns = bdev && bdev_nonrot(bdev) ? SLOW_NS : SLOW_SEEK_NS;
 	if (bdev)
 		p->max_requests = clamp_t(unsigned long, bdev_get_queue(bdev)->nr_requests / 4, 1,
 					  WINDOW_REQUESTS);
