@@ -103,13 +103,13 @@ class Neighbour(Cell):
         pace = [] if self.group else [f"--rate_iops={IOPS}"]
         reader = readers.Fio("psync", self.own.path,
                              [*self.RANDOM, f"--runtime={self.took}", *pace], self.work)
-        turns = 0
+        turns, pages = 0, 0
         with self._background(step.arm, out), subprocess.Popen(
                 [*self.enter, *reader.command], stdin=subprocess.DEVNULL) as fio:
             while fio.poll() is None:
                 turns += 1
                 if what in self.lists:
-                    self._force(fio, what)
+                    pages += self._force(fio, what)
                 elif what:
                     self._start(engine)
                 else:
@@ -119,8 +119,8 @@ class Neighbour(Cell):
                 **{name: job["read"]["clat_ns"]["percentile"][at] / 1000
                    for name, at in self.PERCENTILES.items()}}
         if what in self.lists:
-            more["pages"] = sum(r["read"] for r in tools.records(out, "receipt"))
-            if not more["pages"]:
+            more["pages"] = pages
+            if not pages:
                 raise Failed(f"{step.arm}: nothing was forced")
         elif what:
             more["starts"] = turns
@@ -149,14 +149,15 @@ class Neighbour(Cell):
             watcher.stop()
 
     def _force(self, fio, what):
-        """Has the list forced, and returns when no more pages come, or when the reader has ended.
-        pcforce writes a receipt only at the next open: it does not tell that a list is done."""
+        """Has the list forced, until no more pages come, or until the reader has ended. Returns how
+        many are cached then. pcforce writes a receipt only at the next open."""
         self.file.evict()
         tools.run_ok([*self.enter, "head", "-c", "1", self.file.path])
         last = 0
         while fio.poll() is None and (self.file.resident() > last or last < self.pages[what]):
             last = self.file.resident()
             time.sleep(0.1)
+        return self.file.resident()
 
     def _start(self, engine):
         """Starts pcforce with a list whose pages are all cached, and waits for its end."""
