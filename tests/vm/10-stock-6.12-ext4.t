@@ -5,4 +5,4 @@
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bed stock-6.12 ext4 {tp,fentry,kprobe}:{10,11,12} best:{21,31,48,50,51,52}
+bed stock-6.12 ext4 {tp,fentry,kprobe}:{10,11,12} best:{21,31,48,50,51,52,55}

@@ -205,12 +205,12 @@ static void skip_pages(struct force *f, uint32_t file, uint64_t index, uint64_t 
 	bitmap_fill(&u->files[file].absent, index, nr, false);
 }
 
-static void submit_now(struct force *f, uint32_t file, uint64_t index, uint64_t nr,
-		       uint64_t run_end)
+static void submit_now(struct force *f, struct submit_queue *q, uint32_t file, uint64_t index,
+		       uint64_t nr, uint64_t run_end)
 {
 	struct user_state *u = f->state;
 	const struct list_file *lf = &f->list->files[file];
-	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].limits };
+	struct submit_file sf = { lf->target.fd, lf->nr_pages, u->files[file].limits, q };
 
 	add(&f->counts[file].submitted, nr);
 	force_mark(f, file, index, nr, true);
@@ -238,7 +238,8 @@ bool user_await_turn(struct force *f, uint32_t file, uint64_t nr)
  * --rate and --idle: piece by piece, and nothing ahead of the piece whose turn it is. Until then a
  * reader may have read pages by itself: these are resident ones, and not paid for.
  */
-static void submit_gently(struct force *f, uint32_t file, uint64_t index, uint64_t end)
+static void submit_gently(struct force *f, struct submit_queue *q, uint32_t file, uint64_t index,
+			  uint64_t end)
 {
 	struct user_state *u = f->state;
 	struct bitmap *absent = &u->files[file].absent;
@@ -258,14 +259,15 @@ static void submit_gently(struct force *f, uint32_t file, uint64_t index, uint64
 				bitmap_fill(absent, from, end - from, false);
 				return;
 			}
-			submit_now(f, file, from, at - from, at);
+			submit_now(f, q, file, from, at - from, at);
 			if (f->opt.idle)
 				submit_await(fd, from, at - from);
 		}
 	}
 }
 
-static void submit_absent(struct force *f, const struct extent *run, uint64_t index, uint64_t nr)
+static void submit_absent(struct force *f, struct submit_queue *q, const struct extent *run,
+			  uint64_t index, uint64_t nr)
 {
 	struct user_state *u = f->state;
 	uint64_t run_end = run->index + run->nr_pages;
@@ -280,9 +282,9 @@ static void submit_absent(struct force *f, const struct extent *run, uint64_t in
 	if (left < (int64_t)(run_end - index))
 		run_end = index + allowed + (left > 0 ? left : 0);
 	if (user_is_gentle(f))
-		submit_gently(f, run->file, index, index + allowed);
+		submit_gently(f, q, run->file, index, index + allowed);
 	else
-		submit_now(f, run->file, index, allowed, run_end);
+		submit_now(f, q, run->file, index, allowed, run_end);
 }
 
 /* The next unit of the plan and the run that it is part of, for whichever thread asks. */
@@ -319,6 +321,7 @@ static bool next_unit(struct force *f, struct extent *unit, struct extent *whole
 
 static void *submit_units(void *ctx)
 {
+	struct submit_queue q = { .map = { .fd = -1 } };
 	struct force *f = ctx;
 	struct user_state *u = f->state;
 	struct extent unit, run;
@@ -330,9 +333,10 @@ static void *submit_units(void *ctx)
 		end = unit.index + unit.nr_pages;
 		for (at = unit.index; (from = bitmap_next(absent, at, end, true)) < end;) {
 			at = bitmap_next(absent, from, end, false);
-			submit_absent(f, &run, from, at - from);
+			submit_absent(f, &q, &run, from, at - from);
 		}
 	}
+	submit_queue_free(&q);
 	return NULL;
 }
 

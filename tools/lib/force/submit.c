@@ -32,6 +32,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file/residency.h"
@@ -49,6 +50,9 @@
 /* force_page_cache_readahead() works in pieces of this size anyway. */
 #define MAX_CHUNK_BYTES (2UL << 20)
 #define MIN_CHUNK_BYTES (128UL << 10)
+/* How often a request is looked at that is waited for: for a second at least. */
+#define LOOK_NS	  200000
+#define MAX_LOOKS 5000
 
 /* Where the window is not known, what lies behind a run has to be safe from the widest. */
 #define UNKNOWN_WINDOW_BYTES (8UL << 20)
@@ -92,6 +96,42 @@ void submit_limits(int fd, dev_t dev, struct submit_limits *limits)
 	limits->chunk_pages = chunk / page_size();
 }
 
+/* Is the page of a request in the cache and not up to date? Where nobody tells, it is not. */
+static bool under_way(struct submit_queue *q, const struct submit_request *r)
+{
+	unsigned char uptodate;
+	uint64_t cached;
+
+	if (residency_count(r->fd, r->index, 1, &cached) || !cached)
+		return false;
+	if (r->fd != q->map.fd)
+		residency_unmap(&q->map);
+	q->map.fd = r->fd;
+	return !residency_uptodate(&q->map, r->index, 1, &uptodate) && !(uptodate & 1);
+}
+
+/*
+ * Before one more request: if the queue is full, wait until a quarter of it has arrived. A page
+ * whose reading has failed does not arrive: it is given up after a second.
+ */
+static void await_room(struct submit_queue *q, const volatile bool *stop)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	const unsigned int quarter = SUBMIT_IN_FLIGHT / 4;
+	const struct submit_request *r = &q->requests[(q->nr + quarter - 1) % SUBMIT_IN_FLIGHT];
+	unsigned int looks;
+
+	if (q->nr < SUBMIT_IN_FLIGHT || q->nr % quarter)
+		return;
+	for (looks = 0; looks < MAX_LOOKS && !*stop && under_way(q, r); looks++)
+		nanosleep(&pause, NULL);
+}
+
+void submit_queue_free(struct submit_queue *q)
+{
+	residency_unmap(&q->map);
+}
+
 static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t nr,
 			  const volatile bool *stop)
 {
@@ -99,6 +139,9 @@ static void submit_chunks(const struct submit_file *f, uint64_t index, uint64_t 
 
 	for (; nr && !*stop; nr -= n, index += n) {
 		n = nr < f->limits.chunk_pages ? nr : f->limits.chunk_pages;
+		await_room(f->queue, stop);
+		f->queue->requests[f->queue->nr++ % SUBMIT_IN_FLIGHT] =
+			(struct submit_request){ f->fd, index + n - 1 };
 		/* Unsupported or failing: the pages are read one by one when verified. */
 		if (readahead(f->fd, index * page_size(), n * page_size()))
 			return;

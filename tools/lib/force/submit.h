@@ -6,6 +6,24 @@
 #include <sys/types.h>
 
 #include "base/util.h"
+#include "file/residency.h"
+
+/*
+ * Requests of one thread, so many of which are in flight at most. In a control group whose reads
+ * are limited, all that is in flight is read before what others of the group ask for later. Begins
+ * with nr 0 and map.fd -1.
+ */
+#define SUBMIT_IN_FLIGHT 256
+struct submit_queue {
+	uint64_t nr; /* requests made */
+	struct submit_request {
+		int fd;
+		uint64_t index; /* of its last page */
+	} requests[SUBMIT_IN_FLIGHT];
+	struct residency_map map;
+};
+
+void submit_queue_free(struct submit_queue *q);
 
 /* Of a device. */
 struct submit_limits {
@@ -19,6 +37,7 @@ struct submit_file {
 	int fd;		   /* FADV_RANDOM: reads nothing that was not asked for */
 	uint64_t nr_pages; /* of the file */
 	struct submit_limits limits;
+	struct submit_queue *queue;
 };
 
 /* Pages from which a run is long: one PMD-sized folio of 4 KiB pages. */
