@@ -52,7 +52,7 @@ limit()
 }
 
 evict "$file" "$other"
-limit 50
+limit 20
 in_group "$PCFORCE" --now -e user --jobs 1 -j -f "$file" -o "$DIR/pages" >"$DIR/receipt" 2>"$DIR/err" &
 forcing=$!
 at_exit "end_child $forcing"

@@ -10,8 +10,8 @@
 
 /*
  * Requests of one thread, so many of which are in flight at most, as far as they arrive in the order
- * in which they were made. In a control group whose reads are limited, all that is in flight is read before what others of the group ask for later. Begins
- * with nr 0 and map.fd -1.
+ * in which they were made. In a control group whose reads are limited, all that is in flight is read
+ * before what others of the group ask for later. Begins with nr 0 and map.fd -1.
  */
 #define SUBMIT_IN_FLIGHT 256
 struct submit_queue {
