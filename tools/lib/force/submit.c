@@ -96,7 +96,10 @@ void submit_limits(int fd, dev_t dev, struct submit_limits *limits)
 	limits->chunk_pages = chunk / page_size();
 }
 
-/* Is the page of a request in the cache and not up to date? Where nobody tells, it is not. */
+/*
+ * Is the page of a request in the cache and not up to date? Where nobody tells, as before
+ * cachestat(2), it is not.
+ */
 static bool under_way(struct submit_queue *q, const struct submit_request *r)
 {
 	unsigned char uptodate;
