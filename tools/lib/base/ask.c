@@ -107,17 +107,19 @@ void ask_end(struct asker *a)
 /* Does the process sleep in the kernel? Without /proc it is taken to. */
 static bool sleeps(pid_t pid)
 {
-	char path[32], state = 'D';
+	char path[32], text[128] = "";
+	const char *state;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "re");
-	/* The name behind the number is this tool's, which has no parenthesis in it. */
-	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 'D';
-	if (f)
+	if (f) {
+		text[fread(text, 1, sizeof(text) - 1, f)] = 0;
 		fclose(f);
-	return state == 'D' || state == 'S';
+	}
+	/* The name before it, of up to 15 characters, may have parentheses, too: the last one counts. */
+	state = strrchr(text, ')');
+	return !state || strchr("DS", state[2]);
 }
 
 /*

@@ -176,8 +176,7 @@ static void drop_unneeded(const struct force_bpf *b, const struct force_bpf_opti
 	for (i = 0; i < nr_force_hooks; i++) {
 		if ((i < NR_ENGINE_HOOKS && !engine_names(engine, force_hooks[i].event)) ||
 		    (i == OPEN && !opt->fire_on_opens) ||
-		    (i == INSERT && !opt->follow && !engine->sees_inserts) ||
-		    (i > INSERT && !opt->follow))
+		    (i >= INSERT && !opt->follow && !(i == INSERT && engine->sees_inserts)))
 			force_hooks[i].chosen = NULL;
 	}
 }
